@@ -1,0 +1,129 @@
+//! What is told about folders and about what did not arrive.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Item;
+
+/// Why something did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The destination's limit for one message, or `max_item_bytes`.
+    TooLarge,
+    /// The destination refused the message, also after it was repaired.
+    Refused,
+    /// The source announced the message and could not deliver it.
+    Unreadable,
+    /// The destination refused to make the folder.
+    FolderRefused,
+    /// The destination keeps no such flag or keyword; the message arrived without it.
+    FlagNotKept,
+    /// The folder has another name at the destination; its messages arrived.
+    FolderRenamed,
+    /// The message was changed so that the destination takes it.
+    Repaired,
+    /// The verification found the destination differing.
+    Differs,
+}
+
+impl FailureCode {
+    /// Whether the item is missing at the destination; the others are remarks.
+    pub fn is_loss(self) -> bool {
+        match self {
+            FailureCode::TooLarge
+            | FailureCode::Refused
+            | FailureCode::Unreadable
+            | FailureCode::FolderRefused
+            | FailureCode::Differs => true,
+            FailureCode::FlagNotKept | FailureCode::FolderRenamed | FailureCode::Repaired => false,
+        }
+    }
+
+    /// The word of the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            FailureCode::TooLarge => "too_large",
+            FailureCode::Refused => "refused",
+            FailureCode::Unreadable => "unreadable",
+            FailureCode::FolderRefused => "folder_refused",
+            FailureCode::FlagNotKept => "flag_not_kept",
+            FailureCode::FolderRenamed => "folder_renamed",
+            FailureCode::Repaired => "repaired",
+            FailureCode::Differs => "differs",
+        }
+    }
+}
+
+/// One thing that did not arrive, or not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of thing.
+    pub item: Item,
+    /// The source's folder.
+    pub folder: String,
+    /// Subject of the message; empty where unknown.
+    pub subject: String,
+    /// Internal date, RFC 3339; `None` where unknown.
+    pub date: Option<String>,
+    /// Size of the message in bytes.
+    pub size_bytes: u64,
+    /// For programs.
+    pub code: FailureCode,
+    /// For people, with the server's own words.
+    pub reason: String,
+}
+
+/// What the verification found out about a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every message of the source is at the destination, same size, date and Message-ID.
+    Complete,
+    /// All but those that the failures list.
+    CompleteButFailures,
+    /// Something is missing or differs that no failure explains.
+    Differs,
+    /// Not verified (yet).
+    Unknown,
+}
+
+impl Verdict {
+    /// The word of the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Complete => "complete",
+            Verdict::CompleteButFailures => "complete_but_failures",
+            Verdict::Differs => "differs",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// One folder in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderReport {
+    /// Name at the source, `/` between levels.
+    pub source: String,
+    /// Name at the destination, `/` between levels.
+    pub destination: String,
+    /// Messages at the source when they were last looked at.
+    pub source_messages: u64,
+    /// Their bytes.
+    pub source_bytes: u64,
+    /// Messages of this migration found at the destination by the verification.
+    pub destination_messages: u64,
+    /// Their bytes.
+    pub destination_bytes: u64,
+    /// Put there by us, all sync points.
+    pub migrated: u64,
+    /// There before, and recognised.
+    pub adopted: u64,
+    /// Left out by the options.
+    pub left_out: u64,
+    /// Refused.
+    pub failed: u64,
+    /// What the verification says.
+    pub verdict: Verdict,
+    /// Remarks, such as a changed name.
+    pub remarks: Vec<String>,
+}

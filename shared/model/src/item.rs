@@ -1,0 +1,68 @@
+//! Kinds of things moved, and how many of each.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of thing that is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// Messages and their folders.
+    Mail,
+    /// Address book entries.
+    Contacts,
+    /// Distribution lists.
+    ContactGroups,
+    /// Calendars and their events.
+    Calendars,
+    /// Tasks.
+    Tasks,
+    /// Inbox rules.
+    Rules,
+    /// The absence note.
+    OutOfOffice,
+}
+
+impl Item {
+    /// Every item, in the order they are moved.
+    pub const ALL: [Item; 7] = [
+        Item::Mail,
+        Item::Contacts,
+        Item::ContactGroups,
+        Item::Calendars,
+        Item::Tasks,
+        Item::Rules,
+        Item::OutOfOffice,
+    ];
+
+    /// The word of the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Item::Mail => "mail",
+            Item::Contacts => "contacts",
+            Item::ContactGroups => "contact_groups",
+            Item::Calendars => "calendars",
+            Item::Tasks => "tasks",
+            Item::Rules => "rules",
+            Item::OutOfOffice => "out_of_office",
+        }
+    }
+}
+
+/// How far one kind of item is. `total` never shrinks within a sync point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Found at the source.
+    pub total: u64,
+    /// Put at the destination by us.
+    pub migrated: u64,
+    /// At the destination already, or left out by the options.
+    pub skipped: u64,
+    /// Refused; each has a line in the failures.
+    pub failed: u64,
+    /// Taken back.
+    pub removed: u64,
+    /// Bytes found at the source.
+    pub bytes_total: u64,
+    /// Bytes put at the destination.
+    pub bytes_migrated: u64,
+}

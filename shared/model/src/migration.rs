@@ -1,0 +1,122 @@
+//! One migration, as it is stored and shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, Counters, Item, MigrationId, Notify, Options, Phase, Status, Timestamp};
+
+/// Why nothing moves, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// When it goes on.
+    pub until: Timestamp,
+    /// A sentence, with the server's own words.
+    pub reason: String,
+}
+
+/// One run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncPoint {
+    /// From 1.
+    pub number: u32,
+    /// When its first slice began.
+    pub started_at: Timestamp,
+    /// When it ended, whatever way.
+    pub finished_at: Option<Timestamp>,
+    /// Items it put at the destination.
+    pub migrated: u64,
+    /// Items that were refused in it.
+    pub failed: u64,
+    /// Whether what it brought was taken back.
+    pub removed: bool,
+}
+
+/// One migration. Written by whoever holds its lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// Identifies it.
+    pub id: MigrationId,
+    /// Where it stands.
+    pub status: Status,
+    /// What it is doing, while it runs.
+    pub phase: Option<Phase>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When anything here changed last.
+    pub updated_at: Timestamp,
+    /// Why nothing moves, while `status` is `waiting`.
+    pub waiting: Option<Waiting>,
+    /// The last thing that went wrong, as a sentence.
+    pub last_error: Option<String>,
+    /// Where from.
+    pub source: Account,
+    /// Where to.
+    pub destination: Account,
+    /// What is moved.
+    pub items: Vec<Item>,
+    /// How.
+    pub options: Options,
+    /// Who is told.
+    pub notify: Notify,
+    /// How far each kind of item is in the current sync point.
+    pub progress: BTreeMap<Item, Counters>,
+    /// The folder being worked on, as the source names it.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// Bytes a second over the current slice.
+    #[serde(default)]
+    pub bytes_per_second: u64,
+    /// Seconds left, where they can be told.
+    #[serde(default)]
+    pub eta_seconds: Option<u64>,
+    /// All runs, oldest first.
+    pub sync_points: Vec<SyncPoint>,
+}
+
+impl Migration {
+    /// A migration that has not begun; it is stored as `pending` or `scheduled`.
+    pub fn new(
+        id: MigrationId,
+        now: Timestamp,
+        (source, destination): (Account, Account),
+        items: Vec<Item>,
+        options: Options,
+        notify: Notify,
+    ) -> Self {
+        let status = match options.start_at {
+            Some(start) if start > now => Status::Scheduled,
+            _ => Status::Pending,
+        };
+        let progress = items.iter().map(|item| (*item, Counters::default())).collect();
+        Migration {
+            id,
+            status,
+            phase: None,
+            created_at: now,
+            updated_at: now,
+            waiting: None,
+            last_error: None,
+            source,
+            destination,
+            items,
+            options,
+            notify,
+            progress,
+            folder: None,
+            bytes_per_second: 0,
+            eta_seconds: None,
+            sync_points: Vec::new(),
+        }
+    }
+
+    /// The login that opens its pages: the source's, or for a file the destination's.
+    pub fn key_account(&self) -> &Account {
+        if self.source.server_type.is_file() { &self.destination } else { &self.source }
+    }
+
+    /// Number of the current sync point; 0 before the first.
+    pub fn sync_point(&self) -> u32 {
+        self.sync_points.last().map_or(0, |point| point.number)
+    }
+}

@@ -1,0 +1,36 @@
+//! What the user may choose.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// Choices for one migration. An empty `Options` moves everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Source folders that are left out, with everything below them. A special-use name such as
+    /// `Junk` also matches the folder the server marks as such.
+    pub exclude_folders: Vec<String>,
+    /// Source folder → destination folder; what lies below moves along. `/` separates levels.
+    pub folder_map: BTreeMap<String, String>,
+    /// Only messages whose internal date is on or after this day (`YYYY-MM-DD`, UTC).
+    pub since: Option<String>,
+    /// Only messages whose internal date is before this day (`YYYY-MM-DD`, UTC).
+    pub until: Option<String>,
+    /// Messages with more bytes than this are left out and reported.
+    pub max_item_bytes: Option<u64>,
+    /// Not before this moment.
+    pub start_at: Option<Timestamp>,
+}
+
+/// Who is told about the progress.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// Where mails go.
+    pub email: Option<String>,
+    /// `en` or `it`.
+    pub language: Option<String>,
+}
