@@ -1,0 +1,32 @@
+//! What the owner asked for, on its way to the slice that does it.
+//!
+//! The record is written by the pages and only read by a slice, which sees it at every checkpoint;
+//! the run it is meant for is in it, so an old request means nothing to a later run.
+
+use model::MigrationId;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Store, keys, records};
+
+/// A request to a running migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// End the run with this sync point number; what was migrated stays.
+    Stop {
+        /// The sync point that is to end; 0 before the first began.
+        sync_point: u32,
+    },
+    /// Everything about the migration is to be erased.
+    Erase,
+}
+
+/// Leaves a request.
+pub async fn ask(store: &impl Store, id: &MigrationId, request: &Request) -> Result<(), Error> {
+    records::write(store, &keys::control(id), request).await
+}
+
+/// The last request, if any.
+pub async fn read(store: &impl Store, id: &MigrationId) -> Result<Option<Request>, Error> {
+    records::read(store, &keys::control(id)).await
+}

@@ -1,0 +1,79 @@
+//! Every key there is. Nothing else spells one.
+//!
+//! `m/ID` and below belong to one migration; erasing it is deleting exactly what [`of_migration`]
+//! and the counted lists below name, so nothing needs a scan.
+
+use model::MigrationId;
+
+/// Number of shards of the index of due migrations: two drivers seldom meet in one.
+pub const DUE_SHARDS: u8 = 8;
+
+/// The migration as it is shown.
+pub fn migration(id: &MigrationId) -> String {
+    format!("m/{id}")
+}
+
+/// Its sealed credentials; gone when no run needs them.
+pub fn credentials(id: &MigrationId) -> String {
+    format!("m/{id}/credentials")
+}
+
+/// What its owner asked for and no slice has seen yet.
+pub fn control(id: &MigrationId) -> String {
+    format!("m/{id}/control")
+}
+
+/// Who works on it.
+pub fn lease(id: &MigrationId) -> String {
+    format!("m/{id}/lease")
+}
+
+/// Counts its leases; only ever incremented.
+pub fn fence(id: &MigrationId) -> String {
+    format!("m/{id}/fence")
+}
+
+/// Where the engine stands.
+pub fn cursor(id: &MigrationId) -> String {
+    format!("m/{id}/cursor")
+}
+
+/// The batch that may be under way.
+pub fn intention(id: &MigrationId) -> String {
+    format!("m/{id}/intention")
+}
+
+/// A page of the folder table.
+pub fn folders(id: &MigrationId, page: u32) -> String {
+    format!("m/{id}/folders/{page}")
+}
+
+/// A page of failures.
+pub fn failures(id: &MigrationId, page: u32) -> String {
+    format!("m/{id}/failures/{page}")
+}
+
+/// A segment of the journal of one folder.
+pub fn journal(id: &MigrationId, folder: u32, segment: u32) -> String {
+    format!("m/{id}/journal/{folder}/{segment}")
+}
+
+/// A shard of the index of due migrations.
+pub fn due(shard: u8) -> String {
+    format!("due/{shard}")
+}
+
+/// Counts the makings of a shard; only ever incremented.
+pub fn due_made(shard: u8) -> String {
+    format!("due/{shard}/made")
+}
+
+/// A counter for `/metrics`; only ever incremented.
+pub fn metric(name: &str) -> String {
+    format!("metric/{name}")
+}
+
+/// The keys that every migration has at most once.
+pub fn of_migration(id: &MigrationId) -> Vec<String> {
+    [migration, credentials, control, lease, fence, cursor, intention].map(|key| key(id)).to_vec()
+}
