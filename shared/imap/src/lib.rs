@@ -1,1 +1,56 @@
-//! Stub: the imap crate.
+//! An IMAP client: IMAP4rev2 (RFC 9051), IMAP4rev1 (RFC 3501) and the extensions a migration uses.
+//!
+//! In scope: bytes to values, values to bytes, and the order of commands on one connection, over
+//! any [`wire::Stream`]. Out of scope: opening connections, TLS and compression (the caller wraps
+//! the stream and resumes), what is migrated and why, when to try again.
+//!
+//! Reading order: [`Session`] and its `session.rs` (one connection), `auth.rs` and `scram.rs`
+//! (logging in), `list.rs` and `mailbox.rs` (mailboxes), `fetch.rs`, `append.rs`, `messages.rs`
+//! (flags, copies, searches); below them `command.rs` (what is sent), `input.rs` and `response/`
+//! (what is read); the values `reply.rs`, `capability.rs`, `flags.rs`, `date.rs`, `uid_set.rs`,
+//! `mailbox_name.rs` with `utf7.rs`; `quirks.rs`, what named servers do differently, as data.
+//!
+//! Invariants:
+//! - No message is held: bodies pass as [`bytes::Bytes`] slices of what the stream gave.
+//! - Memory is bounded whatever the peer sends; each limit is a constant with its reason.
+//! - A server's words are never lost: they are in [`Reply`] and [`Error`].
+//! - What a server sends unasked, or in items we do not know, is skipped and never an error.
+#![forbid(unsafe_code)]
+#![allow(async_fn_in_trait)]
+
+mod append;
+mod auth;
+mod capability;
+mod command;
+mod date;
+mod error;
+mod fetch;
+mod flags;
+mod input;
+mod list;
+mod mailbox;
+mod mailbox_name;
+mod messages;
+mod quirks;
+mod reply;
+mod response;
+mod scram;
+mod session;
+mod uid_set;
+mod utf7;
+
+pub use append::{AppendHead, Appended, Started};
+pub use auth::Credentials;
+pub use capability::Capabilities;
+pub use date::{Day, InternalDate};
+pub use error::Error;
+pub use fetch::{Attributes, FetchEvent, FetchItems, Sequence};
+pub use flags::{Flags, PermanentFlags, SystemFlag};
+pub use list::{MAILBOXES_MAX, Mailbox, MailboxStatus, Namespace, Namespaces, SpecialUse};
+pub use mailbox::{Mode, Selected};
+pub use mailbox_name::{MailboxName, Spelling};
+pub use messages::{Change, Criteria, Quota, QuotaResource};
+pub use quirks::Quirks;
+pub use reply::{Code, CopyUid, Reply, Status};
+pub use session::{Resume, Session};
+pub use uid_set::UidSet;

@@ -1,0 +1,1 @@
+//! SCRAM-SHA-256 (RFC 5802 and RFC 7677).
