@@ -1,0 +1,490 @@
+//! One account: what outlives every connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sha2::{Digest as _, Sha256};
+use wire::Bytes;
+
+use crate::names::{canonical, from_utf7};
+
+/// What the server announces and obeys. Everything not announced is refused.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// Speaks IMAP4rev2 (RFC 9051) beside rev1.
+    pub imap4rev2: bool,
+    /// MULTIAPPEND (RFC 3502).
+    pub multiappend: bool,
+    /// LITERAL+ (RFC 7888).
+    pub literal_plus: bool,
+    /// LITERAL- (RFC 7888): non-synchronising literals up to 4096 octets.
+    pub literal_minus: bool,
+    /// UIDPLUS (RFC 4315): APPENDUID, COPYUID, UID EXPUNGE.
+    pub uidplus: bool,
+    /// CONDSTORE (RFC 7162).
+    pub condstore: bool,
+    /// QRESYNC (RFC 7162); implies CONDSTORE.
+    pub qresync: bool,
+    /// ENABLE (RFC 5161).
+    pub enable: bool,
+    /// LIST-EXTENDED (RFC 5258).
+    pub list_extended: bool,
+    /// LIST-STATUS (RFC 5819).
+    pub list_status: bool,
+    /// SPECIAL-USE and CREATE-SPECIAL-USE (RFC 6154).
+    pub special_use: bool,
+    /// STATUS=SIZE (RFC 8438).
+    pub status_size: bool,
+    /// NAMESPACE (RFC 2342).
+    pub namespace: bool,
+    /// Prefix of personal mailboxes other than INBOX, such as `INBOX.`.
+    pub prefix: String,
+    /// Hierarchy delimiter.
+    pub delimiter: String,
+    /// Flags that last; without `\*` other keywords are dropped.
+    pub permanent_flags: Vec<String>,
+    /// APPENDLIMIT (RFC 7889): largest message in octets; enforced.
+    pub append_limit: Option<u64>,
+    /// QUOTA (RFC 2087): storage in units of 1024 octets; enforced.
+    pub quota_kib: Option<u64>,
+    /// ESEARCH (RFC 4731).
+    pub esearch: bool,
+    /// SASL-IR (RFC 4959).
+    pub sasl_ir: bool,
+    /// AUTH=PLAIN.
+    pub auth_plain: bool,
+    /// MOVE (RFC 6851).
+    pub move_: bool,
+    /// UNSELECT (RFC 3691).
+    pub unselect: bool,
+    /// ID (RFC 2971).
+    pub id: bool,
+    /// UTF8=ACCEPT (RFC 6855).
+    pub utf8_accept: bool,
+    /// LOGINDISABLED (RFC 3501 section 6.2.3): LOGIN is announced as refused and refused.
+    pub login_disabled: bool,
+    /// Capabilities are told only when asked for, not in the greeting nor after a log-in.
+    pub quiet: bool,
+    /// Further capability words, announced and nothing else.
+    pub further: Vec<String>,
+}
+
+impl Features {
+    /// RFC 3501 and nothing else, `/` as delimiter.
+    pub fn bare() -> Self {
+        let flags = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "\\*"];
+        Features {
+            imap4rev2: false,
+            multiappend: false,
+            literal_plus: false,
+            literal_minus: false,
+            uidplus: false,
+            condstore: false,
+            qresync: false,
+            enable: false,
+            list_extended: false,
+            list_status: false,
+            special_use: false,
+            status_size: false,
+            namespace: false,
+            prefix: String::new(),
+            delimiter: "/".into(),
+            permanent_flags: flags.map(str::to_owned).to_vec(),
+            append_limit: None,
+            quota_kib: None,
+            esearch: false,
+            sasl_ir: false,
+            auth_plain: false,
+            move_: false,
+            unselect: false,
+            id: false,
+            utf8_accept: false,
+            login_disabled: false,
+            quiet: false,
+            further: Vec::new(),
+        }
+    }
+
+    /// What a current server announces (after Dovecot 2.3 and Cyrus 3.6), `/` as delimiter.
+    pub fn modern() -> Self {
+        Features {
+            multiappend: true,
+            literal_plus: true,
+            uidplus: true,
+            condstore: true,
+            qresync: true,
+            enable: true,
+            list_extended: true,
+            list_status: true,
+            special_use: true,
+            status_size: true,
+            namespace: true,
+            esearch: true,
+            sasl_ir: true,
+            auth_plain: true,
+            move_: true,
+            unselect: true,
+            id: true,
+            ..Features::bare()
+        }
+    }
+
+    /// The same with personal mailboxes under `prefix` and another delimiter.
+    #[must_use]
+    pub fn under(mut self, prefix: &str, delimiter: &str) -> Self {
+        self.prefix = prefix.into();
+        self.delimiter = delimiter.into();
+        self
+    }
+
+    pub(crate) fn keeps(&self, flag: &str) -> bool {
+        let any = self.permanent_flags.iter().any(|known| known == "\\*");
+        let named = self.permanent_flags.iter().any(|known| known.eq_ignore_ascii_case(flag));
+        named || (any && !flag.starts_with('\\'))
+    }
+
+    pub(crate) fn capabilities(&self) -> String {
+        let mut words = vec!["IMAP4rev1".to_owned()];
+        let mut put = |on: bool, word: &str| {
+            if on {
+                words.push(word.to_owned());
+            }
+        };
+        put(self.imap4rev2, "IMAP4rev2");
+        put(self.literal_plus, "LITERAL+");
+        put(self.literal_minus, "LITERAL-");
+        put(self.sasl_ir, "SASL-IR");
+        put(self.auth_plain, "AUTH=PLAIN");
+        put(self.login_disabled, "LOGINDISABLED");
+        put(self.id, "ID");
+        put(self.enable, "ENABLE");
+        put(self.namespace, "NAMESPACE");
+        put(self.multiappend, "MULTIAPPEND");
+        put(self.uidplus, "UIDPLUS");
+        put(self.unselect, "UNSELECT");
+        put(self.condstore || self.qresync, "CONDSTORE");
+        put(self.qresync, "QRESYNC");
+        put(self.esearch, "ESEARCH");
+        put(self.list_extended, "LIST-EXTENDED");
+        put(self.list_status, "LIST-STATUS");
+        put(self.special_use, "SPECIAL-USE");
+        put(self.special_use, "CREATE-SPECIAL-USE");
+        put(self.status_size, "STATUS=SIZE");
+        put(self.move_, "MOVE");
+        put(self.utf8_accept, "UTF8=ACCEPT");
+        put(self.quota_kib.is_some(), "QUOTA");
+        if let Some(limit) = self.append_limit {
+            words.push(format!("APPENDLIMIT={limit}"));
+        }
+        words.extend(self.further.iter().cloned());
+        words.join(" ")
+    }
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Features::modern()
+    }
+}
+
+/// A message to put into an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The message, byte for byte.
+    pub bytes: Bytes,
+    /// System flags and keywords.
+    pub flags: Vec<String>,
+    /// INTERNALDATE as on the wire, such as ` 1-Feb-2020 10:00:00 +0200`.
+    pub internal_date: String,
+}
+
+impl Message {
+    /// A small message with this Message-ID and size of body, unseen, of 1 January 2020.
+    pub fn sample(message_id: &str, body_bytes: usize) -> Self {
+        let head = format!(
+            "From: a@example.org\r\nTo: b@example.org\r\nSubject: sample {message_id}\r\n\
+             Date: Wed, 1 Jan 2020 10:00:00 +0100\r\nMessage-ID: <{message_id}>\r\n\r\n"
+        );
+        let lines = "0123456789 sample text of a message.\r\n".bytes().cycle();
+        let bytes: Vec<u8> = head.bytes().chain(lines.take(body_bytes)).collect();
+        let internal_date = " 1-Jan-2020 10:00:00 +0100".into();
+        Message { bytes: bytes.into(), flags: Vec::new(), internal_date }
+    }
+
+    /// The same with these flags.
+    #[must_use]
+    pub fn flagged(mut self, flags: &[&str]) -> Self {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self
+    }
+
+    /// The same with this INTERNALDATE.
+    #[must_use]
+    pub fn dated(mut self, internal_date: &str) -> Self {
+        self.internal_date = internal_date.into();
+        self
+    }
+}
+
+/// A message as it stands in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// UID.
+    pub uid: u32,
+    /// System flags and keywords, sorted.
+    pub flags: Vec<String>,
+    /// INTERNALDATE as on the wire.
+    pub internal_date: String,
+    /// The message.
+    pub bytes: Bytes,
+    /// Modification sequence (RFC 7162).
+    pub mod_sequence: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    pub(crate) uid_validity: u32,
+    pub(crate) uid_next: u32,
+    pub(crate) messages: Vec<Stored>,
+    pub(crate) special_use: Option<String>,
+    pub(crate) mod_sequence: u64,
+    pub(crate) expunged: Vec<(u32, u64)>,
+    pub(crate) no_select: bool,
+}
+
+impl Folder {
+    fn new(uid_validity: u32) -> Self {
+        Folder {
+            uid_validity,
+            uid_next: 1,
+            messages: Vec::new(),
+            special_use: None,
+            mod_sequence: 1,
+            expunged: Vec::new(),
+            no_select: false,
+        }
+    }
+
+    pub(crate) fn put(&mut self, message: Message) -> u32 {
+        let uid = self.uid_next;
+        self.uid_next += 1;
+        self.mod_sequence += 1;
+        let mut flags = message.flags;
+        flags.sort();
+        flags.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
+        let (internal_date, bytes) = (message.internal_date, message.bytes);
+        let mod_sequence = self.mod_sequence;
+        self.messages.push(Stored { uid, flags, internal_date, bytes, mod_sequence });
+        uid
+    }
+
+    pub(crate) fn expunge(&mut self, gone: &[u32]) {
+        self.mod_sequence += 1;
+        self.messages.retain(|message| !gone.contains(&message.uid));
+        self.expunged.extend(gone.iter().map(|uid| (*uid, self.mod_sequence)));
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.messages.iter().map(|message| message.bytes.len() as u64).sum()
+    }
+}
+
+pub(crate) struct Account {
+    pub(crate) features: Features,
+    pub(crate) login: String,
+    pub(crate) password: String,
+    pub(crate) admin: Option<(String, String)>,
+    pub(crate) folders: BTreeMap<String, Folder>,
+    pub(crate) subscribed: BTreeSet<String>,
+    pub(crate) complaints: Vec<String>,
+    pub(crate) commands: Vec<String>,
+    next_validity: u32,
+}
+
+impl Account {
+    pub(crate) fn create(&mut self, name: &str) -> &mut Folder {
+        let validity = self.next_validity;
+        self.next_validity += 1;
+        self.folders.entry(name.to_owned()).or_insert_with(|| Folder::new(validity))
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.folders.values().map(Folder::size).sum()
+    }
+}
+
+/// Handle on one account; clones are the same account, and it outlives every connection.
+#[derive(Clone)]
+pub struct Mailboxes(Arc<Mutex<Account>>);
+
+/// What two accounts are compared by: mailboxes and their messages in order of UID, names
+/// decoded, without prefix and with `/` as delimiter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Digest(pub BTreeMap<String, Vec<String>>);
+
+impl Mailboxes {
+    /// An account with an empty INBOX, login `user`, password `secret`.
+    pub fn new(features: Features) -> Self {
+        let mut account = Account {
+            features,
+            login: "user".into(),
+            password: "secret".into(),
+            admin: None,
+            folders: BTreeMap::new(),
+            subscribed: BTreeSet::new(),
+            complaints: Vec::new(),
+            commands: Vec::new(),
+            next_validity: 1_700_000_001,
+        };
+        account.create("INBOX");
+        Mailboxes(Arc::new(Mutex::new(account)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap()
+    }
+
+    fn name(&self, mailbox: &str) -> String {
+        canonical(mailbox, &self.lock().features.delimiter)
+    }
+
+    /// The same account with another login and password.
+    #[must_use]
+    pub fn credentials(self, login: &str, password: &str) -> Self {
+        (self.lock().login, self.lock().password) = (login.into(), password.into());
+        self
+    }
+
+    /// The same account, which this administrator may act for (AUTHENTICATE PLAIN with an
+    /// authorisation identity, RFC 4616).
+    #[must_use]
+    pub fn admin(self, login: &str, password: &str) -> Self {
+        self.lock().admin = Some((login.into(), password.into()));
+        self
+    }
+
+    /// Changes what the server announces, for connections to come.
+    pub fn set_features(&self, change: impl FnOnce(&mut Features)) {
+        change(&mut self.lock().features);
+    }
+
+    /// Creates a mailbox; `mailbox` is the name on the wire (modified UTF-7, with prefix).
+    pub fn create(&self, mailbox: &str) {
+        let name = self.name(mailbox);
+        self.lock().create(&name);
+    }
+
+    /// Creates a mailbox with a special use such as `\Sent`.
+    pub fn create_special(&self, mailbox: &str, special_use: &str) {
+        let name = self.name(mailbox);
+        self.lock().create(&name).special_use = Some(special_use.into());
+    }
+
+    /// Creates a name that holds mailboxes and no messages.
+    pub fn create_no_select(&self, mailbox: &str) {
+        let name = self.name(mailbox);
+        self.lock().create(&name).no_select = true;
+    }
+
+    /// Adds a message, creating the mailbox where needed; its UID.
+    pub fn add(&self, mailbox: &str, message: Message) -> u32 {
+        let name = self.name(mailbox);
+        self.lock().create(&name).put(message)
+    }
+
+    /// Removes messages as another client would.
+    pub fn expunge(&self, mailbox: &str, uids: &[u32]) {
+        let name = self.name(mailbox);
+        self.lock().create(&name).expunge(uids);
+    }
+
+    /// Changes a message's flags as another client would.
+    pub fn set_flags(&self, mailbox: &str, uid: u32, flags: &[&str]) {
+        let name = self.name(mailbox);
+        let mut account = self.lock();
+        let folder = account.folders.get_mut(&name).expect("no such mailbox");
+        folder.mod_sequence += 1;
+        let mod_sequence = folder.mod_sequence;
+        let message = folder.messages.iter_mut().find(|message| message.uid == uid);
+        let message = message.expect("no such message");
+        message.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        message.mod_sequence = mod_sequence;
+    }
+
+    /// Messages of a mailbox in order of UID; empty where there is no such mailbox.
+    pub fn messages(&self, mailbox: &str) -> Vec<Stored> {
+        let name = self.name(mailbox);
+        self.lock().folders.get(&name).map(|folder| folder.messages.clone()).unwrap_or_default()
+    }
+
+    /// Names of all mailboxes as on the wire.
+    pub fn mailboxes(&self) -> Vec<String> {
+        self.lock().folders.keys().cloned().collect()
+    }
+
+    /// Subscribes a name.
+    pub fn subscribe(&self, mailbox: &str) {
+        let name = self.name(mailbox);
+        self.lock().subscribed.insert(name);
+    }
+
+    /// Subscribed names.
+    pub fn subscriptions(&self) -> Vec<String> {
+        self.lock().subscribed.iter().cloned().collect()
+    }
+
+    /// Special use of a mailbox.
+    pub fn special_use(&self, mailbox: &str) -> Option<String> {
+        let name = self.name(mailbox);
+        self.lock().folders.get(&name).and_then(|folder| folder.special_use.clone())
+    }
+
+    /// Gives a mailbox another UIDVALIDITY, as after a restore; UIDs stay.
+    pub fn set_uid_validity(&self, mailbox: &str, uid_validity: u32) {
+        let name = self.name(mailbox);
+        self.lock().create(&name).uid_validity = uid_validity;
+    }
+
+    /// UIDVALIDITY and UIDNEXT of a mailbox.
+    pub fn uids(&self, mailbox: &str) -> (u32, u32) {
+        let name = self.name(mailbox);
+        let mut account = self.lock();
+        let folder = account.create(&name);
+        (folder.uid_validity, folder.uid_next)
+    }
+
+    /// Where a client broke the rules: commands the server had to call BAD, unannounced
+    /// extensions, wrong states. A correct client leaves none.
+    pub fn complaints(&self) -> Vec<String> {
+        self.lock().complaints.clone()
+    }
+
+    /// Every command since the last call, without tags and literals, in order of arrival.
+    pub fn take_commands(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().commands)
+    }
+
+    /// Content for comparison with another account.
+    pub fn digest(&self) -> Digest {
+        let account = self.lock();
+        let features = &account.features;
+        let plain = |name: &str| {
+            let bare = name.strip_prefix(&features.prefix).unwrap_or(name);
+            let decoded = from_utf7(bare).unwrap_or_else(|| bare.to_owned());
+            decoded.replace(&features.delimiter, "/")
+        };
+        let lines = |folder: &Folder| folder.messages.iter().map(line).collect();
+        let real = account.folders.iter().filter(|(_, folder)| !folder.no_select);
+        Digest(real.map(|(name, folder)| (plain(name), lines(folder))).collect())
+    }
+}
+
+fn line(message: &Stored) -> String {
+    let hash: String =
+        Sha256::digest(&message.bytes).iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+    let mut flags = message.flags.clone();
+    flags.sort();
+    let id = crate::fetch::header(&message.bytes, "message-id").unwrap_or_default();
+    let (size, date) = (message.bytes.len(), &message.internal_date);
+    format!("{id} {size} {hash} [{date}] ({})", flags.join(" "))
+}
