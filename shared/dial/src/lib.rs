@@ -1,1 +1,35 @@
-//! Stub: the dial crate.
+//! From the name of a server to a line that may be trusted.
+//!
+//! In scope: server URLs, names to addresses, which addresses may be reached, TCP, TLS with
+//! certificates always checked, compression. Out of scope: what is said on the line (STARTTLS is
+//! a command of the protocol; [`Dialer::open_with`] lets the protocol's crate say it).
+//!
+//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`trust`], [`hybrid`] (the
+//! ciphers), [`tls`], [`deflate`], [`line`], [`sentences`].
+//!
+//! Invariants: a name is resolved once, the addresses are checked, and exactly these are connected
+//! to; no connection is made without TLS unless the endpoint says so and the installation allows
+//! it; nothing waits longer than its named limit.
+#![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
+#![forbid(unsafe_code)]
+
+mod deflate;
+mod doh;
+mod hybrid;
+mod line;
+mod networks;
+mod resolve;
+mod sentences;
+mod tls;
+mod trust;
+mod url;
+
+pub use deflate::Deflate;
+pub use doh::query;
+pub use hickory_proto::rr::{RData, RecordType};
+pub use hybrid::Ciphers;
+pub use line::{Dialer, Line, OPEN_TIMEOUT_S, Opened};
+pub use networks::{Networks, NotANetwork};
+pub use tls::{TlsFacts, TlsStream};
+pub use trust::{BadTrust, Trust};
+pub use url::{Endpoint, Plaintext, Scheme, Tls, UrlError};
