@@ -1,1 +1,31 @@
-//! Stub: the pages crate.
+//! What people see: HTML pages, their style and script, in every language.
+//!
+//! In scope: turning values of `model` into pages, choosing a language, the files that pages name.
+//! Out of scope: HTTP, storage, what a form means.
+//!
+//! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
+//! share), then one module a page: [`home`], [`form`], [`find`], [`tracking`], [`report`],
+//! [`problem`]; [`show`] writes numbers and times, [`assets`] holds style and script.
+//!
+//! Invariants: every page works without its script; nothing is loaded from elsewhere, and no
+//! script or style is inline, so [`layout::CONTENT_SECURITY_POLICY`] can be strict; a password
+//! never gets into a page; what people read comes from the catalogue or from a server's answer.
+
+pub mod assets;
+pub mod find;
+pub mod form;
+pub mod home;
+mod language;
+pub mod layout;
+pub mod problem;
+pub mod report;
+pub mod show;
+mod tables;
+pub mod tracking;
+pub mod words;
+
+pub use language::Language;
+pub use layout::Page;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Tables that more than one page shows: folders, failures.
+
+use maud::{Markup, html};
+use model::{Failure, FailureCode, FolderReport, Timestamp, Verdict};
+
+use crate::Page;
+use crate::show::{bytes, moment, number};
+
+/// How a verdict looks; the words beside it say the same.
+pub(crate) fn verdict_class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Complete => "good",
+        Verdict::CompleteButFailures => "fair",
+        Verdict::Differs => "bad",
+        Verdict::Unknown => "open",
+    }
+}
+
+/// A folder's name; the destination's beside it where it is another one.
+pub(crate) fn folder_name(folder: &FolderReport) -> Markup {
+    html! {
+        bdi { (folder.source) }
+        @if folder.destination != folder.source && !folder.destination.is_empty() {
+            " " span.renamed { "→ " bdi { (folder.destination) } }
+        }
+    }
+}
+
+/// A table cell with a number.
+pub(crate) fn count(page: &Page<'_>, label: &str, n: u64) -> Markup {
+    html! { td.number data-label=(label) { (number(page.words, n)) } }
+}
+
+/// Failures, one row each; the reason is the server's, so it is marked as English.
+pub(crate) fn failures(page: &Page<'_>, failures: &[(u64, Failure)]) -> Markup {
+    let words = page.words;
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(words.failures_title) {
+            table.rows {
+                thead { tr {
+                    th scope="col" { (words.column_subject) }
+                    th scope="col" { (words.column_folder) }
+                    th scope="col" { (words.column_date) }
+                    th.number scope="col" { (words.column_size) }
+                    th scope="col" { (words.column_reason) }
+                } }
+                tbody {
+                    @for (_, failure) in failures { (failure_row(page, failure)) }
+                }
+            }
+        }
+    }
+}
+
+fn failure_row(page: &Page<'_>, failure: &Failure) -> Markup {
+    let words = page.words;
+    let about_folder =
+        matches!(failure.code, FailureCode::FolderRefused | FailureCode::FolderRenamed);
+    let date = failure.date.as_deref().map(|date| match Timestamp::parse(date) {
+        Some(at) => moment(at),
+        None => html! { (date) },
+    });
+    html! {
+        tr {
+            th scope="row" data-label=(words.column_subject) {
+                @if !failure.subject.is_empty() { bdi { (failure.subject) } }
+                @else if about_folder { "–" }
+                @else { (words.no_subject) }
+            }
+            td data-label=(words.column_folder) { bdi { (failure.folder) } }
+            td data-label=(words.column_date) { @match date { Some(date) => (date), None => "–" } }
+            td.number data-label=(words.column_size) {
+                @if failure.size_bytes > 0 { (bytes(words, failure.size_bytes)) } @else { "–" }
+            }
+            td data-label=(words.column_reason) {
+                span.badge.(if failure.code.is_loss() { "bad" } else { "fair" }) { (words.failure(failure.code)) }
+                " " span.said lang="en" { (failure.reason) }
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What holds for every page: escaping, translation, no secrets, nothing inline.
+
+use model::{
+    Account, Counters, Failure, FailureCode, FolderReport, Item, Migration, MigrationId, Notify,
+    Options, Phase, ServerType, Status, SyncPoint, Timestamp, Verdict, Waiting,
+};
+
+use crate::form::{FieldError, Filled, Offer};
+use crate::words::Words;
+use crate::{Language, Page, find, form, home, problem, report, tracking};
+
+const HOSTILE: &str = "</bdi><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>";
+
+fn account(login: &str) -> Account {
+    Account {
+        server_type: ServerType::Imap,
+        url: "imaps://mail.example.org".into(),
+        login: login.into(),
+        delegate: None,
+    }
+}
+
+fn migration(status: Status, login: &str) -> Migration {
+    let mut migration = Migration::new(
+        MigrationId::from_random(&[5; 26]),
+        Timestamp(1_790_000_000_000),
+        (account(login), account(login)),
+        vec![Item::Mail],
+        Options { start_at: Some(Timestamp(1_790_000_000_000)), ..Options::default() },
+        Notify::default(),
+    );
+    migration.status = status;
+    migration.phase = Some(Phase::Mail);
+    migration.folder = Some(login.to_owned());
+    migration.waiting = Some(Waiting { until: Timestamp(0), reason: login.into() });
+    migration.last_error = Some(login.into());
+    migration.bytes_per_second = 12;
+    let counters = Counters { total: 7, migrated: 2, failed: 1, ..Counters::default() };
+    migration.progress.insert(Item::Mail, counters);
+    let point = SyncPoint { number: 1, ..SyncPoint::default() };
+    migration.sync_points = vec![point.clone(), SyncPoint { number: 2, ..point }];
+    migration
+}
+
+fn folder(name: &str, verdict: Verdict) -> FolderReport {
+    FolderReport {
+        source: name.into(),
+        destination: format!("{name}2"),
+        source_messages: 3,
+        source_bytes: 4,
+        destination_messages: 3,
+        destination_bytes: 4,
+        migrated: 2,
+        adopted: 1,
+        left_out: 0,
+        failed: 0,
+        verdict,
+        remarks: vec![name.into()],
+    }
+}
+
+fn failure(text: &str, code: FailureCode) -> (u64, Failure) {
+    let failure = Failure {
+        item: Item::Mail,
+        folder: text.into(),
+        subject: text.into(),
+        date: Some(text.into()),
+        size_bytes: 5,
+        code,
+        reason: text.into(),
+    };
+    (9, failure)
+}
+
+const STATUSES: [Status; 12] = [
+    Status::AwaitingUpload,
+    Status::AwaitingStart,
+    Status::Scheduled,
+    Status::Pending,
+    Status::Running,
+    Status::Waiting,
+    Status::Paused,
+    Status::Completed,
+    Status::CompletedWithErrors,
+    Status::Stopped,
+    Status::Failed,
+    Status::Removing,
+];
+
+fn filled(text: &str) -> Filled {
+    let names = [
+        "source.url",
+        "source.login",
+        "source.password",
+        "source.delegate",
+        "destination.url",
+        "destination.password",
+        "options.exclude_folders",
+        "options.folder_map",
+        "notify.email",
+    ];
+    let error = |field: &str| FieldError {
+        field: field.to_owned(),
+        code: "authentication_failed",
+        said: Some(text.to_owned()),
+    };
+    Filled {
+        values: names.map(|name| (name.to_owned(), text.to_owned())).to_vec(),
+        errors: [&names[..], &["items", "", "source.type"]]
+            .concat()
+            .into_iter()
+            .map(error)
+            .collect(),
+    }
+}
+
+/// Every page, with `text` wherever a user, a folder name or a server may put something.
+fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
+    let query = [("account".to_owned(), text.to_owned())];
+    let page = Page { words, ..Page::new(language, "/new", &query) };
+    let offer = Offer {
+        source_types: &ServerType::ALL,
+        destination_types: &ServerType::ALL,
+        items: &Item::ALL,
+    };
+    let folders: Vec<_> =
+        [Verdict::Complete, Verdict::CompleteButFailures, Verdict::Differs, Verdict::Unknown]
+            .map(|verdict| folder(text, verdict))
+            .to_vec();
+    let failures = [failure(text, FailureCode::Refused), failure(text, FailureCode::FlagNotKept)];
+    let filled = filled(text);
+    let mut pages = vec![
+        home::page(&page),
+        form::page(&page, offer, &Filled::default()),
+        form::page(&page, offer, &filled),
+        find::page(&page, find::Asked::default()),
+        find::page(&page, find::Asked { id: text, account: text, unknown: true }),
+        problem::page(&page, problem::Problem { code: "not_found", status: 404, said: Some(text) }),
+        problem::erased(&page),
+    ];
+    for status in STATUSES {
+        let migration = migration(status, text);
+        let of_the_form = Filled {
+            values: vec![],
+            errors: match status.allows(model::Action::Synchronise) {
+                true => filled
+                    .errors
+                    .iter()
+                    .filter(|e| e.field.ends_with("password"))
+                    .cloned()
+                    .collect(),
+                false => {
+                    vec![FieldError { field: String::new(), code: "not_in_this_state", said: None }]
+                }
+            },
+        };
+        for (folders, failures, more) in [(&folders[..], &failures[..], true), (&[], &[], false)] {
+            pages.push(tracking::page(
+                &page,
+                &tracking::Tracking {
+                    migration: &migration,
+                    account: text,
+                    folders,
+                    more_folders: more,
+                    failures,
+                    more_failures: more,
+                    stopping: more,
+                    filled: &of_the_form,
+                },
+            ));
+            pages.push(report::page(
+                &page,
+                &report::Report {
+                    migration: &migration,
+                    account: text,
+                    folders,
+                    more_folders: more,
+                    failures,
+                    more_failures: more,
+                },
+            ));
+        }
+    }
+    pages
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    for language in Language::ALL {
+        for html in all_pages(language, language.words(), HOSTILE) {
+            for bad in ["<script>", "<img src=x", "</bdi><script", "\"'&<", "onerror=alert(1)>"] {
+                assert!(!html.contains(bad), "{bad}");
+            }
+        }
+    }
+}
+
+#[test]
+fn passwords_are_never_shown_again() {
+    let secret = Filled {
+        values: vec![
+            ("source.password".into(), "hunter2".into()),
+            ("destination.password".into(), "hunter2".into()),
+        ],
+        errors: vec![],
+    };
+    let page = Page::new(Language::En, "/new", &[]);
+    let types = [ServerType::Imap];
+    let offer = Offer { source_types: &types, destination_types: &types, items: &[Item::Mail] };
+    assert!(!form::page(&page, offer, &secret).contains("hunter2"));
+}
+
+#[test]
+fn the_security_policy_can_be_strict() {
+    for html in all_pages(Language::En, Language::En.words(), "x") {
+        for inline in
+            ["<style", " style=", "javascript:", " onclick", " onload", "http://", "https://"]
+        {
+            assert!(!html.contains(inline), "{inline}");
+        }
+        assert!(!html.replace("<script src=\"/assets/", "").contains("<script"));
+    }
+}
+
+/// Texts between tags, and the attributes that people read or hear.
+fn readable(html: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for piece in html.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').unwrap();
+        texts.push(text.to_owned());
+        for attribute in [
+            "aria-label=\"",
+            "alt=\"",
+            "data-label=\"",
+            "data-busy=\"",
+            "title=\"",
+            "placeholder=\"",
+        ] {
+            if let Some((_, rest)) = tag.split_once(attribute) {
+                texts.push(rest.split('"').next().unwrap().to_owned());
+            }
+        }
+    }
+    texts
+}
+
+/// With every word of the catalogue turned into `§`, no letter may be left but those of data.
+#[test]
+fn no_page_has_untranslated_text() {
+    let words = Language::En.words().mapped(|text| {
+        let names = text.split('{').skip(1).filter_map(|part| part.split('}').next());
+        let holes: String = names.map(|name| format!("{{{name}}}")).collect();
+        Box::leak(format!("§{holes}").into_boxed_str())
+    });
+    let data = [
+        "English",
+        "Italiano",
+        "imaps://mail.example.org",
+        "2026-09-21 14:13 UTC",
+        "1970-01-01 00:00 UTC",
+        " B",
+        "B/s",
+        "9999",
+        "5555",
+    ];
+    for html in all_pages(Language::En, &words, "0") {
+        for text in readable(&html) {
+            let rest = data.iter().fold(text.clone(), |rest, known| rest.replace(known, ""));
+            let units = ["kB", "min", "h", "s"];
+            let plain: Vec<&str> = rest
+                .split(|c: char| !c.is_alphabetic())
+                .filter(|word| !word.is_empty() && !units.contains(word))
+                .collect();
+            assert!(plain.is_empty(), "{plain:?} in {text:?}");
+        }
+    }
+}
+
+#[test]
+fn every_field_has_a_label_and_every_reference_a_target() {
+    for html in all_pages(Language::It, Language::It.words(), "x") {
+        let ids: Vec<&str> =
+            html.split(" id=\"").skip(1).filter_map(|part| part.split('"').next()).collect();
+        let mut unique = ids.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), ids.len(), "an id twice: {ids:?}");
+        for reference in ["for=\"", "aria-describedby=\"", "aria-labelledby=\"", "href=\"#"] {
+            for part in html.split(reference).skip(1) {
+                for name in part.split('"').next().unwrap().split(' ') {
+                    assert!(ids.contains(&name), "{reference}{name} leads nowhere");
+                }
+            }
+        }
+        for control in html.split("<input").skip(1).chain(html.split("<select").skip(1)) {
+            let tag = control.split('>').next().unwrap();
+            if tag.contains("hidden") || tag.contains("checkbox") {
+                continue;
+            }
+            let id = tag.split(" id=\"").nth(1).and_then(|part| part.split('"').next()).unwrap();
+            assert!(html.contains(&format!("<label for=\"{id}\"")), "{id} has no label");
+        }
+    }
+}
+
+#[test]
+fn an_active_page_loads_itself_again_without_the_script() {
+    let page = Page::new(Language::En, "/migrations/x", &[]);
+    for (status, active) in [(Status::Running, true), (Status::Completed, false)] {
+        let migration = migration(status, "anna");
+        let html = tracking::page(
+            &page,
+            &tracking::Tracking {
+                migration: &migration,
+                account: "anna",
+                folders: &[],
+                more_folders: false,
+                failures: &[],
+                more_failures: false,
+                stopping: false,
+                filled: &Filled::default(),
+            },
+        );
+        assert_eq!(html.contains("<noscript><meta http-equiv=\"refresh\" content=\"5\">"), active);
+        assert_eq!(html.contains("data-events"), active);
+    }
+}

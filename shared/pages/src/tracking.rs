@@ -1,0 +1,372 @@
+//! The page of one migration.
+//!
+//! Parts marked `data-live` are exchanged by the script whenever the migration changes; each is
+//! the same markup that a page loaded at that moment has, so there is one rendering of everything.
+
+use maud::{Markup, html};
+use model::{Account, Action, Counters, Failure, FolderReport, Migration, Phase, Status};
+
+use crate::Page;
+use crate::form::{self, Filled};
+use crate::layout::{Reload, encode};
+use crate::show::{bytes, duration, moment, number, percent};
+use crate::tables;
+use crate::words::fill;
+
+/// The most folders shown here; the report has more, the CSV all.
+pub const FOLDERS_SHOWN_MAX: usize = 200;
+/// The most failures shown at a time.
+pub const FAILURES_SHOWN_MAX: usize = 50;
+
+/// What the page shows.
+pub struct Tracking<'a> {
+    /// The migration.
+    pub migration: &'a Migration,
+    /// The login that opens the page.
+    pub account: &'a str,
+    /// The first folders.
+    pub folders: &'a [FolderReport],
+    /// Whether there are more of them.
+    pub more_folders: bool,
+    /// A page of failures, with their ordinals.
+    pub failures: &'a [(u64, Failure)],
+    /// Whether there are more of them.
+    pub more_failures: bool,
+    /// Whether a request to stop is on its way.
+    pub stopping: bool,
+    /// What is wrong with the form that was sent from this page.
+    pub filled: &'a Filled,
+}
+
+/// The page.
+pub fn page(page: &Page<'_>, tracking: &Tracking<'_>) -> String {
+    let words = page.words;
+    let migration = tracking.migration;
+    let active = !migration.status.is_final();
+    let events =
+        format!("/api/v1/migrations/{}/events?account={}", migration.id, encode(tracking.account));
+    let main = html! {
+        article.tracking data-events=[active.then_some(&events)] {
+            (form::summary(page, tracking.filled))
+            header.title {
+                p.eyebrow { (words.migration_title) }
+                h1 { bdi { (migration.source.login) } " → " bdi { (migration.destination.login) } }
+            }
+            (state(page, tracking))
+            (progress(page, migration))
+            (folders(page, tracking))
+            (failures(page, tracking))
+            (actions(page, tracking))
+            (about(page, migration))
+        }
+    };
+    let title = format!("{} – {}", words.status(migration.status), migration.source.login);
+    let reload = if active { Reload::WhileActive } else { Reload::Never };
+    page.document(&title, reload, main)
+}
+
+fn status_class(status: Status) -> &'static str {
+    match status {
+        Status::Completed => "good",
+        Status::CompletedWithErrors | Status::Waiting | Status::Paused | Status::Stopped => "fair",
+        Status::Failed => "bad",
+        Status::Running | Status::Pending | Status::Removing => "busy",
+        Status::AwaitingUpload | Status::AwaitingStart | Status::Scheduled => "open",
+    }
+}
+
+fn state(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
+    let words = page.words;
+    let migration = tracking.migration;
+    html! {
+        section.state.(status_class(migration.status)) data-live="state"
+            data-final=[migration.status.is_final().then_some("true")] {
+            p.status aria-live="polite" {
+                span.badge.(status_class(migration.status)) { (words.status(migration.status)) }
+                @if let (Some(phase), false) = (migration.phase, migration.status.is_final()) {
+                    " " span.phase { (words.phase(phase)) }
+                }
+            }
+            @if let Some(hint) = words.hint(migration.status) { p.hint { (hint) } }
+            @if let (Status::Scheduled, Some(start)) = (migration.status, migration.options.start_at) {
+                p { (words.scheduled_for) " " (moment(start)) }
+            }
+            @if let Some(waiting) = &migration.waiting {
+                p { (words.waiting_until) " " strong { (moment(waiting.until)) } ". " (words.waiting_reason) " " span.said lang="en" { (waiting.reason) } }
+            }
+            @if let Some(error) = &migration.last_error {
+                p { (words.last_error_title) ": " span.said lang="en" { (error) } }
+            }
+            @if tracking.stopping { p { (words.stopping) } }
+        }
+    }
+}
+
+fn progress(page: &Page<'_>, migration: &Migration) -> Markup {
+    let words = page.words;
+    html! {
+        section.card aria-labelledby="progress" {
+            h2 #progress { (words.progress_title) }
+            div data-live="progress" {
+                @for (item, counters) in &migration.progress {
+                    @if migration.progress.len() > 1 { h3 { (words.item(*item)) } }
+                    (bar(page, migration, counters))
+                    (figures(page, migration, counters))
+                }
+            }
+        }
+    }
+}
+
+/// Items dealt with, whatever became of them.
+fn done(counters: &Counters) -> u64 {
+    counters.migrated.saturating_add(counters.skipped).saturating_add(counters.failed)
+}
+
+fn bar(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
+    let words = page.words;
+    let known = counters.total > 0 && migration.phase != Some(Phase::Discover);
+    let all = migration.status == Status::Completed;
+    let part = if all { Some(100) } else { percent(done(counters), counters.total) };
+    html! {
+        div.bar {
+            @if all {
+                progress.good max="1" value="1" aria-label=(words.progress_label) {}
+            } @else if known || migration.status.is_final() {
+                progress.(status_class(migration.status)) max=(counters.total.max(1))
+                    value=(done(counters).min(counters.total)) aria-label=(words.progress_label) {}
+            } @else {
+                progress aria-label=(words.progress_label) {}
+            }
+            @if let (Some(part), true) = (part, known || all) {
+                span.percent { (fill(words.progress_percent, &[("n", &part.to_string())])) }
+            }
+        }
+    }
+}
+
+fn figures(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
+    let words = page.words;
+    let active = matches!(migration.status, Status::Running | Status::Waiting);
+    let of = |done: String, total: String| {
+        fill(words.progress_of, &[("done", &done), ("total", &total)])
+    };
+    let n = |count: u64| number(words, count);
+    let moved = of(n(counters.migrated), n(counters.total));
+    let size = of(bytes(words, counters.bytes_migrated), bytes(words, counters.bytes_total));
+    html! {
+        dl.figures {
+            div { dt { (words.progress_messages) } dd { (moved) } }
+            div { dt { (words.progress_bytes) } dd { (size) } }
+            div { dt { (words.progress_skipped) } dd { (n(counters.skipped)) } }
+            div.(if counters.failed > 0 { "attention" } else { "calm" }) {
+                dt { (words.progress_failed) } dd { (n(counters.failed)) }
+            }
+            @if active {
+                div { dt { (words.progress_rate) } dd {
+                    @if migration.bytes_per_second > 0 { (bytes(words, migration.bytes_per_second)) "/s" } @else { "–" }
+                } }
+                div { dt { (words.progress_left) } dd {
+                    @match migration.eta_seconds { Some(left) => (duration(left)), None => (words.progress_unknown) }
+                } }
+            }
+        }
+        @if let (Some(folder), true) = (&migration.folder, active) {
+            p.hint.folder { (fill(words.progress_folder, &[("folder", folder)])) }
+        }
+    }
+}
+
+fn folders(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
+    let words = page.words;
+    html! {
+        section.card aria-labelledby="folders" {
+            h2 #folders { (words.folders_title) }
+            div data-live="folders" {
+                @if tracking.folders.is_empty() {
+                    p.hint { (words.folders_none) }
+                } @else {
+                    p.hint { (words.folders_lead) }
+                    (folder_table(page, tracking.folders))
+                    @if tracking.more_folders {
+                        p.hint { (fill(words.folders_more, &[("n", &number(words, tracking.folders.len() as u64))])) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn folder_table(page: &Page<'_>, folders: &[FolderReport]) -> Markup {
+    let words = page.words;
+    html! {
+        table.rows {
+            thead { tr {
+                th scope="col" { (words.column_folder) }
+                th.number scope="col" { (words.column_source_messages) }
+                th.number scope="col" { (words.column_migrated) }
+                th.number scope="col" { (words.column_adopted) }
+                th.number scope="col" { (words.column_failed) }
+                th scope="col" { (words.column_verdict) }
+            } }
+            tbody {
+                @for folder in folders {
+                    tr {
+                        th scope="row" data-label=(words.column_folder) { (tables::folder_name(folder)) }
+                        (tables::count(page, words.column_source_messages, folder.source_messages))
+                        (tables::count(page, words.column_migrated, folder.migrated))
+                        (tables::count(page, words.column_adopted, folder.adopted))
+                        (tables::count(page, words.column_failed, folder.failed))
+                        td data-label=(words.column_verdict) {
+                            span.badge.(tables::verdict_class(folder.verdict)) { (words.verdict(folder.verdict)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn failures(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
+    let words = page.words;
+    let id = &tracking.migration.id;
+    let account = encode(tracking.account);
+    let last = tracking.failures.last().map_or(0, |(ordinal, _)| *ordinal);
+    html! {
+        section.card aria-labelledby="failures" {
+            h2 #failures { (words.failures_title) }
+            div data-live="failures" {
+                @if tracking.failures.is_empty() {
+                    p.hint { (words.failures_none) }
+                } @else {
+                    p.hint { (words.failures_lead) }
+                    (tables::failures(page, tracking.failures))
+                    p.links {
+                        @if tracking.more_failures {
+                            a href={ "/migrations/" (id) "?account=" (account) "&after=" (last) "#failures" } { (words.failures_more) } " "
+                        }
+                        a href={ "/api/v1/migrations/" (id) "/failures.csv?account=" (account) } download { (words.failures_all) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn actions(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
+    let words = page.words;
+    let migration = tracking.migration;
+    let account = tracking.account;
+    let path = |action: &str| format!("/migrations/{}/{action}", migration.id);
+    let report = format!("{}?account={}", path("report"), encode(account));
+    html! {
+        section.card.actions aria-labelledby="actions" {
+            h2 #actions { (words.actions_title) }
+            div data-live="actions" {
+                p.buttons {
+                    a.button href=(report) { (words.report_link) }
+                    @if !migration.status.is_final() {
+                        noscript { a.button href={ (path("")) "?account=" (encode(account)) } { (words.reload_link) } }
+                    }
+                }
+                @if migration.status.allows(Action::Stop) && !tracking.stopping {
+                    form method="post" action=(path("stop")) {
+                        input type="hidden" name="account" value=(account);
+                        button { (words.action_stop) }
+                        p.hint { (words.action_stop_hint) }
+                    }
+                }
+                @if migration.status.allows(Action::Synchronise) { (synchronise(page, tracking, &path("synchronise"))) }
+                @if migration.status.allows(Action::Delete) {
+                    details {
+                        summary { (words.action_delete) }
+                        form method="post" action=(path("delete")) {
+                            input type="hidden" name="account" value=(account);
+                            p.hint { (words.action_delete_hint) }
+                            button.danger { (words.action_delete_confirm) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn synchronise(page: &Page<'_>, tracking: &Tracking<'_>, action: &str) -> Markup {
+    let words = page.words;
+    let migration = tracking.migration;
+    let label = |template: &str, account: &Account| fill(template, &[("login", &account.login)]);
+    let source = label(words.source_password, &migration.source);
+    let destination = label(words.destination_password, &migration.destination);
+    html! {
+        details open[!tracking.filled.errors.is_empty()] {
+            summary { (words.action_synchronise) }
+            form method="post" action=(action) data-busy=(words.new_wait) {
+                p.hint { (words.action_synchronise_hint) }
+                input type="hidden" name="account" value=(tracking.account);
+                (form::passwords(page, [("source.password", &source), ("destination.password", &destination)], tracking.filled))
+                p.buttons { button.primary { (words.action_synchronise) } span.busy role="status" {} }
+            }
+        }
+    }
+}
+
+fn about(page: &Page<'_>, migration: &Migration) -> Markup {
+    let words = page.words;
+    html! {
+        section.card.about aria-labelledby="about" {
+            h2 #about { (words.migration_id) }
+            p.id { code { @for group in groups(migration.id.as_str()) { span { (group) } } } }
+            p.hint { (words.migration_id_hint) }
+            dl.figures.wide {
+                @for (title, account) in [(words.migration_from, &migration.source), (words.migration_to, &migration.destination)] {
+                    div { dt { (title) } dd { bdi { (account.login) } br; span.hint { (account.url) } } }
+                }
+                div { dt { (words.started_at) } dd { (moment(migration.created_at)) } }
+                div { dt { (words.updated_at) } dd data-live="updated" { (moment(migration.updated_at)) } }
+            }
+            div data-live="runs" { @if migration.sync_points.len() > 1 { (runs(page, migration)) } }
+        }
+    }
+}
+
+/// The identifier in groups that can be read out; the text stays the same when copied.
+fn groups(id: &str) -> Vec<&str> {
+    let mut groups = Vec::new();
+    let mut rest = id;
+    while let Some((group, after)) = rest.split_at_checked(4) {
+        groups.push(group);
+        rest = after;
+    }
+    groups.push(rest);
+    groups
+}
+
+fn runs(page: &Page<'_>, migration: &Migration) -> Markup {
+    let words = page.words;
+    html! {
+        h3 { (words.runs_title) }
+        table.rows {
+            thead { tr {
+                th scope="col" { (words.column_run) }
+                th scope="col" { (words.column_started) }
+                th scope="col" { (words.column_finished) }
+                th.number scope="col" { (words.column_items) }
+                th.number scope="col" { (words.column_failed) }
+            } }
+            tbody {
+                @for run in &migration.sync_points {
+                    tr {
+                        th scope="row" data-label=(words.column_run) { (run.number) }
+                        td data-label=(words.column_started) { (moment(run.started_at)) }
+                        td data-label=(words.column_finished) {
+                            @match run.finished_at { Some(at) => (moment(at)), None => (words.run_active) }
+                        }
+                        (tables::count(page, words.column_items, run.migrated))
+                        (tables::count(page, words.column_failed, run.failed))
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The translation catalogue: every word that people read, once per language.
+//!
+//! A language is one file with one value for each name in the list below; a missing, doubled or
+//! unknown name does not compile. Names in braces such as `{n}` are filled in by [`fill`] and must
+//! be the same in every language. To add a language: a file beside `en.rs`, and a variant of
+//! [`crate::Language`].
+
+pub(crate) mod en;
+pub(crate) mod it;
+
+use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
+
+macro_rules! catalogue {
+    ($($name:ident)*) => {
+        /// Every word of one language; each field is a sentence or a label.
+        #[allow(missing_docs)] // the English text beside each name says what it is
+        pub struct Words {
+            $(pub $name: &'static str,)*
+        }
+
+        impl Words {
+            /// Every name with its text.
+            pub fn all(&self) -> Vec<(&'static str, &'static str)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+
+            /// The same names with other texts, to see which words of a page come from here.
+            #[cfg(test)]
+            pub(crate) fn mapped(&self, change: impl Fn(&str) -> &'static str) -> Words {
+                Words { $($name: change(self.$name),)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // every page
+    site_name skip_to_content navigation nav_new nav_track language_label footer footer_source
+    thousands_separator decimal_separator
+
+    // home
+    home_title home_lead home_new home_track home_points_title
+    home_safe_title home_safe home_complete_title home_complete home_alone_title home_alone
+    home_secret_title home_secret
+    home_steps_title home_step_1_title home_step_1 home_step_2_title home_step_2
+    home_step_3_title home_step_3
+
+    // new migration
+    new_title new_lead source_title source_lead destination_title destination_lead
+    field_type field_url field_url_hint field_login field_login_hint field_password
+    field_password_hint field_advanced field_delegate field_delegate_hint
+    items_title items_lead options_title options_summary
+    field_exclude field_exclude_hint field_map field_map_hint field_since field_since_hint
+    field_until field_until_hint field_max field_max_hint field_start field_start_hint
+    notify_title field_email field_email_hint field_language
+    terms_title terms_1 terms_2 terms_3 terms_4
+    new_submit new_wait optional
+    errors_title errors_lead errors_password
+
+    // find a migration
+    track_title track_lead field_id field_id_hint field_account field_account_hint track_submit
+    track_unknown
+
+    // tracking
+    migration_title migration_from migration_to migration_id migration_id_hint
+    progress_title progress_label progress_messages progress_bytes progress_rate progress_left
+    progress_skipped progress_failed progress_of progress_unknown progress_folder
+    progress_percent
+    waiting_until waiting_reason last_error_title
+    started_at updated_at finished_at scheduled_for
+    folders_title folders_lead folders_none folders_more
+    column_folder column_destination column_source_messages column_destination_messages
+    column_migrated column_adopted column_left_out column_failed column_verdict column_size
+    column_remarks
+    failures_title failures_none failures_lead failures_more failures_all
+    column_subject column_date column_reason
+    actions_title action_stop action_stop_hint action_synchronise action_synchronise_hint
+    source_password destination_password action_delete action_delete_hint action_delete_confirm
+    report_link reload_link stopping deleted_title deleted_lead
+    runs_title column_run column_started column_finished column_items run_active
+    no_subject live_on
+
+    // report
+    report_title report_lead report_print report_back report_csv failures_csv
+    report_complete report_failures report_differs report_unknown report_totals
+    report_folders_more report_made
+
+    // error pages
+    problem_title problem_home problem_back problem_status
+
+    // words of the model
+    status_awaiting_upload status_awaiting_start status_scheduled status_pending status_running
+    status_waiting status_paused status_completed status_completed_with_errors status_stopped
+    status_failed status_removing
+    hint_pending hint_running hint_completed hint_completed_with_errors hint_stopped hint_failed
+    phase_discover phase_folders phase_mail phase_verify phase_finished
+    item_mail item_contacts item_contact_groups item_calendars item_tasks item_rules
+    item_out_of_office
+    type_ovh type_imap type_pop type_exchange type_zimbra type_pst type_ics type_vcf
+    failure_too_large failure_refused failure_unreadable failure_folder_refused
+    failure_flag_not_kept failure_folder_renamed failure_repaired failure_differs
+    verdict_complete verdict_complete_but_failures verdict_differs verdict_unknown
+
+    // refusals
+    refusal_authentication_failed refusal_unreachable refusal_unsupported refusal_bad_url
+    refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
+    refusal_bad_date refusal_too_many refusal_out_of_order refusal_same_account
+    refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
+    refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
+    refusal_unavailable refusal_not_configured
+}
+
+impl Words {
+    /// Name of a status.
+    pub fn status(&self, status: Status) -> &'static str {
+        match status {
+            Status::AwaitingUpload => self.status_awaiting_upload,
+            Status::AwaitingStart => self.status_awaiting_start,
+            Status::Scheduled => self.status_scheduled,
+            Status::Pending => self.status_pending,
+            Status::Running => self.status_running,
+            Status::Waiting => self.status_waiting,
+            Status::Paused => self.status_paused,
+            Status::Completed => self.status_completed,
+            Status::CompletedWithErrors => self.status_completed_with_errors,
+            Status::Stopped => self.status_stopped,
+            Status::Failed => self.status_failed,
+            Status::Removing => self.status_removing,
+        }
+    }
+
+    /// What a status means for the reader; `None` where its name says it.
+    pub fn hint(&self, status: Status) -> Option<&'static str> {
+        match status {
+            Status::Pending => Some(self.hint_pending),
+            Status::Running => Some(self.hint_running),
+            Status::Completed => Some(self.hint_completed),
+            Status::CompletedWithErrors => Some(self.hint_completed_with_errors),
+            Status::Stopped => Some(self.hint_stopped),
+            Status::Failed => Some(self.hint_failed),
+            Status::AwaitingUpload
+            | Status::AwaitingStart
+            | Status::Scheduled
+            | Status::Waiting
+            | Status::Paused
+            | Status::Removing => None,
+        }
+    }
+
+    /// Name of a phase.
+    pub fn phase(&self, phase: Phase) -> &'static str {
+        match phase {
+            Phase::Discover => self.phase_discover,
+            Phase::Folders => self.phase_folders,
+            Phase::Mail => self.phase_mail,
+            Phase::Verify => self.phase_verify,
+            Phase::Finished => self.phase_finished,
+        }
+    }
+
+    /// Name of an item.
+    pub fn item(&self, item: Item) -> &'static str {
+        match item {
+            Item::Mail => self.item_mail,
+            Item::Contacts => self.item_contacts,
+            Item::ContactGroups => self.item_contact_groups,
+            Item::Calendars => self.item_calendars,
+            Item::Tasks => self.item_tasks,
+            Item::Rules => self.item_rules,
+            Item::OutOfOffice => self.item_out_of_office,
+        }
+    }
+
+    /// Name of a server type.
+    pub fn server_type(&self, server_type: ServerType) -> &'static str {
+        match server_type {
+            ServerType::Ovh => self.type_ovh,
+            ServerType::Imap => self.type_imap,
+            ServerType::Pop => self.type_pop,
+            ServerType::Exchange => self.type_exchange,
+            ServerType::Zimbra => self.type_zimbra,
+            ServerType::Pst => self.type_pst,
+            ServerType::Ics => self.type_ics,
+            ServerType::Vcf => self.type_vcf,
+        }
+    }
+
+    /// What a failure code says.
+    pub fn failure(&self, code: FailureCode) -> &'static str {
+        match code {
+            FailureCode::TooLarge => self.failure_too_large,
+            FailureCode::Refused => self.failure_refused,
+            FailureCode::Unreadable => self.failure_unreadable,
+            FailureCode::FolderRefused => self.failure_folder_refused,
+            FailureCode::FlagNotKept => self.failure_flag_not_kept,
+            FailureCode::FolderRenamed => self.failure_folder_renamed,
+            FailureCode::Repaired => self.failure_repaired,
+            FailureCode::Differs => self.failure_differs,
+        }
+    }
+
+    /// What a verdict says.
+    pub fn verdict(&self, verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Complete => self.verdict_complete,
+            Verdict::CompleteButFailures => self.verdict_complete_but_failures,
+            Verdict::Differs => self.verdict_differs,
+            Verdict::Unknown => self.verdict_unknown,
+        }
+    }
+
+    /// The sentence for a refusal's code; `None` for a code that is not in the catalogue.
+    pub fn refusal(&self, code: &str) -> Option<&'static str> {
+        let name = format!("refusal_{code}");
+        self.all().into_iter().find(|(key, _)| *key == name).map(|(_, text)| text)
+    }
+}
+
+/// Puts values in the place of `{name}`.
+pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            rest = after;
+            break;
+        };
+        if let Some((_, value)) = values.iter().find(|(key, _)| *key == name) {
+            text.push_str(value);
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Language;
+
+    fn placeholders(text: &str) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            text.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn every_language_has_every_key_with_the_same_placeholders() {
+        let english = Language::En.words().all();
+        for language in Language::ALL {
+            for ((key, text), (english_key, english_text)) in
+                language.words().all().into_iter().zip(&english)
+            {
+                assert_eq!(key, *english_key);
+                assert!(!text.trim().is_empty() || key == "thousands_separator", "{key}");
+                assert_eq!(placeholders(text), placeholders(english_text), "{key}");
+            }
+        }
+    }
+
+    /// Words that are the same in both languages are listed, so that a forgotten one shows.
+    #[test]
+    fn italian_is_translated() {
+        let same_on_purpose = [
+            "site_name",
+            "field_password",
+            "type_ovh",
+            "type_exchange",
+            "type_zimbra",
+            "field_email",
+            "progress_of",
+            "progress_percent",
+            "source_password",
+        ];
+        for ((key, italian), (_, english)) in
+            Language::It.words().all().into_iter().zip(Language::En.words().all())
+        {
+            assert!(italian != english || same_on_purpose.contains(&key), "{key}: {italian}");
+        }
+    }
+
+    #[test]
+    fn fills_by_name() {
+        assert_eq!(fill("{a} of {b}", &[("b", "{a}"), ("a", "1")]), "1 of {a}");
+        assert_eq!(fill("no end {a", &[("a", "1")]), "no end a");
+        assert_eq!(fill("{unknown}!", &[]), "!");
+    }
+}
