@@ -355,7 +355,7 @@ mod tests {
         ] {
             assert!(permits(allowed, address), "{address}");
         }
-        for address in ["192.168.7.2", "10.8.255.255", "fc00::1", "::2", "172.32.0.1"] {
+        for address in ["192.168.7.2", "10.8.255.255", "fc00::1", "::2", "10.10.0.0"] {
             assert!(!permits(allowed, address), "{address}");
         }
     }

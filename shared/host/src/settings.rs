@@ -1,0 +1,102 @@
+//! The variables of the application, as the operator set them.
+
+use spin_sdk::variables;
+use wire::Secret;
+
+/// All variables. A component sees only those that `spin.toml` gives it; the others have their
+/// defaults here.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// 32 bytes in base64 that seal credentials at rest; empty where none is set.
+    pub secret_key: Secret,
+    /// The bearer token for `advance`; empty where none is set.
+    pub advance_token: Secret,
+    /// Where users reach the application; empty: as the request says.
+    pub public_url: String,
+    /// CIDRs that may be reached although they are not public.
+    pub allowed_networks: String,
+    /// Whether connections without TLS may be asked for.
+    pub allow_plaintext: bool,
+    /// PEM of further trust anchors.
+    pub extra_ca: String,
+    /// DNS over HTTPS.
+    pub doh_url: String,
+    /// The mail server for notifications, with its password; empty: no mail is sent.
+    pub smtp_url: Secret,
+    /// Sender of notifications.
+    pub mail_from: String,
+    /// Budget of one slice.
+    pub slice_seconds: u32,
+    /// Largest file that may be uploaded.
+    pub max_upload_bytes: u64,
+    /// What is idle for longer is erased.
+    pub retention_days: u32,
+}
+
+/// A variable that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    /// Not of the kind it must be.
+    #[error("the variable {name} is {value:?}, but must be {kind}")]
+    Value {
+        /// Its name.
+        name: &'static str,
+        /// What is set.
+        value: String,
+        /// What it must be.
+        kind: &'static str,
+    },
+    /// The host could not say.
+    #[error("the variable {name} cannot be read: {reason}")]
+    Unreadable {
+        /// Its name.
+        name: &'static str,
+        /// In the host's words.
+        reason: String,
+    },
+}
+
+/// Reads all variables.
+pub async fn settings() -> Result<Settings, BadSetting> {
+    Ok(Settings {
+        secret_key: secret("secret_key").await?,
+        advance_token: secret("advance_token").await?,
+        public_url: text("public_url", "").await?,
+        allowed_networks: text("allowed_networks", "").await?,
+        allow_plaintext: switch("allow_plaintext").await?,
+        extra_ca: text("extra_ca", "").await?,
+        doh_url: text("doh_url", "https://cloudflare-dns.com/dns-query").await?,
+        smtp_url: secret("smtp_url").await?,
+        mail_from: text("mail_from", "").await?,
+        slice_seconds: number("slice_seconds", "10").await?,
+        max_upload_bytes: number("max_upload_bytes", "53687091200").await?,
+        retention_days: number("retention_days", "60").await?,
+    })
+}
+
+async fn text(name: &'static str, default: &str) -> Result<String, BadSetting> {
+    match variables::get(name).await {
+        Ok(value) => Ok(value),
+        Err(variables::Error::Undefined(_)) => Ok(default.to_owned()),
+        Err(error) => Err(BadSetting::Unreadable { name, reason: error.to_string() }),
+    }
+}
+
+async fn secret(name: &'static str) -> Result<Secret, BadSetting> {
+    Ok(Secret::new(text(name, "").await?.trim().to_owned()))
+}
+
+async fn switch(name: &'static str) -> Result<bool, BadSetting> {
+    let value = text(name, "false").await?;
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" | "" => Ok(false),
+        _ => Err(BadSetting::Value { name, value, kind: "true or false" }),
+    }
+}
+
+async fn number<N: std::str::FromStr>(name: &'static str, default: &str) -> Result<N, BadSetting> {
+    let value = text(name, default).await?;
+    let parsed = value.trim().parse();
+    parsed.map_err(|_| BadSetting::Value { name, value, kind: "a whole number" })
+}

@@ -1,0 +1,132 @@
+//! A TCP connection, over the streams of `wasi:sockets`.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use spin_sdk::wasip3::sockets::types::{ErrorCode, TcpSocket};
+use spin_sdk::wasip3::wit_stream;
+use spin_sdk::wit_bindgen::rt::async_support::{RawStreamRead, StreamVtable};
+use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+use wire::{Bytes, Error, Stream};
+
+use crate::idle::Idle;
+
+/// Most octets in one read. Measured: 64 KiB and more reach the full speed of the host.
+const READ_MAX: usize = 128 * 1024;
+/// A read of at least this size hands the buffer itself over; a smaller one is copied out of it,
+/// so that short lines do not each hold a whole buffer.
+const HAND_OVER_MIN: usize = READ_MAX / 4;
+
+/// An open connection.
+pub struct Tcp {
+    incoming: StreamReader<u8>,
+    outgoing: StreamWriter<u8>,
+    /// How reading ended, once it has and until that was asked for.
+    received: Option<FutureReader<Result<(), ErrorCode>>>,
+    /// Kept, since the host may stop sending when nobody is interested in how it ends.
+    _sent: FutureReader<Result<(), ErrorCode>>,
+    /// The buffer of the next read.
+    spare: Vec<u8>,
+    /// What an abandoned read had read already.
+    rescued: Vec<u8>,
+    idle: Idle,
+    _socket: TcpSocket,
+}
+
+impl Tcp {
+    pub(crate) fn new(socket: TcpSocket, idle: Idle) -> Self {
+        let (outgoing, data) = wit_stream::new();
+        let sent = socket.send(data);
+        let (incoming, received) = socket.receive();
+        Tcp {
+            incoming,
+            outgoing,
+            received: Some(received),
+            _sent: sent,
+            spare: Vec::new(),
+            rescued: Vec::new(),
+            idle,
+            _socket: socket,
+        }
+    }
+
+    /// Hands the filled buffer over, or a copy of little that is in it.
+    fn hand_over(&mut self, mut buffer: Vec<u8>) -> Bytes {
+        if buffer.len() >= HAND_OVER_MIN {
+            return buffer.into();
+        }
+        let bytes = Bytes::copy_from_slice(&buffer);
+        buffer.clear();
+        self.spare = buffer;
+        bytes
+    }
+}
+
+impl Stream for Tcp {
+    /// May be abandoned: what was read by then comes with the next read.
+    async fn read(&mut self) -> Result<Bytes, Error> {
+        if !self.rescued.is_empty() {
+            return Ok(std::mem::take(&mut self.rescued).into());
+        }
+        let mut buffer = std::mem::take(&mut self.spare);
+        buffer.reserve_exact(READ_MAX);
+        let (result, buffer) = {
+            let operation = pin!(self.incoming.read(buffer));
+            let reading = Reading { operation, rescued: &mut self.rescued, done: false };
+            self.idle.watch(reading).await?
+        };
+        match (result, self.received.take()) {
+            (StreamResult::Complete(_), received) if !buffer.is_empty() => {
+                self.received = received;
+                Ok(self.hand_over(buffer))
+            }
+            (_, None) => Ok(Bytes::new()),
+            (_, Some(received)) => match self.idle.watch(received.into_future()).await? {
+                Ok(()) => Ok(Bytes::new()),
+                Err(_) => Err(Error::Closed),
+            },
+        }
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let writing = self.outgoing.write(bytes.into());
+        let (mut result, mut rest) = self.idle.watch(writing).await?;
+        while matches!(result, StreamResult::Complete(_)) && rest.remaining() > 0 {
+            let writing = self.outgoing.write_buf(rest);
+            (result, rest) = self.idle.watch(writing).await?;
+        }
+        if rest.remaining() == 0 { Ok(()) } else { Err(Error::Closed) }
+    }
+}
+
+type Operation<'a> = RawStreamRead<'a, &'static StreamVtable<u8>>;
+
+/// A read that, when it is dropped half-way, keeps what the host had read already.
+struct Reading<'o, 'a> {
+    operation: Pin<&'o mut Operation<'a>>,
+    rescued: &'o mut Vec<u8>,
+    done: bool,
+}
+
+impl Future for Reading<'_, '_> {
+    type Output = (StreamResult, Vec<u8>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.operation.as_mut().poll(context);
+        self.done = polled.is_ready();
+        polled
+    }
+}
+
+impl Drop for Reading<'_, '_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let (_, buffer) = self.operation.as_mut().cancel();
+            *self.rescued = buffer;
+        }
+    }
+}
