@@ -1,0 +1,99 @@
+//! DNS over HTTPS (RFC 8484) for the tests' names: every name under `trasloco.test` is 127.0.0.1.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hickory_proto::op::{Message, MessageType, ResponseCode};
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::{RData, Record, RecordType};
+
+/// A resolver on loopback; its thread ends with the process.
+pub struct Doh {
+    port: u16,
+    asked: Arc<AtomicU32>,
+}
+
+impl Doh {
+    /// Starts one.
+    pub fn start() -> Doh {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("a bound socket").port();
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let count = count.clone();
+                std::thread::spawn(move || {
+                    while serve(&stream).unwrap_or(false) {
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        Doh { port, asked }
+    }
+
+    /// For `doh_url`; plain HTTP, which only loopback is good for.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/dns-query", self.port)
+    }
+
+    /// How many questions it has answered.
+    pub fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// One exchange; `false` at the end of the connection.
+fn serve(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut lines = BufReader::new(stream.try_clone()?);
+    let mut request = String::new();
+    if lines.read_line(&mut request)? == 0 {
+        return Ok(false);
+    }
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        lines.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let mut question = vec![0; length];
+    lines.read_exact(&mut question)?;
+    if let Some((_, query)) = request.split_once("dns=") {
+        let coded = query.split([' ', '&']).next().unwrap_or_default();
+        question = URL_SAFE_NO_PAD.decode(coded).map_err(std::io::Error::other)?;
+    }
+    let answer = answer(&question);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/dns-message\r\ncontent-length: {}\r\n\r\n",
+        answer.len()
+    );
+    let mut out = stream;
+    out.write_all(&[head.as_bytes(), &answer].concat())?;
+    Ok(true)
+}
+
+fn answer(question: &[u8]) -> Vec<u8> {
+    let query = Message::from_vec(question).expect("a DNS question");
+    let mut reply = query.clone();
+    reply.metadata.message_type = MessageType::Response;
+    for asked in &query.queries {
+        let name = asked.name().to_ascii();
+        if !name.trim_end_matches('.').ends_with("trasloco.test") {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+        } else if asked.query_type() == RecordType::A {
+            let address = RData::A(A(Ipv4Addr::LOCALHOST));
+            reply.answers.push(Record::from_rdata(asked.name().clone(), 60, address));
+        }
+    }
+    reply.to_vec().expect("a DNS answer")
+}

@@ -1,0 +1,30 @@
+//! IMAP servers of the tests: real ones with state of their own, and scripted ones.
+
+mod courier;
+mod cyrus;
+mod dovecot;
+mod fake;
+mod packages;
+
+pub use courier::Courier;
+pub use cyrus::{ACCOUNTS, Cyrus};
+pub use dovecot::{Dovecot, Layout, MASTER_PASSWORD, MASTER_USER, access_token};
+pub use fake::{Fake, Line, Silent, Talker};
+pub(crate) use packages::installed;
+
+/// Password of every account on the real servers.
+pub const PASSWORD: &str = "secret";
+
+/// A server that accounts live on.
+pub trait Server {
+    /// What it is, for messages.
+    fn name(&self) -> &'static str;
+    /// Port of IMAP, plain or with STARTTLS.
+    fn imap_port(&self) -> u16;
+    /// Port of IMAP over TLS.
+    fn imaps_port(&self) -> u16;
+    /// A login of its own for this short name; the account exists from the first log-in on.
+    fn login(&self, name: &str) -> String {
+        format!("{name}@example.test")
+    }
+}
