@@ -1,0 +1,188 @@
+//! The application: components, their routes, and the way of a request through them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::Result;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use tokio::sync::{Notify, Semaphore};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::driver;
+use crate::instance::{Body, Ready};
+use crate::key_value::Database;
+use crate::metrics::Metrics;
+use crate::routes::Routes;
+use crate::state::Folder;
+
+/// Instances at a time: each event stream and each slice holds one, with up to the memory limit.
+const MAX_INSTANCES: usize = 512;
+
+/// The most that a component may answer to `GET /metrics`.
+const MAX_METRICS_BYTES: usize = 1 << 20;
+
+/// Where the components' and this runtime's counts are read.
+const METRICS_PATH: &str = "/metrics";
+
+/// A loaded application.
+pub struct App {
+    pub(crate) components: BTreeMap<String, Arc<Ready>>,
+    pub(crate) routes: Routes,
+    pub(crate) database: Arc<Database>,
+    pub(crate) advance_token: Option<String>,
+    pub(crate) metrics: Metrics,
+    pub(crate) instances: Arc<Semaphore>,
+    /// Told after every request that may have made work for `advance`.
+    pub(crate) changed: Notify,
+    /// Told after every slice of the driver.
+    pub(crate) advanced: Notify,
+    /// Held for as long as the application lives.
+    pub(crate) folder: Folder,
+}
+
+impl App {
+    /// Answers a request by its path.
+    pub async fn handle(
+        self: &Arc<Self>,
+        mut request: Request<WasiBody>,
+        peer: Option<SocketAddr>,
+    ) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let Some(found) = self.routes.find(&path) else {
+            return problem(StatusCode::NOT_FOUND, "There is nothing at this address.");
+        };
+        complete_uri(&mut request);
+        describe(&mut request, found.base, peer);
+        let name = found.component.to_owned();
+        let method = request.method().clone();
+        let mut response = self.call(&name, request).await;
+        if path == METRICS_PATH && method == Method::GET {
+            response = self.with_own_metrics(response).await;
+        }
+        if !method.is_safe() && path != driver::PATH {
+            self.changed.notify_one();
+        }
+        response
+    }
+
+    /// Answers a request by the component's name, as other components reach it.
+    pub async fn call(self: &Arc<Self>, name: &str, request: Request<WasiBody>) -> Response<Body> {
+        let Some(component) = self.components.get(name) else {
+            return problem(StatusCode::NOT_FOUND, "There is no such component.");
+        };
+        let Ok(permit) = self.instances.clone().try_acquire_owned() else {
+            let mut busy = problem(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once.");
+            busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return busy;
+        };
+        let started = Instant::now();
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let response = component.answer(self, request, permit).await.unwrap_or_else(|error| {
+            log::error!("{name}: {error:?}");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "The component failed; the log says why.")
+        });
+        let (status, took) = (response.status(), started.elapsed());
+        self.metrics.count(name, status, took);
+        // The driver's own calls come every second.
+        let level = if path == driver::PATH { log::Level::Debug } else { log::Level::Info };
+        log::log!(level, "{name}: {method} {path} {} in {} ms", status.as_u16(), took.as_millis());
+        response
+    }
+
+    /// A new set of [`MAX_INSTANCES`] permits.
+    pub(crate) fn permits() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(MAX_INSTANCES))
+    }
+
+    async fn with_own_metrics(&self, response: Response<Body>) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        let theirs = match parts.status.is_success() {
+            true => Limited::new(body, MAX_METRICS_BYTES).collect().await.ok(),
+            false => None,
+        };
+        let mut text = theirs.map(|theirs| theirs.to_bytes().to_vec()).unwrap_or_default();
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            text.push(b'\n');
+        }
+        let peaks = self.components.values().map(|component| {
+            let settings = &component.settings;
+            (settings.name.as_str(), settings.memory_peak_bytes.load(Ordering::Relaxed))
+        });
+        text.extend_from_slice(self.metrics.text(peaks).as_bytes());
+        parts.status = StatusCode::OK;
+        parts.headers.remove(CONTENT_LENGTH);
+        let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        parts.headers.insert(CONTENT_TYPE, media_type);
+        Response::from_parts(parts, Body::full(text))
+    }
+}
+
+/// Gives a request a whole URI, as `wasi:http` wants it.
+fn complete_uri(request: &mut Request<WasiBody>) {
+    let uri = request.uri();
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let authority = uri.authority().map(ToString::to_string);
+    let authority = authority.or(host.map(str::to_owned)).unwrap_or("localhost".to_owned());
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let whole =
+        http::Uri::builder().scheme("http").authority(authority).path_and_query(path).build();
+    if let Ok(whole) = whole {
+        *request.uri_mut() = whole;
+    }
+}
+
+/// Sets the headers that Spin sets; what a client sends under these names is dropped.
+fn describe(request: &mut Request<WasiBody>, base: &str, peer: Option<SocketAddr>) {
+    let foreign: Vec<_> = request
+        .headers()
+        .keys()
+        .filter(|name| name.as_str().starts_with("spin-"))
+        .cloned()
+        .collect();
+    for name in foreign {
+        request.headers_mut().remove(name);
+    }
+    let path_info = request.uri().path().strip_prefix(base).unwrap_or_default().to_owned();
+    let url = request.uri().to_string();
+    let peer = peer.map(|peer| peer.to_string());
+    let headers = [
+        ("spin-path-info", Some(path_info)),
+        ("spin-full-url", Some(url)),
+        ("spin-base-path", Some("/".to_owned())),
+        ("spin-component-route", Some(base.to_owned())),
+        ("spin-raw-component-route", Some(base.to_owned())),
+        ("spin-client-addr", peer),
+    ];
+    for (name, value) in headers {
+        if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+            request.headers_mut().insert(name, value);
+        }
+    }
+}
+
+/// A refusal of this runtime (RFC 9457).
+pub fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    let title = status.canonical_reason().unwrap_or("Refused");
+    let text = serde_json::json!({
+        "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail
+    });
+    let mut response = Response::new(Body::full(text.to_string()));
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
+}
+
+/// The whole body of an answer, at most `max_bytes`.
+pub async fn collect(response: Response<Body>, max_bytes: usize) -> Result<(StatusCode, Vec<u8>)> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), max_bytes).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!("the answer was cut off: {error}"))?;
+    Ok((status, body.to_bytes().to_vec()))
+}

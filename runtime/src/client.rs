@@ -1,0 +1,108 @@
+//! Requests of this program to its own components, in process.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+
+use crate::app::{App, collect};
+
+/// The most of an answer that is read.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// An answer that is JSON.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body; `Null` where it is empty.
+    pub json: Value,
+}
+
+/// Sends a request with a JSON body and reads the JSON answer.
+pub async fn send(
+    app: &Arc<App>,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    bearer: Option<&str>,
+) -> Result<Answer> {
+    let bytes = body.map(Value::to_string).unwrap_or_default();
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://localhost{path}"))
+        .header(CONTENT_LENGTH, bytes.len())
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(bearer) = bearer {
+        let mut value = HeaderValue::try_from(format!("Bearer {bearer}"))?;
+        value.set_sensitive(true);
+        request = request.header(AUTHORIZATION, value);
+    }
+    let body = Full::from(bytes).map_err(|never| match never {}).boxed_unsync();
+    let response = app.handle(request.body(body)?, None).await;
+    let (status, bytes) = collect(response, MAX_ANSWER_BYTES).await?;
+    let json = match bytes.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(&bytes)
+            .with_context(|| format!("{path} answered {status} and no JSON"))?,
+    };
+    Ok(Answer { status, json })
+}
+
+impl Answer {
+    /// The sentences of a refusal (RFC 9457).
+    pub fn refusal(&self) -> String {
+        let text =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let detail = text(&self.json, "detail").or_else(|| text(&self.json, "title"));
+        let mut sentences = vec![detail.unwrap_or_else(|| self.status.to_string())];
+        let errors = self.json.get("errors").and_then(Value::as_array);
+        for error in errors.into_iter().flatten() {
+            let pointer = text(error, "pointer").unwrap_or_default();
+            if let Some(detail) = text(error, "detail").or_else(|| text(error, "code"))
+                && !sentences.iter().any(|sentence| sentence.contains(&detail))
+            {
+                sentences.push(format!("{pointer}: {detail}"));
+            }
+        }
+        sentences.join("\n")
+    }
+}
+
+/// Escapes a value for a query (RFC 3986 section 2.3).
+pub fn escape(value: &str) -> String {
+    let mut escaped = String::new();
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_was_refused() {
+        let json = serde_json::json!({"title": "No", "detail": "Two fields are wrong.", "errors": [
+            {"pointer": "/source/password", "code": "authentication_failed", "detail": "NO bad"},
+            {"pointer": "/items/0", "code": "unsupported"}]});
+        let answer = Answer { status: StatusCode::UNPROCESSABLE_ENTITY, json };
+        let said = "Two fields are wrong.\n/source/password: NO bad\n/items/0: unsupported";
+        assert_eq!(answer.refusal(), said);
+        let bare = Answer { status: StatusCode::NOT_FOUND, json: Value::Null };
+        assert_eq!(bare.refusal(), "404 Not Found");
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape("a+b@ü c"), "a%2Bb%40%C3%BC%20c");
+    }
+}

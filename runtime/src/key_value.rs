@@ -1,0 +1,375 @@
+//! Key-value stores on SQLite, in the schema of Spin's own default store.
+//!
+//! The file is called as Spin calls it, so that a state folder can be opened by either. Writes go
+//! through one connection, each a transaction that is on disk when the call returns; reads have a
+//! connection of their own, so that they never wait for a disk.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Name of the database in the state folder.
+pub const FILE_NAME: &str = "sqlite_key_value.db";
+
+/// How long a write waits for another process that has the database open.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most bytes one answer may hold, as in Spin: beyond this a component would trap.
+const MAX_RESULT_BYTES: usize = 128 << 20;
+
+const UPSERT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
+    ON CONFLICT(store, key) DO UPDATE SET value = excluded.value";
+const SELECT: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
+const DELETE: &str = "DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2";
+
+/// How SQLite makes a transaction safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Journal {
+    /// Write-ahead log: readers and the writer do not wait for each other.
+    Wal,
+    /// Rollback journal, what Spin has on a file of its own.
+    Delete,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite's own words.
+    #[error("key-value store: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// `increment` on something that is no counter.
+    #[error("the value of {key:?} has {length_bytes} bytes; a counter has 8")]
+    NoCounter {
+        /// The key.
+        key: String,
+        /// What is there instead.
+        length_bytes: usize,
+    },
+    /// The counter would overflow.
+    #[error("the counter {key:?} is at its end")]
+    Overflow {
+        /// The key.
+        key: String,
+    },
+    /// The answer does not fit.
+    #[error("query result exceeds limit of {MAX_RESULT_BYTES} bytes")]
+    TooLarge,
+}
+
+/// A key and its value, if it has one.
+pub type Pair = (String, Option<Vec<u8>>);
+
+/// All stores of an application.
+pub struct Database {
+    writer: Mutex<Connection>,
+    /// `None` with a rollback journal, where a second connection would find the file locked.
+    reader: Option<Mutex<Connection>>,
+}
+
+impl Database {
+    /// Opens or makes the database at `path`.
+    pub fn open(path: &Path, journal: Journal) -> Result<Self, Error> {
+        let writer = Connection::open(path)?;
+        writer.busy_timeout(BUSY_TIMEOUT)?;
+        let mode = match journal {
+            Journal::Wal => "wal",
+            Journal::Delete => "delete",
+        };
+        writer.pragma_update(None, "journal_mode", mode)?;
+        writer.pragma_update(None, "synchronous", "full")?;
+        writer.execute(
+            "CREATE TABLE IF NOT EXISTS spin_key_value (
+                store TEXT NOT NULL,
+                key   TEXT NOT NULL,
+                value BLOB NOT NULL,
+
+                PRIMARY KEY (store, key)
+            )",
+            [],
+        )?;
+        let reader = match journal {
+            Journal::Wal => {
+                let reader = Connection::open(path)?;
+                reader.busy_timeout(BUSY_TIMEOUT)?;
+                reader.pragma_update(None, "query_only", true)?;
+                Some(Mutex::new(reader))
+            }
+            Journal::Delete => None,
+        };
+        Ok(Database { writer: Mutex::new(writer), reader })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, store: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(SELECT)?;
+        let value: Option<Vec<u8>> =
+            statement.query_row([store, key], |row| row.get(0)).optional()?;
+        match value {
+            Some(value) if value.len() > MAX_RESULT_BYTES => Err(Error::TooLarge),
+            value => Ok(value),
+        }
+    }
+
+    /// Values of several keys, in their order.
+    pub fn get_many(&self, store: &str, keys: Vec<String>) -> Result<Vec<Pair>, Error> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(SELECT)?;
+        let mut size_bytes = 0;
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value: Option<Vec<u8>> =
+                statement.query_row([store, &key], |row| row.get(0)).optional()?;
+            size_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            if size_bytes > MAX_RESULT_BYTES {
+                return Err(Error::TooLarge);
+            }
+            values.push((key, value));
+        }
+        Ok(values)
+    }
+
+    /// Whether a key has a value.
+    pub fn exists(&self, store: &str, key: &str) -> Result<bool, Error> {
+        let reader = self.reader();
+        let mut statement =
+            reader.prepare_cached("SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+        Ok(statement.exists([store, key])?)
+    }
+
+    /// All keys of a store.
+    pub fn keys(&self, store: &str) -> Result<Vec<String>, Error> {
+        let reader = self.reader();
+        let mut statement =
+            reader.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?;
+        let mut rows = statement.query([store])?;
+        let mut size_bytes = 0;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            let key: String = row.get(0)?;
+            size_bytes += key.len() + size_of::<String>();
+            if size_bytes > MAX_RESULT_BYTES {
+                return Err(Error::TooLarge);
+            }
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    /// Sets one value.
+    pub fn set(&self, store: &str, key: &str, value: &[u8]) -> Result<(), Error> {
+        let writer = lock(&self.writer);
+        writer.prepare_cached(UPSERT)?.execute(params![store, key, value])?;
+        Ok(())
+    }
+
+    /// Sets several values in one transaction.
+    pub fn set_many(&self, store: &str, values: &[(String, Vec<u8>)]) -> Result<(), Error> {
+        let mut writer = lock(&self.writer);
+        let transaction = writer.transaction()?;
+        {
+            let mut statement = transaction.prepare_cached(UPSERT)?;
+            for (key, value) in values {
+                statement.execute(params![store, key, value])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Deletes a key; one that is absent is no error.
+    pub fn delete(&self, store: &str, key: &str) -> Result<(), Error> {
+        lock(&self.writer).prepare_cached(DELETE)?.execute([store, key])?;
+        Ok(())
+    }
+
+    /// Deletes several keys in one transaction.
+    pub fn delete_many(&self, store: &str, keys: &[String]) -> Result<(), Error> {
+        let mut writer = lock(&self.writer);
+        let transaction = writer.transaction()?;
+        {
+            let mut statement = transaction.prepare_cached(DELETE)?;
+            for key in keys {
+                statement.execute([store, key])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Adds to a counter (8 bytes, little endian; absent is 0) and returns it.
+    pub fn increment(&self, store: &str, key: &str, delta: i64) -> Result<i64, Error> {
+        let mut writer = lock(&self.writer);
+        let transaction =
+            writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let stored: Option<Vec<u8>> = transaction
+            .prepare_cached(SELECT)?
+            .query_row([store, key], |row| row.get(0))
+            .optional()?;
+        let before = match stored {
+            None => 0,
+            Some(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
+                Ok(bytes) => i64::from_le_bytes(bytes),
+                Err(_) => {
+                    let length_bytes = bytes.len();
+                    return Err(Error::NoCounter { key: key.to_owned(), length_bytes });
+                }
+            },
+        };
+        let after =
+            before.checked_add(delta).ok_or_else(|| Error::Overflow { key: key.to_owned() })?;
+        transaction.prepare_cached(UPSERT)?.execute(params![store, key, after.to_le_bytes()])?;
+        transaction.commit()?;
+        Ok(after)
+    }
+
+    /// Sets a value if it still is `expected` (`None`: absent); `false` where it is not.
+    pub fn swap(
+        &self,
+        store: &str,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<bool, Error> {
+        let writer = lock(&self.writer);
+        let changed = match expected {
+            Some(expected) => writer
+                .prepare_cached(
+                    "UPDATE spin_key_value SET value = ?3
+                     WHERE store = ?1 AND key = ?2 AND value = ?4",
+                )?
+                .execute(params![store, key, value, expected])?,
+            None => writer
+                .prepare_cached(
+                    "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
+                     ON CONFLICT(store, key) DO NOTHING",
+                )?
+                .execute(params![store, key, value])?,
+        };
+        Ok(changed == 1)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        lock(self.reader.as_ref().unwrap_or(&self.writer))
+    }
+}
+
+/// A connection stays usable when a thread died with it in hand: an open transaction is rolled
+/// back as it is dropped.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(check: impl Fn(&Database)) {
+        for journal in [Journal::Wal, Journal::Delete] {
+            let folder = tempfile::tempdir().unwrap();
+            check(&Database::open(&folder.path().join(FILE_NAME), journal).unwrap());
+        }
+    }
+
+    #[test]
+    fn sets_gets_and_deletes() {
+        each(|database| {
+            database.set("default", "a", b"1").unwrap();
+            database.set("default", "", b"").unwrap();
+            database.set("other", "a", b"2").unwrap();
+            assert_eq!(database.get("default", "a").unwrap(), Some(b"1".to_vec()));
+            assert_eq!(database.get("default", "").unwrap(), Some(vec![]));
+            assert_eq!(database.get("other", "a").unwrap(), Some(b"2".to_vec()));
+            assert!(database.exists("default", "a").unwrap());
+            assert_eq!(database.keys("default").unwrap().len(), 2);
+            database.delete("default", "a").unwrap();
+            database.delete("default", "a").unwrap();
+            assert_eq!(database.get("default", "a").unwrap(), None);
+            assert!(!database.exists("default", "a").unwrap());
+        });
+    }
+
+    #[test]
+    fn batches_keep_the_order_and_name_what_is_absent() {
+        each(|database| {
+            let pair = |key: &str, value: &[u8]| (key.to_owned(), value.to_vec());
+            database.set_many("s", &[pair("b", b"2"), pair("a", b"1"), pair("b", b"3")]).unwrap();
+            let keys = ["b", "x", "a"].map(str::to_owned);
+            let values = database.get_many("s", keys.to_vec()).unwrap();
+            let values: Vec<_> = values.into_iter().map(|(_, value)| value).collect();
+            assert_eq!(values, [Some(b"3".to_vec()), None, Some(b"1".to_vec())]);
+            database.delete_many("s", &keys).unwrap();
+            assert!(database.keys("s").unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn counts() {
+        each(|database| {
+            assert_eq!(database.increment("s", "n", 1).unwrap(), 1);
+            assert_eq!(database.increment("s", "n", -3).unwrap(), -2);
+            assert_eq!(database.get("s", "n").unwrap(), Some((-2i64).to_le_bytes().to_vec()));
+            database.set("s", "t", b"123").unwrap();
+            assert!(matches!(
+                database.increment("s", "t", 1),
+                Err(Error::NoCounter { length_bytes: 3, .. })
+            ));
+            database.set("s", "m", &i64::MAX.to_le_bytes()).unwrap();
+            assert!(matches!(database.increment("s", "m", 1), Err(Error::Overflow { .. })));
+            assert_eq!(database.increment("s", "n", 2).unwrap(), 0, "usable after an error");
+        });
+    }
+
+    #[test]
+    fn swaps_only_what_was_expected() {
+        each(|database| {
+            assert!(database.swap("s", "k", None, b"1").unwrap());
+            assert!(!database.swap("s", "k", None, b"2").unwrap());
+            assert!(!database.swap("s", "k", Some(b"0"), b"2").unwrap());
+            assert!(database.swap("s", "k", Some(b"1"), b"2").unwrap());
+            assert_eq!(database.get("s", "k").unwrap(), Some(b"2".to_vec()));
+        });
+    }
+
+    #[test]
+    fn many_threads_lose_nothing() {
+        each(|database| {
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    scope.spawn(move || {
+                        for round in 0..25u8 {
+                            database.increment("s", "n", 1).unwrap();
+                            loop {
+                                let old = database.get("s", "cas").unwrap();
+                                let count = old.as_ref().map_or(0, |value| value[0]);
+                                if database.swap("s", "cas", old.as_deref(), &[count + 1]).unwrap()
+                                {
+                                    break;
+                                }
+                            }
+                            let key = format!("{thread}-{round}");
+                            database.set_many("s", &[(key.clone(), vec![round])]).unwrap();
+                            assert_eq!(database.get("s", &key).unwrap(), Some(vec![round]));
+                        }
+                    });
+                }
+            });
+            assert_eq!(database.increment("s", "n", 0).unwrap(), 100);
+            assert_eq!(database.get("s", "cas").unwrap(), Some(vec![100]));
+        });
+    }
+
+    #[test]
+    fn a_folder_goes_from_one_journal_to_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        for journal in [Journal::Wal, Journal::Delete, Journal::Wal] {
+            let database = Database::open(&path, journal).unwrap();
+            database.increment("s", "n", 1).unwrap();
+        }
+        let database = Database::open(&path, Journal::Delete).unwrap();
+        assert_eq!(database.increment("s", "n", 0).unwrap(), 3);
+    }
+}

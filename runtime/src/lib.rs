@@ -1,0 +1,133 @@
+//! The embedded runtime and the command line: everything of `trasloco` but the components.
+//!
+//! In scope: what `spin.toml` asks for, as far as this application needs it; whatever else a
+//! manifest or a component asks for is refused by name at start. Out of scope: being a framework,
+//! and anything that knows mail.
+//!
+//! Reading order: [`cli`], [`load`] with [`manifest`], [`variables`], [`outbound`] and [`routes`];
+//! [`app`] and [`instance`], the way of a request; `spin_key_value` and `wasi_key_value` on
+//! [`key_value`]; [`engine`] and [`bundle`], where code comes from; [`server`] and [`driver`];
+//! [`migrate`], the same application without a socket; [`state`], the folder.
+//!
+//! Invariants: every request has an instance of its own, so that nothing survives in memory; no
+//! query string, body or variable is ever logged; a component that computes, blocks or traps
+//! stops nobody else.
+#![allow(async_fn_in_trait)]
+
+pub mod app;
+mod bindings;
+pub mod bundle;
+mod chaining;
+pub mod cli;
+pub mod client;
+pub mod driver;
+pub mod engine;
+pub mod instance;
+pub mod key_value;
+pub mod load;
+pub mod logging;
+pub mod manifest;
+pub mod metrics;
+pub mod migrate;
+pub mod outbound;
+pub mod routes;
+pub mod server;
+mod spin_key_value;
+pub mod state;
+pub mod variables;
+mod wasi_key_value;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use log::LevelFilter;
+
+use crate::bundle::Bundle;
+use crate::cli::{Cli, Command, Common};
+use crate::load::{Options, Origin};
+
+/// Everything that is neither success nor "some items failed".
+const FAILED: u8 = 1;
+
+/// Runs the command line; `bundle` is the application inside this binary, or empty.
+pub fn main(bundle: &'static [u8]) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" of clap, too. A broken pipe is nobody's concern.
+            let _ = error.print();
+            return if error.use_stderr() { FAILED.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli, bundle) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("trasloco: {error:#}");
+            FAILED.into()
+        }
+    }
+}
+
+fn run(cli: Cli, bundle: &'static [u8]) -> Result<ExitCode> {
+    let (common, default_level) = match &cli.command {
+        Command::Serve(serve) => (Some(&serve.common), LevelFilter::Info),
+        Command::Migrate(migrate) => (Some(&migrate.common), LevelFilter::Error),
+        Command::Import(_) | Command::Bundle { .. } => (None, LevelFilter::Info),
+    };
+    logging::start(common.and_then(|common| common.log).unwrap_or(default_level));
+    match cli.command {
+        Command::Serve(serve) => {
+            let options = options(&serve.common, bundle)?;
+            block_on(server::serve(options, serve.listen))??;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Migrate(migrate) => {
+            let options = options(&migrate.common, bundle)?;
+            block_on(migrate::migrate(*migrate, options))?
+        }
+        Command::Import(import) => {
+            let file = import.file.display();
+            eprintln!("trasloco: {file}: importing files is not part of this version yet");
+            Ok(FAILED.into())
+        }
+        Command::Bundle { manifest, output } => {
+            let bytes = bundle::make(&manifest)?;
+            std::fs::write(&output, bytes)
+                .with_context(|| format!("cannot write {}", output.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn options(common: &Common, bundle: &'static [u8]) -> Result<Options> {
+    let origin = match &common.manifest {
+        Some(manifest) => Origin::Manifest(manifest.clone()),
+        None => Origin::Bundle(Bundle::read(bundle)?.context(
+            "this binary carries no application: give --manifest spin.toml, \
+             or build it with cargo xtask build",
+        )?),
+    };
+    let state_dir = match &common.state_dir {
+        Some(dir) => dir.clone(),
+        None => state::default_folder()?,
+    };
+    let mebibytes = usize::try_from(common.memory_limit)?;
+    Ok(Options {
+        origin,
+        state_dir,
+        variables: common.variable.clone(),
+        as_spin: common.as_spin,
+        request_timeout: common.request_timeout.map(|s| Duration::from_secs(s.into())),
+        memory_limit_bytes: mebibytes.saturating_mul(1 << 20),
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // Instances that are still at work end here; what they need is in the store.
+    runtime.shutdown_background();
+    Ok(done)
+}

@@ -1,0 +1,112 @@
+//! `trasloco serve`: HTTP/1.1 and HTTP/2 (prior knowledge) in front of the application.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http_body_util::BodyExt;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use wasmtime_wasi_http::Error;
+
+use crate::app::App;
+use crate::driver;
+use crate::load::{self, Options};
+
+/// How long a client may take over the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long running requests and slices may take to end when the process is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The pause after a connection could not be accepted (no file descriptor left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until the process is told to stop (SIGTERM, SIGINT).
+pub async fn serve(options: Options, listen: SocketAddr) -> Result<()> {
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let app = tokio::task::spawn_blocking(move || load::load(&options)).await??;
+    let (stop, stopped) = watch::channel(false);
+    let driver = tokio::spawn(driver::drive(app.clone(), stopped));
+    println!("listening on http://{}", listener.local_addr()?);
+    let graceful = GracefulShutdown::new();
+    let mut told = std::pin::pin!(told_to_stop());
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => connection(&app, &graceful, stream, peer),
+                Err(error) => {
+                    log::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            told = &mut told => {
+                told?;
+                break;
+            }
+        }
+    }
+    log::info!("stopping");
+    drop(listener);
+    let _ = stop.send(true);
+    let end = async {
+        graceful.shutdown().await;
+        let _ = driver.await;
+    };
+    tokio::select! {
+        _ = tokio::time::timeout(GRACE, end) => {}
+        again = told_to_stop() => again?,
+    }
+    Ok(())
+}
+
+fn connection(app: &Arc<App>, graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr) {
+    // Answers in small pieces would wait for the client's delayed acknowledgements.
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("{peer}: {error}");
+    }
+    let app = app.clone();
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let app = app.clone();
+        async move {
+            let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
+            Ok::<_, Infallible>(app.handle(request, Some(peer)).await)
+        }
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            log::debug!("{peer}: {error}");
+        }
+    });
+}
+
+/// Returns when the process is asked to end.
+#[cfg(unix)]
+pub async fn told_to_stop() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Returns when the process is asked to end.
+#[cfg(not(unix))]
+pub async fn told_to_stop() -> Result<()> {
+    Ok(tokio::signal::ctrl_c().await?)
+}
