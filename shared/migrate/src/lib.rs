@@ -1,1 +1,40 @@
-//! Stub: the migrate crate.
+//! The engine: moves a mailbox slice by slice, so that any await may be the last.
+//!
+//! In scope: what to do next, doing it, writing it down; logging in at both sides; what users are
+//! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
+//!
+//! Reading order: [`advance`] (what is due), `slice.rs` (one slice of one migration), `run.rs` (its
+//! state and its checkpoints), then the phases `discover.rs`, `folders.rs`, `copy.rs` with
+//! `listing.rs`, `adopt.rs`, `transfer.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
+//! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
+//! [`lifecycle`] and [`report`] are what pages and API call, [`login`] what both call.
+//!
+//! Invariants: an intention is written before a batch goes out and settled after it; nothing is
+//! deleted at the source, no code for it exists; no message is held.
+#![forbid(unsafe_code)]
+#![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
+
+mod adopt;
+pub mod advance;
+mod copy;
+mod cursor;
+mod discover;
+mod folders;
+mod header;
+pub mod journal;
+pub mod lifecycle;
+mod listing;
+pub mod login;
+pub mod mapping;
+mod reconcile;
+mod repair;
+pub mod report;
+mod run;
+mod slice;
+pub mod special_use;
+mod transfer;
+mod trouble;
+mod verify;
+mod world;
+
+pub use world::{Host, World};

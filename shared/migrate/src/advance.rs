@@ -1,0 +1,51 @@
+//! What a driver calls: takes what is due, one slice after the other, and says when to come again.
+
+use store::{Error, Store, due};
+
+use crate::slice::{self, Advanced};
+use crate::world::{Host, World};
+
+/// What one call did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// Migrations that were advanced.
+    pub advanced: u32,
+    /// Migrations that have something to do, now or later.
+    pub active: u32,
+    /// When the next one is due (ms since 1970); `None` when nothing is.
+    pub next_due_ms: Option<u64>,
+}
+
+/// Advances the first due migration that nobody else works on. Several drivers may call at once:
+/// leases keep them apart.
+pub async fn tick<H: Host, S: Store>(world: &World<'_, H, S>) -> Result<Tick, Error> {
+    let listed = due::all(world.store).await?;
+    let now_ms = world.host.now_ms();
+    let mut tick = Tick { advanced: 0, active: count(listed.len()), next_due_ms: None };
+    let mut others: Option<u64> = None;
+    for (due_ms, id) in &listed {
+        if *due_ms > now_ms || tick.advanced > 0 {
+            others = earlier(others, Some(*due_ms));
+            continue;
+        }
+        let done = slice::advance(world, id).await?;
+        if let Advanced::Until(next) = done {
+            tick.advanced += 1;
+            tick.active -= u32::from(next.is_none());
+        }
+        others = earlier(others, done.look_again_ms(now_ms));
+    }
+    tick.next_due_ms = others;
+    Ok(tick)
+}
+
+fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,587 @@
+//! The mail phase: folder by folder, window by window, batch by batch.
+//!
+//! A batch is an intention first (`reconcile.rs` resolves what an interrupted one left), then a
+//! transfer, then a journal segment. The next batch is asked for before this one is read.
+
+use std::collections::BTreeMap;
+
+use imap::{FetchItems, Mode, Sequence, UidSet};
+use model::{Failure, FailureCode, Item, Phase, Timestamp};
+use store::{Store, keys};
+
+use crate::adopt::{self, Shelf};
+use crate::cursor::Message;
+use crate::header;
+use crate::journal::{Entry, Intention, Origin, Segment};
+use crate::listing::{self, Wanted, Window};
+use crate::run::Run;
+use crate::slice::Lines;
+use crate::transfer::{Fate, Target, transfer};
+use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::world::Host;
+use crate::{reconcile, repair};
+
+/// Messages in one batch: enough that the answer's round trip does not count.
+const BATCH_MESSAGES: usize = 500;
+/// Bytes in one batch: what is sent again when a batch is refused or cut off.
+const BATCH_BYTES: u64 = 16 << 20;
+
+/// The phase.
+pub(crate) async fn copy<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+) -> Result<(), Halt> {
+    while let Some(folder) = usize::try_from(run.cursor.at).ok().and_then(|at| run.folders.get(at))
+    {
+        let at = usize::try_from(run.cursor.at).unwrap_or(usize::MAX);
+        if folder.listed && !folder.done {
+            run.migration.folder = Some(folder.source_path.clone());
+            if folder.exists && !folder.refused {
+                copy_folder(run, lines, at).await?;
+            } else {
+                let lost = folder.found.messages;
+                run.mail().failed += lost.saturating_sub(1);
+                run.folder_mut(at)?.counts.failed = lost;
+                run.folder_mut(at)?.done = true;
+            }
+        }
+        run.cursor.at += 1;
+    }
+    run.enter(Phase::Verify);
+    run.checkpoint().await
+}
+
+async fn copy_folder<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+) -> Result<(), Halt> {
+    let folder = run.folder(at)?;
+    let found = folder.found;
+    let wanted = Wanted { identity: folder.adopt, unlabelled_only: folder.unlabelled_only };
+    let exists_before = u32::try_from(found.messages).unwrap_or(u32::MAX);
+    if found.messages > 0 {
+        let mut first = folder.number_hint.clamp(1, exists_before);
+        let name = folder.source.mailbox();
+        lines.source.start_select(&name, Mode::ReadOnly).await.at(Side::Source)?;
+        let (sequence, items) = listing::request(first, exists_before, wanted);
+        lines.source.start_fetch(&sequence, items).await.at(Side::Source)?;
+        let selected = lines.source.selected().await.at(Side::Source)?;
+        let exists = selected.exists;
+        let mut shelf = shelf(run, lines, at).await?;
+        loop {
+            let after = run.folder(at)?.done_uid;
+            let answer = listing::read(&mut lines.source, (first, exists), after, wanted).await;
+            let window = answer.at(Side::Source)?;
+            let next = window.next;
+            count_settled(run, at, &window)?;
+            window_through(run, lines, at, window, &mut shelf).await?;
+            let Some(next) = next else { break };
+            first = next;
+            run.folder_mut(at)?.number_hint = next;
+            let (sequence, items) = listing::request(first, exists, wanted);
+            lines.source.start_fetch(&sequence, items).await.at(Side::Source)?;
+        }
+        run.folder_mut(at)?.number_hint = exists.max(1);
+    }
+    let folder = run.folder_mut(at)?;
+    folder.settled = Some(found);
+    (folder.done, folder.adopt) = (true, false);
+    run.progressed = true;
+    Ok(())
+}
+
+/// Messages of an earlier sync point count as skipped in this one.
+fn count_settled<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    window: &Window,
+) -> Result<(), Halt> {
+    let folder = run.folder(at)?;
+    let again = folder.settled.is_some_and(|old| old.uid_validity == folder.found.uid_validity);
+    if again && window.next.is_none() {
+        let fresh = window.messages.len() as u64;
+        let before = folder.found.messages.saturating_sub(fresh);
+        run.mail().skipped += before;
+    }
+    Ok(())
+}
+
+/// What the destination's folder held before us, where it has to be compared.
+async fn shelf<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+) -> Result<Option<Shelf>, Halt> {
+    let folder = run.folder(at)?;
+    if !folder.adopt {
+        return Ok(None);
+    }
+    let any_size =
+        lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
+    let name = folder.destination.mailbox();
+    let mut shelf =
+        Shelf::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
+    // What the journal knows belongs to a source message already.
+    for number in 0..folder.segments {
+        let segment = reconcile::segment(run, at, number).await?;
+        if segment.destination_uid_validity == folder.destination_uid_validity
+            && segment.source_uid_validity == folder.found.uid_validity
+        {
+            segment.entries.iter().for_each(|entry| shelf.take_uid(entry.destination_uid));
+        }
+    }
+    Ok(Some(shelf))
+}
+
+/// Takes one window through: options, adoption, batches.
+async fn window_through<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    window: Window,
+    shelf: &mut Option<Shelf>,
+) -> Result<(), Halt> {
+    let listed = window.messages.len();
+    if run.folder(at)?.found.bytes == 0 {
+        let bytes: u64 = window.messages.iter().map(|message| message.size).sum();
+        run.mail().bytes_total += bytes;
+    }
+    let mut messages = chosen(run, at, window.messages)?;
+    if let Some(shelf) = shelf {
+        messages = adopted(run, lines, at, messages, shelf).await?;
+    }
+    let left_out = (listed - messages.len()) as u64;
+    let multi = lines.destination.capabilities().multiappend();
+    learn_flags(run, lines, at, &mut messages).await?;
+    let batches = plan(&messages);
+    let mut batches = batches.iter().filter_map(|range| messages.get(range.clone())).peekable();
+    if let Some(first) = batches.peek() {
+        ask(lines, first).await?;
+    }
+    while let Some(batch) = batches.next() {
+        if multi && let Some(next) = batches.peek() {
+            ask(lines, next).await?;
+        }
+        carry(run, lines, at, batch).await?;
+        if !multi && let Some(next) = batches.peek() {
+            ask(lines, next).await?;
+        }
+    }
+    let folder = run.folder_mut(at)?;
+    folder.done_uid = folder.done_uid.max(window.last_uid);
+    folder.counts.left_out += window.elsewhere;
+    run.mail().skipped += window.elsewhere;
+    if left_out + window.elsewhere > 0 {
+        run.checkpoint().await?;
+    }
+    Ok(())
+}
+
+/// Asks the source for a batch, without waiting.
+pub(crate) async fn ask<H: Host>(lines: &mut Lines<H>, batch: &[Message]) -> Result<(), Halt> {
+    let uids: UidSet = batch.iter().map(|message| message.uid).collect();
+    let items = FetchItems { body: true, ..FetchItems::default() };
+    lines.source.start_fetch(&Sequence::Uids(uids), items).await.at(Side::Source)
+}
+
+/// Leaves out what the options leave out.
+fn chosen<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    messages: Vec<Message>,
+) -> Result<Vec<Message>, Halt> {
+    let options = run.migration.options.clone();
+    let day_s = |day: &Option<String>| {
+        let start = day.as_deref().and_then(Timestamp::parse_day)?;
+        i64::try_from(start.0 / 1000).ok()
+    };
+    let (since, until) = (day_s(&options.since), day_s(&options.until));
+    let append_max = options.max_item_bytes.unwrap_or(u64::MAX);
+    let mut kept = Vec::with_capacity(messages.len());
+    for message in messages {
+        let when = message.date.unix_s();
+        if since.is_some_and(|since| when < since) || until.is_some_and(|until| when >= until) {
+            run.mail().skipped += 1;
+            run.folder_mut(at)?.counts.left_out += 1;
+        } else if message.size > append_max {
+            let reason = format!("Larger than the {append_max} bytes that you set as the most.");
+            lost(run, at, &message, FailureCode::TooLarge, reason, &[])?;
+        } else {
+            kept.push(message);
+        }
+    }
+    Ok(kept)
+}
+
+/// Leaves out what the destination has already, and journals it.
+async fn adopted<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    messages: Vec<Message>,
+    shelf: &mut Shelf,
+) -> Result<Vec<Message>, Halt> {
+    let mut segment = segment_for(run, at)?;
+    segment.destination_uid_validity = run.folder(at)?.destination_uid_validity;
+    let (mut kept, mut found) = (Vec::new(), Vec::new());
+    for message in messages {
+        let uid = match shelf.take(&message) {
+            Some(uid) => Some(uid),
+            None if message.identity == 0 => twin(lines, &message, shelf).await?,
+            None => None,
+        };
+        match uid {
+            Some(uid) => found.push((message, uid)),
+            None => kept.push(message),
+        }
+    }
+    for (message, uid) in &found {
+        let flags = segment.flag_set(&message.flags);
+        segment.entries.push(Entry {
+            source_uid: message.uid,
+            destination_uid: *uid,
+            size: message.size,
+            date: message.date,
+            identity: message.identity,
+            flags,
+            origin: Origin::Adopted,
+        });
+    }
+    if !found.is_empty() {
+        let n = found.len() as u64;
+        run.mail().skipped += n;
+        run.folder_mut(at)?.counts.adopted += n;
+        stage_segment(run, at, &segment)?;
+    }
+    Ok(kept)
+}
+
+/// The copy of a message without Message-ID: one with the same content.
+async fn twin<H: Host>(
+    lines: &mut Lines<H>,
+    message: &Message,
+    shelf: &mut Shelf,
+) -> Result<Option<u32>, Halt> {
+    let candidates: UidSet = shelf.nameless(message.size).collect();
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    let own: UidSet = std::iter::once(message.uid).collect();
+    let own = adopt::digests(&mut lines.source, &own).await.at(Side::Source)?;
+    let Some(own) = own.get(&message.uid) else { return Ok(None) };
+    let theirs = adopt::digests(&mut lines.destination, &candidates).await.at(Side::Destination)?;
+    let uid = theirs.iter().find(|(_, digest)| *digest == own).map(|(uid, _)| *uid);
+    if let Some(uid) = uid {
+        shelf.take_uid(uid);
+    }
+    Ok(uid)
+}
+
+/// Takes away the keywords that the destination would not keep, and says so once.
+async fn learn_flags<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    messages: &mut [Message],
+) -> Result<(), Halt> {
+    if messages.iter().all(|message| message.flags.keywords().next().is_none()) {
+        return Ok(());
+    }
+    let name = run.folder(at)?.destination.mailbox();
+    let selected = lines.destination.select(&name, Mode::ReadWrite).await.at(Side::Destination)?;
+    lines.destination.unselect().await.at(Side::Destination)?;
+    let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
+    for message in messages {
+        let (kept, lost) = selected.permanent_flags.split(&message.flags);
+        lost.into_iter().for_each(|name| *dropped.entry(name).or_default() += 1);
+        message.flags = kept;
+    }
+    for (keyword, count) in dropped {
+        let folder = run.folder_mut(at)?;
+        let reason = format!(
+            "The destination does not keep the keyword {keyword} ({count} messages have it)."
+        );
+        folder.remark(reason.clone());
+        let failure = Failure {
+            item: Item::Mail,
+            folder: folder.source_path.clone(),
+            subject: String::new(),
+            date: None,
+            size_bytes: 0,
+            code: FailureCode::FlagNotKept,
+            reason,
+        };
+        run.fail(failure);
+    }
+    Ok(())
+}
+
+/// Cuts a window into batches. A message larger than a batch is one by itself.
+fn plan(messages: &[Message]) -> Vec<std::ops::Range<usize>> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0u64);
+    for (at, message) in messages.iter().enumerate() {
+        if at > start
+            && (at - start >= BATCH_MESSAGES || bytes.saturating_add(message.size) > BATCH_BYTES)
+        {
+            batches.push(start..at);
+            (start, bytes) = (at, 0);
+        }
+        bytes = bytes.saturating_add(message.size);
+    }
+    if start < messages.len() {
+        batches.push(start..messages.len());
+    }
+    batches
+}
+
+/// Writes the intention of a batch that was asked for, and carries it over.
+async fn carry<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    batch: &[Message],
+) -> Result<(), Halt> {
+    let Some(last) = batch.last() else { return Ok(()) };
+    let mut intention = intend(run, at, batch)?;
+    // The intention is resolved before anything else, so these are as good as settled.
+    run.folder_mut(at)?.done_uid = last.uid;
+    run.stage(keys::intention(run.id()), intention.encode());
+    run.checkpoint().await?;
+    attempt(run, lines, at, &mut intention, batch).await?;
+    run.check_budget()
+}
+
+fn intend<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    at: usize,
+    batch: &[Message],
+) -> Result<Intention, Halt> {
+    let folder = run.folder(at)?;
+    let mut segment = segment_for(run, at)?;
+    for message in batch {
+        let flags = segment.flag_set(&message.flags);
+        segment.entries.push(Entry {
+            source_uid: message.uid,
+            destination_uid: 0,
+            size: message.size,
+            date: message.date,
+            identity: message.identity,
+            flags,
+            origin: Origin::Copied,
+        });
+    }
+    Ok(Intention {
+        folder: u32::try_from(at).unwrap_or(u32::MAX),
+        uid_next: folder.destination_uid_next,
+        sent: u32::try_from(batch.len()).unwrap_or(u32::MAX),
+        tries: 1,
+        one_by_one: false,
+        batch: segment,
+    })
+}
+
+fn segment_for<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<Segment, Halt> {
+    Ok(Segment {
+        sync_point: run.migration.sync_point(),
+        source_uid_validity: run.folder(at)?.found.uid_validity,
+        ..Segment::default()
+    })
+}
+
+/// Sends the first `intention.sent` messages, which were asked for, and settles what became of
+/// them. On return the intention holds what is left, and is stored so.
+pub(crate) async fn attempt<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    intention: &mut Intention,
+    group: &[Message],
+) -> Result<(), Halt> {
+    let name = run.folder(at)?.destination.mailbox();
+    let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
+    let target = Target { name: &name, multi, binary: false };
+    let before_ms = run.world.host.monotonic_ms();
+    let flags = |message: &Message| message.flags.clone();
+    let fates = transfer(&mut lines.source, &mut lines.destination, &target, group, flags).await?;
+    let took_ms = run.world.host.monotonic_ms().saturating_sub(before_ms);
+    run.cursor.slowest_ms = run.cursor.slowest_ms.max(took_ms);
+
+    let refused_together = multi && fates.iter().any(|fate| matches!(fate, Fate::Refused(..)));
+    if refused_together {
+        return refused_batch(run, intention, &fates).await;
+    }
+    let mut settled = Vec::new();
+    let mut waits: Option<imap::Reply> = None;
+    for (message, fate) in group.iter().zip(fates) {
+        match fate {
+            Fate::Refused(reply, _) if waits.is_some() || asks_to_wait(&reply).is_some() => {
+                waits.get_or_insert(reply);
+            }
+            fate => settled.push((message.clone(), fate)),
+        }
+    }
+    repair::mend(run, lines, at, &mut settled).await?;
+    reconcile::locate(run, lines, intention.uid_next, &name, &mut settled).await?;
+    let done: Vec<u32> = settled.iter().map(|(message, _)| message.uid).collect();
+    intention.batch.entries.retain(|entry| !done.contains(&entry.source_uid));
+    (intention.sent, intention.tries) = (0, 0);
+    settle(run, at, settled, intention, &BTreeMap::new())?;
+    run.progressed |= !done.is_empty();
+    run.checkpoint().await?;
+    match waits {
+        Some(reply) => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply))),
+        None => Ok(()),
+    }
+}
+
+/// A batch that was refused as a whole left nothing at the destination. Its messages go one by
+/// one, from a fresh start: more may have been asked of the source already.
+async fn refused_batch<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    intention: &mut Intention,
+    fates: &[Fate],
+) -> Result<(), Halt> {
+    (intention.sent, intention.tries) = (0, 0);
+    let reply = fates.iter().find_map(|fate| match fate {
+        Fate::Refused(reply, _) => Some(reply.clone()),
+        Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable => None,
+    });
+    let waits = reply.as_ref().and_then(asks_to_wait).is_some();
+    // One by one, a mailbox that is nearly full takes what still fits.
+    intention.one_by_one = true;
+    run.stage(keys::intention(run.id()), intention.encode());
+    run.checkpoint().await?;
+    match reply {
+        Some(reply) if waits && !matches!(reply.code, Some(imap::Code::OverQuota)) => {
+            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
+        }
+        _ => Err(Halt::Budget),
+    }
+}
+
+/// Stages what is known for good about these messages: journal, counters, failures. `identities`
+/// are those of messages whose header was not seen now.
+pub(crate) fn settle<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    settled: Vec<(Message, Fate)>,
+    left: &Intention,
+    identities: &BTreeMap<u32, u64>,
+) -> Result<(), Halt> {
+    let mut segment = Segment { sync_point: run.migration.sync_point(), ..left.batch.like() };
+    let mut validity = run.folder(at)?.destination_uid_validity;
+    let mut uid_next = run.folder(at)?.destination_uid_next;
+    let (mut count, mut bytes) = (0u64, 0u64);
+    for (message, fate) in settled {
+        match fate {
+            Fate::Arrived { uid, uid_validity, size, header } => {
+                let flags = segment.flag_set(&message.flags);
+                segment.entries.push(Entry {
+                    source_uid: message.uid,
+                    destination_uid: uid,
+                    size,
+                    date: message.date,
+                    identity: identities
+                        .get(&message.uid)
+                        .copied()
+                        .unwrap_or_else(|| header::identity(&header.message_id)),
+                    flags,
+                    origin: Origin::Copied,
+                });
+                validity = if uid_validity == 0 { validity } else { uid_validity };
+                uid_next = uid_next.max(uid.saturating_add(1));
+                (count, bytes) = (count + 1, bytes + message.size);
+            }
+            Fate::Gone => {
+                run.mail().skipped += 1;
+                run.folder_mut(at)?.counts.left_out += 1;
+            }
+            Fate::Unreadable => {
+                let reason = "The source lists this message but does not deliver it.".to_owned();
+                lost(run, at, &message, FailureCode::Unreadable, reason, &[])?;
+            }
+            Fate::Refused(reply, header) => {
+                let code = match reply.code {
+                    Some(imap::Code::TooBig) => FailureCode::TooLarge,
+                    _ => FailureCode::Refused,
+                };
+                let reason = format!("The destination refused the message: {reply}.");
+                lost(run, at, &message, code, reason, &header.subject)?;
+            }
+        }
+    }
+    segment.destination_uid_validity = validity;
+    let folder = run.folder_mut(at)?;
+    folder.counts.migrated += count;
+    folder.counts.migrated_bytes += bytes;
+    (folder.destination_uid_validity, folder.destination_uid_next) = (validity, uid_next);
+    let mail = run.mail();
+    (mail.migrated, mail.bytes_migrated) = (mail.migrated + count, mail.bytes_migrated + bytes);
+    // What arrived since discovery counts too, so that nothing ever shows more than its total.
+    mail.total = mail.total.max(mail.migrated + mail.skipped + mail.failed);
+    if let Some(point) = run.migration.sync_points.last_mut() {
+        point.migrated += count;
+    }
+    if !segment.entries.is_empty() {
+        stage_segment(run, at, &segment)?;
+    }
+    let rest = if left.batch.entries.is_empty() { Vec::new() } else { left.encode() };
+    run.stage(keys::intention(run.id()), rest);
+    Ok(())
+}
+
+fn stage_segment<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    segment: &Segment,
+) -> Result<(), Halt> {
+    let folder = run.folder_mut(at)?;
+    let number = folder.segments;
+    folder.segments += 1;
+    let key = keys::journal(run.id(), u32::try_from(at).unwrap_or(u32::MAX), number);
+    run.stage(key, segment.encode());
+    Ok(())
+}
+
+/// One line in the failures.
+pub(crate) fn lost<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    message: &Message,
+    code: FailureCode,
+    reason: String,
+    subject: &[u8],
+) -> Result<(), Halt> {
+    let folder = run.folder_mut(at)?;
+    folder.counts.failed += u64::from(code.is_loss());
+    let seconds = u64::try_from(message.date.unix_s()).unwrap_or(0);
+    let failure = Failure {
+        item: Item::Mail,
+        folder: folder.source_path.clone(),
+        subject: String::from_utf8_lossy(subject).into_owned(),
+        date: Some(Timestamp(seconds * 1000).rfc3339()),
+        size_bytes: message.size,
+        code,
+        reason,
+    };
+    run.fail(failure);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_bounded_both_ways() {
+        let date = imap::InternalDate::new(0, 0).unwrap();
+        let message = |size| Message { uid: 1, size, date, flags: imap::Flags::new(), identity: 0 };
+        let many: Vec<_> = (0..1001).map(|_| message(10)).collect();
+        assert_eq!(plan(&many), [0..500, 500..1000, 1000..1001]);
+        let big = [message(1), message(BATCH_BYTES + 1), message(1), message(BATCH_BYTES - 1)];
+        assert_eq!(plan(&big), [0..1, 1..2, 2..4]);
+        assert_eq!(plan(&[]), []);
+    }
+}

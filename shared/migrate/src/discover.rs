@@ -1,0 +1,234 @@
+//! Looks at both accounts and brings the folder table up to date.
+
+use std::collections::BTreeMap;
+
+use futures::try_join;
+use imap::{Mailbox, MailboxName, Namespaces, Session, SpecialUse, Spelling};
+use model::Phase;
+use store::Store;
+use wire::Stream;
+
+use crate::cursor::{Counts, Folder, Name, State};
+use crate::mapping::{self, Hierarchy, Listed, Mapped};
+use crate::run::Run;
+use crate::slice::Lines;
+use crate::special_use;
+use crate::trouble::{At, Halt, Side};
+use crate::world::Host;
+
+/// The most folders of an account. Each has a row in the store and a verdict in the report; no
+/// server is known to carry more in one account with any program still usable.
+pub const FOLDERS_MAX: usize = 20_000;
+
+/// One side as it lists itself.
+struct Found {
+    mailboxes: Vec<Mailbox>,
+    hierarchy: Hierarchy,
+}
+
+/// The phase.
+pub(crate) async fn discover<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+) -> Result<(), Halt> {
+    let (source, destination) =
+        try_join!(async { look(&mut lines.source).await.at(Side::Source) }, async {
+            look(&mut lines.destination).await.at(Side::Destination)
+        },)?;
+    let own = source.mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
+    if own > FOLDERS_MAX {
+        return Err(Halt::Impossible(format!(
+            "The source has {own} folders; the most that can be moved at once are {FOLDERS_MAX}. \
+             Exclude some of them."
+        )));
+    }
+    let gmail = lines.source.capabilities().gmail();
+    let (own, theirs) = (listed(&source, gmail), listed(&destination, false));
+    let options = &run.migration.options;
+    let mapped =
+        mapping::map((&own, &source.hierarchy), (&theirs, &destination.hierarchy), options);
+    update(run, &mapped, (&source, &destination), gmail);
+    count(run);
+    run.touch_all_folders();
+    run.enter(Phase::Folders);
+    run.checkpoint().await
+}
+
+async fn look<S: Stream>(session: &mut Session<S>) -> Result<Found, imap::Error> {
+    let namespaces = session.namespace().await?;
+    let mailboxes = session.list(true).await?;
+    let delimiter = mailboxes.iter().find_map(|mailbox| mailbox.delimiter);
+    let hierarchy = hierarchy(&namespaces, delimiter, session.spelling());
+    let shared: Vec<&str> = namespaces
+        .others
+        .iter()
+        .chain(&namespaces.shared)
+        .map(|namespace| namespace.prefix.text())
+        .filter(|prefix| !prefix.is_empty())
+        .collect();
+    // Only one's own folders: what others share is theirs to move.
+    let own = |mailbox: &Mailbox| {
+        let name = mailbox.name.text();
+        mailbox.name.is_inbox() || !shared.iter().any(|prefix| name.starts_with(prefix))
+    };
+    Ok(Found { mailboxes: mailboxes.into_iter().filter(own).collect(), hierarchy })
+}
+
+fn hierarchy(namespaces: &Namespaces, listed: Option<char>, spelling: Spelling) -> Hierarchy {
+    let personal = namespaces.personal.first();
+    let prefix = personal.map_or(String::new(), |own| own.prefix.text().to_owned());
+    let delimiter = personal.and_then(|own| own.delimiter).or(listed);
+    // `INBOX.` may come without its delimiter (RFC 2342 section 5 leaves it to the server).
+    let prefix = match delimiter {
+        Some(delimiter) if !prefix.is_empty() && !prefix.ends_with(delimiter) => {
+            format!("{prefix}{delimiter}")
+        }
+        _ => prefix,
+    };
+    Hierarchy { delimiter, prefix, spelling }
+}
+
+/// Views of Gmail that repeat messages of other folders are left out; All Mail stays, for what has
+/// no label.
+fn listed(found: &Found, gmail: bool) -> Vec<Listed> {
+    let is_view = |mailbox: &Mailbox| {
+        gmail && matches!(mailbox.special_use, Some(SpecialUse::Flagged | SpecialUse::Important))
+    };
+    let row = |mailbox: &Mailbox| Listed {
+        name: mailbox.name.clone(),
+        special_use: mailbox.special_use,
+        selectable: mailbox.selectable && !is_view(mailbox),
+        subscribed: mailbox.subscribed,
+    };
+    found.mailboxes.iter().map(row).collect()
+}
+
+fn state(mailbox: Option<&Mailbox>) -> State {
+    let status = mailbox.and_then(|mailbox| mailbox.status.clone()).unwrap_or_default();
+    State {
+        uid_validity: status.uid_validity.unwrap_or(0),
+        uid_next: status.uid_next.unwrap_or(0),
+        messages: status.messages.unwrap_or(0),
+        bytes: status.size.unwrap_or(0),
+        modseq: status.highest_modseq,
+    }
+}
+
+fn update<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    mapped: &[Mapped],
+    (source, destination): (&Found, &Found),
+    gmail: bool,
+) {
+    let known: BTreeMap<Vec<u8>, usize> = run
+        .folders
+        .iter()
+        .enumerate()
+        .map(|(at, folder)| (folder.source.mailbox().raw().to_vec(), at))
+        .collect();
+    let theirs: BTreeMap<&[u8], &Mailbox> =
+        destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
+    for folder in &mut run.folders {
+        (folder.listed, folder.done) = (false, true);
+    }
+    for row in mapped {
+        let Some(own) = source.mailboxes.get(row.source) else { continue };
+        let there = |name: &MailboxName| theirs.get(name.raw()).copied();
+        match known.get(own.name.raw()).and_then(|at| run.folders.get_mut(*at)) {
+            Some(folder) => {
+                let other = folder.destination.mailbox();
+                refresh(folder, state(Some(own)), there(&other));
+                folder.subscribed = own.subscribed;
+            }
+            None => {
+                let spellings = (source.hierarchy.spelling, destination.hierarchy.spelling);
+                let mut folder = fresh(row, own, spellings);
+                folder.unlabelled_only = gmail && row.special_use == Some(SpecialUse::All);
+                refresh(&mut folder, state(Some(own)), there(&row.destination));
+                run.folders.push(folder);
+            }
+        }
+    }
+}
+
+/// A row for a folder seen for the first time.
+fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folder {
+    Folder {
+        source: Name::new(&own.name, from),
+        source_path: row.source_path.clone(),
+        destination: Name::new(&row.destination, to),
+        destination_path: row.destination_path.clone(),
+        special_use: row.special_use.map(|purpose| special_use::attribute(purpose).to_owned()),
+        subscribed: own.subscribed,
+        exists: row.exists,
+        created_in: 0,
+        listed: true,
+        refused: false,
+        unlabelled_only: false,
+        settled: None,
+        found: State::default(),
+        destination_uid_validity: 0,
+        destination_uid_next: 0,
+        adopt: false,
+        done_uid: 0,
+        number_hint: 1,
+        done: false,
+        segments: 0,
+        segments_before: 0,
+        counts: Counts::default(),
+        verified: None,
+        remarks: row.remark.clone().into_iter().collect(),
+    }
+}
+
+/// What this sync point found out about a folder, and whether there is anything to do.
+fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
+    folder.listed = true;
+    folder.segments_before = folder.segments;
+    folder.found = found;
+    folder.exists = other.is_some_and(|mailbox| mailbox.selectable);
+    let there = state(other);
+    let replaced = folder.destination_uid_validity != 0
+        && there.uid_validity != 0
+        && folder.destination_uid_validity != there.uid_validity;
+    let first = folder.settled.is_none() && folder.done_uid == 0;
+    let renumbered = folder.settled.is_some_and(|old| old.uid_validity != found.uid_validity);
+    if renumbered {
+        folder.remark(
+            "The source numbered its messages anew; they were recognised by content.".into(),
+        );
+        (folder.done_uid, folder.number_hint) = (0, 1);
+    }
+    if replaced {
+        folder.remark("The destination's folder was replaced; its messages were compared.".into());
+        (folder.done_uid, folder.number_hint) = (0, 1);
+    }
+    folder.adopt = (first || renumbered || replaced) && there.messages > 0;
+    if there.uid_validity != 0 {
+        folder.destination_uid_validity = there.uid_validity;
+        folder.destination_uid_next = there.uid_next;
+    }
+    let unchanged = folder.settled.is_some_and(|old| {
+        old.uid_validity == found.uid_validity
+            && found.uid_next != 0
+            && old.uid_next == found.uid_next
+    });
+    folder.done = unchanged && !replaced;
+    if folder.done {
+        folder.settled = Some(found);
+    }
+}
+
+/// Fixes the totals of this sync point.
+fn count<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
+    let (mut messages, mut bytes, mut settled) = (0, 0, 0);
+    for folder in run.folders.iter().filter(|folder| folder.listed) {
+        messages += folder.found.messages;
+        bytes += folder.found.bytes;
+        settled += if folder.done { folder.found.messages } else { 0 };
+    }
+    let mail = run.mail();
+    mail.total = mail.total.max(messages);
+    mail.bytes_total = mail.bytes_total.max(bytes);
+    mail.skipped = settled;
+}

@@ -1,0 +1,184 @@
+//! Reads what identifies a message off its header while it streams by.
+//!
+//! RFC 5322 section 2.2: fields up to the first empty line. Only the first `Message-ID` and the
+//! first `Subject` are kept, each with a limit; nothing else is held.
+
+use sha2::{Digest, Sha256};
+
+/// The most bytes kept of a field; RFC 5322 section 2.1.1 allows lines of 998, folded ones more.
+const FIELD_MAX_BYTES: usize = 4096;
+/// A header that does not end before this is taken as ended: Exchange and Gmail allow 256 KiB.
+const HEADER_MAX_BYTES: usize = 1 << 20;
+
+/// What a header said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The value of `Message-ID`, unfolded and trimmed; empty where there is none.
+    pub message_id: Vec<u8>,
+    /// The value of `Subject`, unfolded and trimmed, not decoded.
+    pub subject: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    MessageId,
+    Subject,
+    Other,
+}
+
+/// Reads a header that comes in pieces of any size.
+pub struct HeaderReader {
+    found: Header,
+    line: Vec<u8>,
+    seen_bytes: usize,
+    field: Field,
+    have: (bool, bool),
+    ended: bool,
+}
+
+impl Default for HeaderReader {
+    fn default() -> Self {
+        HeaderReader {
+            found: Header::default(),
+            line: Vec::new(),
+            seen_bytes: 0,
+            field: Field::Other,
+            have: (false, false),
+            ended: false,
+        }
+    }
+}
+
+impl HeaderReader {
+    /// Takes the next octets of the message; those after the header cost nothing.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !self.ended && !bytes.is_empty() {
+            let end = memchr::memchr(b'\n', bytes);
+            let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |at| at + 1));
+            self.seen_bytes += piece.len();
+            let room = FIELD_MAX_BYTES.saturating_sub(self.line.len());
+            if end.is_some() && self.line.is_empty() {
+                self.line_ends(piece);
+            } else {
+                self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+                if end.is_some() {
+                    let line = std::mem::take(&mut self.line);
+                    self.line_ends(&line);
+                }
+            }
+            self.ended |= self.seen_bytes > HEADER_MAX_BYTES;
+            bytes = rest;
+        }
+    }
+
+    /// What was found; a header that never ended counts as far as it went.
+    pub fn finish(mut self) -> Header {
+        if !self.ended && !self.line.is_empty() {
+            let line = std::mem::take(&mut self.line);
+            self.line_ends(&line);
+        }
+        for value in [&mut self.found.message_id, &mut self.found.subject] {
+            *value = value.trim_ascii().to_vec();
+        }
+        self.found
+    }
+
+    fn line_ends(&mut self, line: &[u8]) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match line.first() {
+            None => self.ended = true,
+            Some(b' ' | b'\t') => self.keep(line),
+            Some(_) => {
+                self.field = Field::Other;
+                let Some(colon) = line.iter().take(64).position(|byte| *byte == b':') else {
+                    return;
+                };
+                let (name, value) = line.split_at(colon);
+                let name = name.trim_ascii_end();
+                if name.eq_ignore_ascii_case(b"message-id") && !self.have.0 {
+                    (self.field, self.have.0) = (Field::MessageId, true);
+                } else if name.eq_ignore_ascii_case(b"subject") && !self.have.1 {
+                    (self.field, self.have.1) = (Field::Subject, true);
+                }
+                self.keep(value.get(1..).unwrap_or_default());
+            }
+        }
+    }
+
+    fn keep(&mut self, text: &[u8]) {
+        let value = match self.field {
+            Field::MessageId => &mut self.found.message_id,
+            Field::Subject => &mut self.found.subject,
+            Field::Other => return,
+        };
+        let room = FIELD_MAX_BYTES.saturating_sub(value.len());
+        value.extend_from_slice(text.get(..room).unwrap_or(text));
+    }
+}
+
+/// A number for a Message-ID, the same in every version of this program (it is stored); 0 for none.
+pub fn identity(message_id: &[u8]) -> u64 {
+    let trimmed = message_id.trim_ascii();
+    if trimmed.is_empty() {
+        return 0;
+    }
+    let digest = Sha256::digest(trimmed);
+    let head = digest.first_chunk::<8>().copied().unwrap_or_default();
+    u64::from_le_bytes(head).max(1)
+}
+
+/// The identity in a header block, such as the answer to `BODY[HEADER.FIELDS (MESSAGE-ID)]`.
+pub fn identity_in(block: &[u8]) -> u64 {
+    let mut reader = HeaderReader::default();
+    reader.feed(block);
+    identity(&reader.finish().message_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(message: &str, message_id: &str, subject: &str) {
+        for bite in [1, 2, 7, usize::MAX] {
+            let mut reader = HeaderReader::default();
+            message.as_bytes().chunks(bite.min(message.len().max(1))).for_each(|c| reader.feed(c));
+            let found = reader.finish();
+            assert_eq!(found.message_id, message_id.as_bytes(), "in bites of {bite}");
+            assert_eq!(found.subject, subject.as_bytes(), "in bites of {bite}");
+        }
+    }
+
+    #[test]
+    fn finds_the_first_of_each() {
+        check("Subject: a\r\nMessage-ID: <1@x>\r\n\r\nMessage-ID: <body>\r\n", "<1@x>", "a");
+        check("message-id:\r\n <folded@x>\r\nX: y\r\n\r\n", "<folded@x>", "");
+        check("MESSAGE-ID : <blank@x>\nSubject: lf only\n\n", "<blank@x>", "lf only");
+        check("Message-ID: <1@x>\r\nMessage-ID: <2@x>\r\n\r\n", "<1@x>", "");
+        check("no header at all", "", "");
+        check("", "", "");
+        check("\r\nSubject: in the body\r\n", "", "");
+        check("Subject: cut off", "", "cut off");
+    }
+
+    #[test]
+    fn holds_little_of_a_huge_header() {
+        let mut reader = HeaderReader::default();
+        reader.feed(b"Subject: ");
+        for _ in 0..10_000 {
+            reader.feed(&[b'x'; 1000]);
+            assert!(reader.line.capacity() <= 4 * FIELD_MAX_BYTES);
+        }
+        reader.feed(b"\r\nMessage-ID: <late@x>\r\n\r\n");
+        let found = reader.finish();
+        assert!(found.subject.len() <= FIELD_MAX_BYTES && found.message_id.is_empty());
+    }
+
+    #[test]
+    fn an_identity_is_stable_and_zero_is_none() {
+        assert_eq!(identity(b"<1@x>"), identity_in(b"Message-ID:  <1@x> \r\n\r\n"));
+        assert_eq!(identity(b"<1@x>"), 0xddcd_c4a6_6dd0_133c);
+        assert_eq!(identity_in(b"\r\n"), 0);
+    }
+}

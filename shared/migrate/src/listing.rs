@@ -1,0 +1,175 @@
+//! Lists a folder of the source in windows, so that a folder of any size takes little memory.
+//!
+//! Windows go by message number, which shifts when messages are expunged meanwhile; each window
+//! therefore begins on a message that is settled already, and steps back until it does.
+
+use imap::{FetchEvent, FetchItems, Flags, InternalDate, Sequence, Session};
+use wire::Stream;
+
+use crate::cursor::Message;
+use crate::header;
+
+/// Messages in one window: about 100 bytes each.
+pub(crate) const WINDOW_MESSAGES: u32 = 10_000;
+/// First step back when messages were expunged; it doubles.
+const STEP_BACK: u32 = 100;
+
+/// What is asked of each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The Message-ID too: dearer, since servers read the message for it.
+    pub(crate) identity: bool,
+    /// Only messages that have no label (Gmail's All Mail).
+    pub(crate) unlabelled_only: bool,
+}
+
+/// A part of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Messages with UIDs above the settled one, ascending.
+    pub(crate) messages: Vec<Message>,
+    /// Messages left out since they are in another folder too.
+    pub(crate) elsewhere: u64,
+    /// The number where the next window begins; `None` after the last.
+    pub(crate) next: Option<u32>,
+    /// The highest UID seen.
+    pub(crate) last_uid: u32,
+}
+
+/// The request of a window in a folder of `exists` messages; it may be sent together with the
+/// EXAMINE before it. Numbers beyond the last message are an error on some servers.
+pub(crate) fn request(first: u32, exists: u32, wanted: Wanted) -> (Sequence, FetchItems) {
+    let last = Some(first.saturating_add(WINDOW_MESSAGES - 1).min(exists.max(first)));
+    let items = FetchItems {
+        flags: true,
+        internal_date: true,
+        size: true,
+        message_id: wanted.identity,
+        gmail: wanted.unlabelled_only,
+        ..FetchItems::default()
+    };
+    (Sequence::Numbers { first, last }, items)
+}
+
+/// Reads the answer of a window that was asked for from `first` on, in a folder that has `exists`
+/// messages, of which all up to UID `after` are settled.
+pub(crate) async fn read<S: Stream>(
+    session: &mut Session<S>,
+    (mut first, exists): (u32, u32),
+    after: u32,
+    wanted: Wanted,
+) -> Result<Window, imap::Error> {
+    let mut step = STEP_BACK;
+    loop {
+        let (rows, elsewhere) = match collect(session, wanted).await {
+            // The folder has shrunk since the request was made.
+            Err(imap::Error::Refused(_)) if first > exists || first == 1 => (Vec::new(), 0),
+            other => other?,
+        };
+        let lowest = rows.first().map(|row| row.uid);
+        let gap = first > 1 && exists > 0 && lowest.is_none_or(|uid| uid > after);
+        if !gap {
+            let end = first.saturating_add(WINDOW_MESSAGES - 1);
+            let last_uid = rows.last().map_or(after, |row| row.uid).max(after);
+            let messages = rows.into_iter().filter(|row| row.uid > after).collect();
+            return Ok(Window {
+                messages,
+                elsewhere,
+                next: (end < exists).then_some(end),
+                last_uid,
+            });
+        }
+        first = first.min(exists).saturating_sub(step).max(1);
+        step = step.saturating_mul(2);
+        let (sequence, items) = request(first, exists, wanted);
+        session.start_fetch(&sequence, items).await?;
+    }
+}
+
+async fn collect<S: Stream>(
+    session: &mut Session<S>,
+    wanted: Wanted,
+) -> Result<(Vec<Message>, u64), imap::Error> {
+    let (mut rows, mut elsewhere) = (Vec::new(), 0);
+    loop {
+        match session.next().await? {
+            FetchEvent::Message(row) if row.uid != 0 => {
+                if wanted.unlabelled_only && has_label(&row.gmail_labels) {
+                    elsewhere += 1;
+                    continue;
+                }
+                // Servers without an INTERNALDATE for a message leave it out; 1970 is as good as any.
+                let epoch = || InternalDate::new(0, 0);
+                let Some(date) = row.internal_date.or_else(epoch) else { continue };
+                rows.push(Message {
+                    uid: row.uid,
+                    size: row.size.unwrap_or(0),
+                    date,
+                    flags: row.flags.unwrap_or_else(Flags::new),
+                    identity: row.message_id.map_or(0, |block| header::identity_in(&block)),
+                });
+            }
+            FetchEvent::Done => break,
+            FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
+            FetchEvent::Message(_)
+            | FetchEvent::Chunk(_)
+            | FetchEvent::EndOfBody(_)
+            | FetchEvent::Vanished(_) => {}
+        }
+    }
+    rows.sort_by_key(|row| row.uid);
+    rows.dedup_by_key(|row| row.uid);
+    Ok((rows, elsewhere))
+}
+
+/// Whether a message is in another folder too. `\Important` and `\Starred` are views.
+fn has_label(labels: &[String]) -> bool {
+    labels.iter().any(|label| {
+        let name = label.trim_start_matches('\\');
+        !name.eq_ignore_ascii_case("Important") && !name.eq_ignore_ascii_case("Starred")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::executor::block_on;
+    use wire::script::Script;
+
+    const PLAIN: Wanted = Wanted { identity: false, unlabelled_only: false };
+
+    fn row(number: u32, uid: u32) -> String {
+        format!(
+            "S: * {number} FETCH (UID {uid} FLAGS (\\Recent \\Seen) INTERNALDATE \"01-Jan-2001 10:00:00 +0100\" RFC822.SIZE 9)\n"
+        )
+    }
+
+    #[test]
+    fn steps_back_when_messages_went_away() {
+        let start = "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n";
+        let ask = |tag: &str, first: u32| {
+            let last = 201;
+            format!("C: {tag} FETCH {first}:{last} (UID FLAGS INTERNALDATE RFC822.SIZE)\n")
+        };
+        let script = [
+            start.to_owned(),
+            ask("A1", 200),
+            row(200, 501),
+            "S: A1 OK done\n".into(),
+            ask("A2", 100),
+            row(100, 400),
+            row(101, 450),
+            row(200, 501),
+            "S: A2 OK done\n".into(),
+        ]
+        .concat();
+        block_on(async {
+            let mut session = Session::greet(Script::new(&script, 7)).await.unwrap();
+            let (sequence, items) = request(200, 201, PLAIN);
+            session.start_fetch(&sequence, items).await.unwrap();
+            let window = read(&mut session, (200, 201), 400, PLAIN).await.unwrap();
+            let uids: Vec<u32> = window.messages.iter().map(|message| message.uid).collect();
+            assert_eq!((uids, window.next, window.last_uid), (vec![450, 501], None, 501));
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! From an account and its password to a session that is logged in; and trying one out.
+
+use std::cell::RefCell;
+
+use dial::{Dialer, Endpoint, Plaintext, Scheme};
+use imap::{Credentials as ImapCredentials, MailboxName, Session};
+use model::{Account, ServerType};
+use serde::Serialize;
+use store::seal::Credential;
+use wire::{Network, within};
+
+use crate::special_use;
+use crate::trouble::{self, Side};
+use crate::world::Host;
+
+/// The stream under a session.
+pub type Line<H> = dial::Line<<H as Network>::Stream>;
+
+/// Longest time for trying an account out: a page waits for it. Opening a line has its own, shorter
+/// limit, so that what is told is which step did not end.
+pub const CHECK_TIMEOUT_S: u32 = 13;
+/// From this round-trip time on a line counts as slow enough for compression to pay.
+const COMPRESS_FROM_MS: u64 = 40;
+
+/// Why an account cannot be used; each holds a sentence for its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server does not take login and password.
+    AuthenticationFailed(String),
+    /// The server cannot be reached, or is not what it should be.
+    Unreachable(String),
+    /// The URL cannot be used.
+    BadUrl(String),
+    /// This kind of account is not supported.
+    Unsupported(String),
+}
+
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Only the login.
+    LoginOnly,
+    /// Folders and quota too.
+    Folders,
+}
+
+/// What an account looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountReport {
+    /// The server's greeting.
+    pub server: String,
+    /// What it announces.
+    pub capabilities: Vec<String>,
+    /// Its folders; empty where only the login was tried.
+    pub folders: Vec<FolderSummary>,
+    /// Its quota, where the server tells.
+    pub quota: Option<Quota>,
+}
+
+/// One folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FolderSummary {
+    /// Its name, as the server spells it.
+    pub name: String,
+    /// Messages in it.
+    pub messages: u64,
+    /// Their bytes, where the server tells.
+    pub bytes: Option<u64>,
+    /// Its purpose, such as `\Sent`.
+    pub special_use: Option<String>,
+}
+
+/// How much room there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Quota {
+    /// In use.
+    pub used_bytes: u64,
+    /// The limit.
+    pub limit_bytes: u64,
+}
+
+/// Reads the account's server URL; `Refusal` says what is wrong with it.
+pub fn endpoint(account: &Account, allow_plaintext: bool) -> Result<Endpoint, Refusal> {
+    if account.server_type != ServerType::Imap {
+        let name = account.server_type.name();
+        return Err(Refusal::Unsupported(format!(
+            "Accounts of type {name} are not supported yet."
+        )));
+    }
+    let plaintext = if allow_plaintext { Plaintext::Allowed } else { Plaintext::Refused };
+    let endpoint = Endpoint::parse(&account.url, plaintext)
+        .map_err(|error| Refusal::BadUrl(error.to_string()))?;
+    match endpoint.scheme {
+        Scheme::Imap | Scheme::Imaps => Ok(endpoint),
+        Scheme::Pop | Scheme::Pops => {
+            Err(Refusal::BadUrl("This is the URL of a POP server; write imaps://HOST.".into()))
+        }
+    }
+}
+
+/// Opens a line, says hello, logs in.
+pub(crate) async fn open<H: Host>(
+    host: &H,
+    dialer: &Dialer<'_, H>,
+    account: &Account,
+    credential: &Credential,
+) -> Result<Session<Line<H>>, imap::Error> {
+    let endpoint = endpoint(account, dialer.allow_plaintext).map_err(|refusal| {
+        let (Refusal::BadUrl(sentence)
+        | Refusal::Unsupported(sentence)
+        | Refusal::Unreachable(sentence)
+        | Refusal::AuthenticationFailed(sentence)) = refusal;
+        let address = account.url.clone();
+        imap::Error::Wire(wire::Error::Unreachable { address, reason: sentence })
+    })?;
+    let mut session = greet(dialer, &endpoint).await?;
+    let before_ms = host.monotonic_ms();
+    session.authenticate(&credentials(account, credential), host).await?;
+    let round_trip_ms = host.monotonic_ms().saturating_sub(before_ms);
+    if round_trip_ms >= COMPRESS_FROM_MS && session.capabilities().compress_deflate() {
+        session = compressed(session).await?;
+    }
+    Ok(session)
+}
+
+async fn greet<H: Host>(
+    dialer: &Dialer<'_, H>,
+    endpoint: &Endpoint,
+) -> Result<Session<Line<H>>, imap::Error> {
+    let resumed = RefCell::new(None);
+    let start_tls = async |line: Line<H>| -> Result<Line<H>, imap::Error> {
+        let mut session = Session::greet(line).await?;
+        session.start_tls().await?;
+        let (line, resume) = session.into_stream()?;
+        resumed.replace(Some(resume));
+        Ok(line)
+    };
+    let opened = dialer.open_with(endpoint, start_tls).await?;
+    let encrypted = opened.tls.is_some();
+    let mut session = match resumed.take() {
+        Some(resume) => Session::resume(opened.line, resume),
+        // The greeting has the same limit as the rest of opening.
+        None => within(dialer.host, dial::OPEN_TIMEOUT_S, Session::greet(opened.line)).await?,
+    };
+    if encrypted {
+        session.set_encrypted();
+    }
+    Ok(session)
+}
+
+fn credentials(account: &Account, credential: &Credential) -> ImapCredentials {
+    let (login, authorise_as) = match &account.delegate {
+        Some(admin) => (admin.clone(), Some(account.login.clone())),
+        None => (account.login.clone(), None),
+    };
+    match credential {
+        Credential::Password(password) => {
+            ImapCredentials::Password { login, password: password.clone(), authorise_as }
+        }
+        Credential::Token { access_token } => {
+            ImapCredentials::Token { login: account.login.clone(), token: access_token.clone() }
+        }
+    }
+}
+
+async fn compressed<S: wire::Stream>(
+    mut session: Session<dial::Line<S>>,
+) -> Result<Session<dial::Line<S>>, imap::Error> {
+    session.compress().await?;
+    let (line, resume) = session.into_stream()?;
+    Ok(Session::resume(line.deflate(wire::Bytes::new()), resume))
+}
+
+/// Tries an account out; nothing is changed there.
+pub async fn check<H: Host>(
+    host: &H,
+    dialer: &Dialer<'_, H>,
+    (side, account): (Side, &Account),
+    credential: &Credential,
+    detail: Detail,
+) -> Result<AccountReport, Refusal> {
+    endpoint(account, dialer.allow_plaintext)?;
+    let work = async {
+        let mut session = open(host, dialer, account, credential).await?;
+        let report = look(&mut session, detail).await?;
+        session.logout().await;
+        Ok::<_, imap::Error>(report)
+    };
+    within(host, CHECK_TIMEOUT_S, work).await.map_err(|error| {
+        let sentence = trouble::sentence(side, &error);
+        match error {
+            imap::Error::AuthenticationFailed(_) => Refusal::AuthenticationFailed(sentence),
+            _ => Refusal::Unreachable(sentence),
+        }
+    })
+}
+
+async fn look<S: wire::Stream>(
+    session: &mut Session<S>,
+    detail: Detail,
+) -> Result<AccountReport, imap::Error> {
+    let capabilities = session.capabilities().words().map(str::to_owned).collect();
+    let server = session.greeting().to_owned();
+    let mut report = AccountReport { server, capabilities, folders: Vec::new(), quota: None };
+    if detail == Detail::Folders {
+        for mailbox in session.list(true).await?.into_iter().filter(|mailbox| mailbox.selectable) {
+            let status = mailbox.status.unwrap_or_default();
+            report.folders.push(FolderSummary {
+                name: mailbox.name.text().to_owned(),
+                messages: status.messages.unwrap_or(0),
+                bytes: status.size,
+                special_use: mailbox
+                    .special_use
+                    .map(|use_| special_use::attribute(use_).to_owned()),
+            });
+        }
+        report.quota = quota(session).await?;
+    }
+    Ok(report)
+}
+
+/// Storage quota of the INBOX; RFC 9208 section 5.1 counts it in units of 1024 octets.
+async fn quota<S: wire::Stream>(session: &mut Session<S>) -> Result<Option<Quota>, imap::Error> {
+    if !session.capabilities().quota() {
+        return Ok(None);
+    }
+    let roots = match session.quota(&MailboxName::inbox()).await {
+        Ok(roots) => roots,
+        Err(imap::Error::Refused(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let storage = roots.iter().flat_map(|root| &root.resources);
+    let storage = storage.filter(|resource| resource.name.eq_ignore_ascii_case("STORAGE"));
+    let tightest = storage.min_by_key(|resource| resource.limit.saturating_sub(resource.usage));
+    Ok(tightest.map(|resource| Quota {
+        used_bytes: resource.usage.saturating_mul(1024),
+        limit_bytes: resource.limit.saturating_mul(1024),
+    }))
+}

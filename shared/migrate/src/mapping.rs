@@ -1,0 +1,347 @@
+//! Which folder of the source becomes which folder of the destination. Pure.
+//!
+//! The rules, in order: what `exclude_folders` names is left out; `folder_map` moves a branch; a
+//! folder with a purpose (Sent, Trash, …) goes to the destination's folder of that purpose; all
+//! others keep their path, written with the destination's prefix and delimiter. A part that the
+//! destination cannot spell is changed, and two folders never become one: the second gets ` (2)`.
+//! Every changed name is a remark in the report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imap::{MailboxName, SpecialUse, Spelling};
+use model::Options;
+
+use crate::special_use;
+
+/// The longest name of one level, in bytes: the limit of most file systems under mail servers,
+/// less what Maildir++ and modified UTF-7 add.
+const PART_MAX_BYTES: usize = 200;
+
+/// How one side spells folder names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Between levels; `None` on a flat server.
+    pub delimiter: Option<char>,
+    /// What every name but INBOX begins with, such as `INBOX.`; often empty.
+    pub prefix: String,
+    /// Modified UTF-7 or UTF-8.
+    pub spelling: Spelling,
+}
+
+/// A folder as one side lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: MailboxName,
+    /// What the server marks it as.
+    pub special_use: Option<SpecialUse>,
+    /// Whether it can hold messages.
+    pub selectable: bool,
+    /// Whether the user subscribed to it.
+    pub subscribed: bool,
+}
+
+/// Where a folder of the source goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// Index into the source's list.
+    pub source: usize,
+    /// `/` between levels, without the prefix.
+    pub source_path: String,
+    /// Its name at the destination.
+    pub destination: MailboxName,
+    /// `/` between levels, without the prefix.
+    pub destination_path: String,
+    /// Whether the destination has it.
+    pub exists: bool,
+    /// Its purpose.
+    pub special_use: Option<SpecialUse>,
+    /// Why the name is another one.
+    pub remark: Option<String>,
+}
+
+impl Hierarchy {
+    /// The levels of a name, without the prefix; `INBOX` is `["INBOX"]`.
+    pub fn path<'a>(&self, name: &'a MailboxName) -> Vec<&'a str> {
+        let text = name.text();
+        let text = match text.strip_prefix(self.prefix.as_str()) {
+            Some(rest) if !rest.is_empty() && !name.is_inbox() => rest,
+            _ => text,
+        };
+        match self.delimiter {
+            Some(delimiter) => text.split(delimiter).collect(),
+            None => vec![text],
+        }
+    }
+
+    /// The name of these levels, and whether a level had to be changed.
+    fn name(&self, path: &[String]) -> (MailboxName, Vec<String>) {
+        if let [only] = path
+            && only.eq_ignore_ascii_case("INBOX")
+        {
+            return (MailboxName::inbox(), vec!["INBOX".to_owned()]);
+        }
+        // Where everything lies below INBOX, what lay below INBOX elsewhere lies there by itself.
+        let below_inbox = self.prefix.to_ascii_uppercase().starts_with("INBOX");
+        let path = match path {
+            [first, rest @ ..] if below_inbox && !rest.is_empty() && first == "INBOX" => rest,
+            all => all,
+        };
+        let parts: Vec<String> = path.iter().map(|part| self.spellable(part)).collect();
+        let joint = self.delimiter.map_or("_".to_owned(), String::from);
+        let text = format!("{}{}", self.prefix, parts.join(&joint));
+        (MailboxName::new(&text, self.spelling), parts)
+    }
+
+    /// `part` without what the destination cannot have in a level's name.
+    fn spellable(&self, part: &str) -> String {
+        let mut out = String::new();
+        for c in part.chars() {
+            let bad = Some(c) == self.delimiter || c.is_control() || c == '%' || c == '*';
+            // Dovecot and Courier refuse `/` in any name, whatever their delimiter.
+            let c = if bad || c == '/' { '_' } else { c };
+            if out.len() + c.len_utf8() > PART_MAX_BYTES {
+                break;
+            }
+            out.push(c);
+        }
+        let trimmed = out.trim();
+        match trimmed {
+            "" | "." | ".." => format!("_{trimmed}"),
+            _ if trimmed.starts_with('~') => format!("_{trimmed}"),
+            _ => trimmed.to_owned(),
+        }
+    }
+}
+
+/// Maps every selectable folder of the source that is not left out.
+pub fn map(
+    (source, source_hierarchy): (&[Listed], &Hierarchy),
+    (destination, destination_hierarchy): (&[Listed], &Hierarchy),
+    options: &Options,
+) -> Vec<Mapped> {
+    let purposes = purposes(destination, destination_hierarchy);
+    let existing: BTreeMap<&[u8], &Listed> =
+        destination.iter().map(|folder| (folder.name.raw(), folder)).collect();
+    let mut taken: BTreeSet<Vec<u8>> = BTreeSet::new();
+    let mut branches: Vec<(Vec<String>, Vec<String>)> =
+        special_branches((source, source_hierarchy), (&purposes, destination_hierarchy));
+    let chosen = options.folder_map.iter().map(|(from, to)| (levels(from), levels(to)));
+    branches.splice(0..0, chosen);
+
+    let mut order: Vec<usize> = (0..source.len()).collect();
+    // Exact homes first: a folder with a purpose is not pushed aside by a namesake.
+    order.sort_by_key(|at| source.get(*at).is_none_or(|folder| folder.special_use.is_none()));
+    let mut mapped = Vec::new();
+    for at in order {
+        let Some(folder) = source.get(at) else { continue };
+        let path: Vec<String> =
+            source_hierarchy.path(&folder.name).into_iter().map(str::to_owned).collect();
+        if !folder.selectable || is_excluded(folder, &path, options) {
+            continue;
+        }
+        let wanted = moved(&path, &branches);
+        let (name, parts) = free_name(destination_hierarchy, &wanted, &mut taken);
+        let remark = (parts != wanted).then(|| {
+            format!(
+                "The destination cannot spell this name; it is called {} there.",
+                parts.join("/")
+            )
+        });
+        mapped.push(Mapped {
+            source: at,
+            source_path: path.join("/"),
+            destination_path: parts.join("/"),
+            exists: existing.get(name.raw()).is_some_and(|folder| folder.selectable),
+            destination: name,
+            special_use: folder.special_use,
+            remark,
+        });
+    }
+    mapped.sort_by_key(|folder| folder.source);
+    mapped
+}
+
+fn levels(path: &str) -> Vec<String> {
+    path.split('/').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+fn is_excluded(folder: &Listed, path: &[String], options: &Options) -> bool {
+    options.exclude_folders.iter().any(|excluded| {
+        let named = levels(excluded);
+        let below = path.len() >= named.len()
+            && path
+                .iter()
+                .zip(&named)
+                .all(|(own, other)| own.to_lowercase() == other.to_lowercase());
+        let purpose = folder
+            .special_use
+            .map(|purpose| special_use::attribute(purpose).trim_start_matches('\\'));
+        (below && !named.is_empty())
+            || purpose.is_some_and(|word| word.eq_ignore_ascii_case(excluded))
+    })
+}
+
+/// The longest branch that covers `path`, replaced.
+fn moved(path: &[String], branches: &[(Vec<String>, Vec<String>)]) -> Vec<String> {
+    let covering = branches.iter().filter(|(from, _)| path.starts_with(from));
+    match covering.max_by_key(|(from, _)| from.len()) {
+        Some((from, to)) => to.iter().chain(path.iter().skip(from.len())).cloned().collect(),
+        None => path.to_vec(),
+    }
+}
+
+/// The destination's folder of each purpose, by attribute, else by a top-level name.
+fn purposes(folders: &[Listed], hierarchy: &Hierarchy) -> Vec<(SpecialUse, Vec<String>)> {
+    let mut found: Vec<(SpecialUse, Vec<String>)> = Vec::new();
+    let marked = folders.iter().filter_map(|folder| Some((folder.special_use?, folder)));
+    let named =
+        folders.iter().filter_map(|folder| Some((purpose_by_name(folder, hierarchy)?, folder)));
+    for (purpose, folder) in marked.chain(named) {
+        if folder.selectable && found.iter().all(|(known, _)| *known != purpose) {
+            let path = hierarchy.path(&folder.name).into_iter().map(str::to_owned).collect();
+            found.push((purpose, path));
+        }
+    }
+    found
+}
+
+fn purpose_by_name(folder: &Listed, hierarchy: &Hierarchy) -> Option<SpecialUse> {
+    match hierarchy.path(&folder.name)[..] {
+        [only] => special_use::of_name(only),
+        _ => None,
+    }
+}
+
+/// Source branch → destination branch, for every purpose both sides have a folder for.
+fn special_branches(
+    (source, source_hierarchy): (&[Listed], &Hierarchy),
+    (purposes, _): (&[(SpecialUse, Vec<String>)], &Hierarchy),
+) -> Vec<(Vec<String>, Vec<String>)> {
+    let own = self::purposes(source, source_hierarchy);
+    let pairs = own.into_iter().filter_map(|(purpose, from)| {
+        let to = purposes.iter().find(|(other, _)| *other == purpose)?;
+        Some((from, to.1.clone()))
+    });
+    // A folder that the destination has under its very name stays there.
+    pairs.filter(|(from, to)| from != to).collect()
+}
+
+/// The name for `wanted` that no other source folder has got yet.
+fn free_name(
+    hierarchy: &Hierarchy,
+    wanted: &[String],
+    taken: &mut BTreeSet<Vec<u8>>,
+) -> (MailboxName, Vec<String>) {
+    let mut path = wanted.to_vec();
+    for n in 2u32.. {
+        let (name, parts) = hierarchy.name(&path);
+        if taken.insert(name.raw().to_vec()) {
+            let shown = if parts.len() < path.len() { path } else { parts };
+            return (name, shown);
+        }
+        path = wanted.to_vec();
+        if let Some(last) = path.last_mut() {
+            last.push_str(&format!(" ({n})"));
+        }
+    }
+    hierarchy.name(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(delimiter: char, prefix: &str) -> Hierarchy {
+        let spelling = Spelling::default();
+        Hierarchy { delimiter: Some(delimiter), prefix: prefix.into(), spelling }
+    }
+
+    fn folders(names: &[&str], hierarchy: &Hierarchy) -> Vec<Listed> {
+        let folder = |text: &&str| {
+            let (name, purpose) = text.split_once('=').map_or((*text, None), |(n, p)| (n, Some(p)));
+            Listed {
+                name: MailboxName::new(name, hierarchy.spelling),
+                special_use: purpose.and_then(special_use::of_attribute),
+                selectable: true,
+                subscribed: false,
+            }
+        };
+        names.iter().map(folder).collect()
+    }
+
+    #[track_caller]
+    fn check(source: (&[&str], char, &str), destination: (&[&str], char, &str), expected: &[&str]) {
+        check_with(source, destination, &Options::default(), expected);
+    }
+
+    #[track_caller]
+    fn check_with(
+        source: (&[&str], char, &str),
+        destination: (&[&str], char, &str),
+        options: &Options,
+        expected: &[&str],
+    ) {
+        let (from, to) = (side(source.1, source.2), side(destination.1, destination.2));
+        let (mine, theirs) = (folders(source.0, &from), folders(destination.0, &to));
+        let mapped = map((&mine, &from), (&theirs, &to), options);
+        let line = |folder: &Mapped| {
+            let sign = if folder.exists { "=" } else { "+" };
+            let star = if folder.remark.is_some() { " *" } else { "" };
+            format!("{} {sign} {}{star}", folder.source_path, folder.destination.text())
+        };
+        assert_eq!(mapped.iter().map(line).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn prefixes_and_delimiters() {
+        check(
+            (&["INBOX", "INBOX.a", "INBOX.a.b"], '.', "INBOX."),
+            (&["INBOX", "a"], '/', ""),
+            &["INBOX = INBOX", "a = a", "a/b + a/b"],
+        );
+        check(
+            (&["INBOX", "a/b", "INBOX/c"], '/', ""),
+            (&["INBOX"], '.', "INBOX."),
+            &["INBOX = INBOX", "a/b + INBOX.a.b", "INBOX/c + INBOX.c"],
+        );
+    }
+
+    #[test]
+    fn purposes_meet() {
+        check(
+            (&["Gesendet=\\Sent", "Gesendet/2019", "Papierkorb"], '/', ""),
+            (&["Sent Items", "Trash=\\Trash"], '/', ""),
+            &["Gesendet = Sent Items", "Gesendet/2019 + Sent Items/2019", "Papierkorb = Trash"],
+        );
+        check(
+            (&["Sent=\\Sent", "Sent Items"], '/', ""),
+            (&["Sent Items=\\Sent"], '/', ""),
+            &["Sent = Sent Items", "Sent Items + Sent Items (2) *"],
+        );
+    }
+
+    #[test]
+    fn impossible_names_are_changed_and_never_meet() {
+        check(
+            (&["v1.2", "v1_2", "a\\b", "~x"], '/', ""),
+            (&[], '.', ""),
+            &["v1.2 + v1_2 *", "v1_2 + v1_2 (2) *", "a\\b + a\\b", "~x + _~x *"],
+        );
+    }
+
+    #[test]
+    fn options_rule() {
+        let options = Options {
+            exclude_folders: vec!["junk".into(), "Old/2001".into()],
+            folder_map: BTreeMap::from([("Old".into(), "Archive/Old".into())]),
+            ..Options::default()
+        };
+        check_with(
+            (&["Spam=\\Junk", "Old", "Old/2001", "Old/2001/x", "Old/2002", "Older"], '/', ""),
+            (&[], '/', ""),
+            &options,
+            &["Old + Archive/Old", "Old/2002 + Archive/Old/2002", "Older + Older"],
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! What users are told: failures and the report, page by page.
+
+use model::{Failure, FolderReport, MigrationId};
+use store::{Error, Store, keys, records};
+
+use crate::cursor::{Cursor, FAILURES_PER_PAGE, Folder};
+use crate::run::load_folders;
+
+/// Failures after the `after`-th, at most `limit`, each with its ordinal from 1.
+pub async fn failures(
+    store: &impl Store,
+    id: &MigrationId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Failure)>, Error> {
+    let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
+    let count = cursor.map_or(0, |cursor| cursor.failures);
+    let mut found = Vec::new();
+    let mut next = after;
+    while next < count && found.len() < limit {
+        let page = next / FAILURES_PER_PAGE;
+        let key = keys::failures(id, u32::try_from(page).unwrap_or(u32::MAX));
+        let rows: Vec<Failure> = records::read(store, &key).await?.unwrap_or_default();
+        let first = page * FAILURES_PER_PAGE;
+        let numbered = rows.into_iter().zip(first + 1..).map(|(row, ordinal)| (ordinal, row));
+        let wanted = numbered.filter(|(ordinal, _)| *ordinal > next && *ordinal <= count);
+        found.extend(wanted.take(limit - found.len()));
+        next = first + FAILURES_PER_PAGE;
+    }
+    Ok(found)
+}
+
+/// A page of the folder table; `None` after the last.
+pub async fn folders(
+    store: &impl Store,
+    id: &MigrationId,
+    page: u32,
+) -> Result<Option<Vec<FolderReport>>, Error> {
+    let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
+    let per_page = u32::try_from(crate::cursor::FOLDERS_PER_PAGE).unwrap_or(1);
+    if cursor.is_none_or(|cursor| page.saturating_mul(per_page) >= cursor.folders) {
+        return Ok(None);
+    }
+    let key = keys::folders(id, page);
+    let rows: Option<Vec<Folder>> = records::read(store, &key).await?;
+    let listed = |rows: Vec<Folder>| rows.iter().map(Folder::report).collect();
+    Ok(rows.map(listed))
+}
+
+/// The keys of the lists of a migration: folders, failures, journal.
+pub(crate) async fn listed_keys(
+    store: &impl Store,
+    id: &MigrationId,
+) -> Result<Vec<String>, Error> {
+    let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
+    let Some(cursor) = cursor else { return Ok(Vec::new()) };
+    let folders = load_folders(store, id, cursor.folders).await.unwrap_or_default();
+    let pages =
+        cursor.folders.div_ceil(u32::try_from(crate::cursor::FOLDERS_PER_PAGE).unwrap_or(1));
+    let failures = u32::try_from(cursor.failures.div_ceil(FAILURES_PER_PAGE)).unwrap_or(u32::MAX);
+    let mut listed: Vec<String> = Vec::new();
+    for (folder, number) in folders.iter().zip(0u32..) {
+        // One more than is known: a settle writes the segment together with its count.
+        listed.extend((0..=folder.segments).map(|segment| keys::journal(id, number, segment)));
+    }
+    listed.extend((0..=failures).map(|page| keys::failures(id, page)));
+    listed.extend((0..pages).map(|page| keys::folders(id, page)));
+    Ok(listed)
+}

@@ -1,0 +1,220 @@
+//! The state of one slice, and its checkpoints: everything is written down together or not at all.
+
+use std::collections::BTreeSet;
+
+use model::{Counters, Failure, Item, Migration, MigrationId, Phase, Timestamp};
+use store::control::Request;
+use store::lease::Lease;
+use store::{Store, control, keys, records};
+
+use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
+use crate::trouble::Halt;
+use crate::world::{Host, World};
+
+/// One slice of one migration.
+pub(crate) struct Run<'a, H: Host, S: Store> {
+    pub(crate) world: &'a World<'a, H, S>,
+    pub(crate) lease: Lease,
+    pub(crate) migration: Migration,
+    pub(crate) cursor: Cursor,
+    pub(crate) folders: Vec<Folder>,
+    dirty: BTreeSet<usize>,
+    failures: Vec<Failure>,
+    staged: Vec<(String, Vec<u8>)>,
+    started_ms: u64,
+    bytes_before: u64,
+    /// Whether anything was moved or looked at for good in this slice.
+    pub(crate) progressed: bool,
+}
+
+impl<'a, H: Host, S: Store> Run<'a, H, S> {
+    /// Reads where the migration stands.
+    pub(crate) async fn load(
+        world: &'a World<'a, H, S>,
+        lease: Lease,
+        migration: Migration,
+    ) -> Result<Self, store::Error> {
+        let id = migration.id.clone();
+        let stored: Option<Cursor> = records::read(world.store, &keys::cursor(&id)).await?;
+        let cursor = stored.unwrap_or_else(Cursor::new);
+        let folders = load_folders(world.store, &id, cursor.folders).await?;
+        let bytes_before =
+            migration.progress.get(&Item::Mail).map_or(0, |mail| mail.bytes_migrated);
+        Ok(Run {
+            world,
+            lease,
+            migration,
+            cursor,
+            folders,
+            dirty: BTreeSet::new(),
+            failures: Vec::new(),
+            staged: Vec::new(),
+            started_ms: world.host.monotonic_ms(),
+            bytes_before,
+            progressed: false,
+        })
+    }
+
+    pub(crate) fn id(&self) -> &MigrationId {
+        &self.migration.id
+    }
+
+    pub(crate) fn store(&self) -> &'a S {
+        self.world.store
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp(self.world.host.now_ms())
+    }
+
+    /// The counters of mail.
+    pub(crate) fn mail(&mut self) -> &mut Counters {
+        self.migration.progress.entry(Item::Mail).or_default()
+    }
+
+    /// A folder to read.
+    pub(crate) fn folder(&self, at: usize) -> Result<&Folder, Halt> {
+        self.folders.get(at).ok_or_else(|| damaged(at))
+    }
+
+    /// A folder to change; written at the next checkpoint.
+    pub(crate) fn folder_mut(&mut self, at: usize) -> Result<&mut Folder, Halt> {
+        self.dirty.insert(at / FOLDERS_PER_PAGE);
+        self.folders.get_mut(at).ok_or_else(|| damaged(at))
+    }
+
+    /// Writes the whole folder table at the next checkpoint.
+    pub(crate) fn touch_all_folders(&mut self) {
+        self.dirty.extend(0..self.folders.len().div_ceil(FOLDERS_PER_PAGE));
+        self.cursor.folders = u32::try_from(self.folders.len()).unwrap_or(u32::MAX);
+    }
+
+    /// Adds a write to the next checkpoint.
+    pub(crate) fn stage(&mut self, key: String, value: Vec<u8>) {
+        self.staged.push((key, value));
+    }
+
+    /// Adds a failure (or a remark) to the next checkpoint.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        if failure.code.is_loss() {
+            self.mail().failed += 1;
+            self.cursor.losses += 1;
+            if let Some(point) = self.migration.sync_points.last_mut() {
+                point.failed += 1;
+            }
+        }
+        self.failures.push(failure);
+    }
+
+    /// Goes to another phase; written at the next checkpoint.
+    pub(crate) fn enter(&mut self, phase: Phase) {
+        self.cursor.phase = phase;
+        self.cursor.at = 0;
+        self.migration.phase = Some(phase);
+        self.progressed = true;
+    }
+
+    /// Ends the slice if its time is over.
+    pub(crate) fn check_budget(&self) -> Result<(), Halt> {
+        let used_ms = self.world.host.monotonic_ms().saturating_sub(self.started_ms);
+        if used_ms < self.world.slice_ms { Ok(()) } else { Err(Halt::Budget) }
+    }
+
+    /// Writes everything down in one step, if the lease is still ours; then sees whether the owner
+    /// asked for something.
+    pub(crate) async fn checkpoint(&mut self) -> Result<(), Halt> {
+        self.hold().await?;
+        self.write().await?;
+        match control::read(self.store(), self.id()).await? {
+            Some(Request::Stop { sync_point }) if sync_point >= self.migration.sync_point() => {
+                Err(Halt::Stopped)
+            }
+            Some(Request::Erase) => Err(Halt::Erased),
+            Some(Request::Stop { .. }) | None => Ok(()),
+        }
+    }
+
+    /// Makes sure that the lease is ours.
+    pub(crate) async fn hold(&mut self) -> Result<(), Halt> {
+        let now_ms = self.world.host.now_ms();
+        let ours = self.lease.renew(self.world.store, now_ms).await?;
+        if ours { Ok(()) } else { Err(Halt::Lost) }
+    }
+
+    /// The writing half of a checkpoint; the lease must be held.
+    pub(crate) async fn write(&mut self) -> Result<(), Halt> {
+        self.migration.updated_at = self.now();
+        self.measure();
+        let id = self.migration.id.clone();
+        let mut pairs = std::mem::take(&mut self.staged);
+        for page in std::mem::take(&mut self.dirty) {
+            let rows = self.folders.iter().skip(page * FOLDERS_PER_PAGE).take(FOLDERS_PER_PAGE);
+            let key = keys::folders(&id, u32::try_from(page).unwrap_or(u32::MAX));
+            let value = records::encode(&key, &rows.collect::<Vec<_>>())?;
+            pairs.push((key, value));
+        }
+        self.write_failures(&mut pairs).await?;
+        let key = keys::cursor(&id);
+        pairs.push((key.clone(), records::encode(&key, &self.cursor)?));
+        let key = keys::migration(&id);
+        pairs.push((key.clone(), records::encode(&key, &self.migration)?));
+        self.store().set_many(pairs).await?;
+        Ok(())
+    }
+
+    async fn write_failures(&mut self, pairs: &mut Vec<(String, Vec<u8>)>) -> Result<(), Halt> {
+        let mut fresh = std::mem::take(&mut self.failures).into_iter().peekable();
+        while fresh.peek().is_some() {
+            let page = u32::try_from(self.cursor.failures / FAILURES_PER_PAGE).unwrap_or(u32::MAX);
+            let key = keys::failures(self.id(), page);
+            let used = self.cursor.failures % FAILURES_PER_PAGE;
+            let mut rows: Vec<Failure> = match used {
+                0 => Vec::new(),
+                _ => records::read(self.store(), &key).await?.unwrap_or_default(),
+            };
+            // A page may hold rows of a checkpoint that was never finished: the cursor counts.
+            rows.truncate(usize::try_from(used).unwrap_or(0));
+            let room = usize::try_from(FAILURES_PER_PAGE - used).unwrap_or(0);
+            rows.extend(fresh.by_ref().take(room));
+            self.cursor.failures += rows.len() as u64 - used;
+            pairs.push((key.clone(), records::encode(&key, &rows)?));
+        }
+        Ok(())
+    }
+
+    /// Rate and time left, from this slice.
+    fn measure(&mut self) {
+        let ms = self.world.host.monotonic_ms().saturating_sub(self.started_ms).max(1);
+        let before = self.bytes_before;
+        let mail = *self.mail();
+        let moved = mail.bytes_migrated.saturating_sub(before);
+        if moved > 0 {
+            self.migration.bytes_per_second = moved.saturating_mul(1000) / ms;
+        }
+        let left = mail.bytes_total.saturating_sub(mail.bytes_migrated);
+        let rate = self.migration.bytes_per_second;
+        let copying = self.cursor.phase == Phase::Mail && rate > 0;
+        self.migration.eta_seconds = copying.then(|| left / rate.max(1));
+    }
+}
+
+fn damaged(at: usize) -> Halt {
+    Halt::Impossible(format!("The folder table of this migration has no row {at}."))
+}
+
+/// The folder table.
+pub(crate) async fn load_folders(
+    store: &impl Store,
+    id: &MigrationId,
+    count: u32,
+) -> Result<Vec<Folder>, store::Error> {
+    let pages = count.div_ceil(u32::try_from(FOLDERS_PER_PAGE).unwrap_or(1));
+    let names: Vec<String> = (0..pages).map(|page| keys::folders(id, page)).collect();
+    let mut folders = Vec::new();
+    for (key, value) in names.iter().zip(store.get_many(&names).await?) {
+        let missing = || store::Error::Unreadable { key: key.clone(), reason: "it is gone".into() };
+        folders.extend(records::decode::<Vec<Folder>>(key, &value.ok_or_else(missing)?)?);
+    }
+    folders.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    Ok(folders)
+}

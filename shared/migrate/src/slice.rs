@@ -1,0 +1,242 @@
+//! One slice of one migration: claim, open, reconcile, work, conclude, release.
+
+use futures::join;
+use imap::Session;
+use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
+use store::seal::Credentials;
+use store::{Store, due, keys, lease};
+
+use crate::login::{self, Line};
+use crate::run::Run;
+use crate::trouble::{self, At, Halt, Side, Verdict};
+use crate::world::{Host, World};
+use crate::{copy, discover, folders, lifecycle, reconcile, verify};
+
+/// Both accounts, logged in.
+pub(crate) struct Lines<H: Host> {
+    pub(crate) source: Session<Line<H>>,
+    pub(crate) destination: Session<Line<H>>,
+}
+
+/// How a slice ended, for whoever drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advanced {
+    /// It worked; due again at this time (ms), or never.
+    Until(Option<u64>),
+    /// Someone else is at it.
+    Busy,
+}
+
+/// Another driver looks again after this long where someone else holds the lease.
+const BUSY_LOOK_MS: u64 = 2_000;
+
+/// Works on `id` until the slice's budget is spent, it ends, or it has to wait.
+pub async fn advance<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    id: &MigrationId,
+) -> Result<Advanced, store::Error> {
+    let now_ms = world.host.now_ms();
+    let Some(held) = lease::claim(world.store, id, now_ms, world.boot).await? else {
+        if lifecycle::read(world.store, id).await?.is_none() {
+            due::set(world.store, id, None).await?;
+            return Ok(Advanced::Until(None));
+        }
+        return Ok(Advanced::Busy);
+    };
+    let Some(migration) = lifecycle::read(world.store, id).await? else {
+        due::set(world.store, id, None).await?;
+        return Ok(Advanced::Until(None));
+    };
+    if let Some(later) = not_yet(&migration, now_ms) {
+        held.release(world.store).await?;
+        return Ok(Advanced::Until(later));
+    }
+    let mut run = Run::load(world, held, migration).await?;
+    let result = work(&mut run).await;
+    conclude(run, result).await
+}
+
+/// `Some` where there is nothing to do now: when it is due, or `None` for never.
+fn not_yet(migration: &Migration, now_ms: u64) -> Option<Option<u64>> {
+    match migration.status {
+        Status::Scheduled => {
+            let start = migration.options.start_at.unwrap_or_default().0;
+            (start > now_ms).then_some(Some(start))
+        }
+        Status::Pending | Status::Running | Status::Waiting => None,
+        Status::AwaitingUpload
+        | Status::AwaitingStart
+        | Status::Paused
+        | Status::Completed
+        | Status::CompletedWithErrors
+        | Status::Stopped
+        | Status::Failed
+        | Status::Removing => Some(None),
+    }
+}
+
+async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
+    begin(run);
+    run.checkpoint().await?;
+    let credentials = unseal(run).await?;
+    let mut lines = open(run, &credentials).await?;
+    reconcile::reconcile(run, &mut lines).await?;
+    loop {
+        match run.cursor.phase {
+            Phase::Discover => discover::discover(run, &mut lines).await?,
+            Phase::Folders => folders::make(run, &mut lines).await?,
+            Phase::Mail => copy::copy(run, &mut lines).await?,
+            Phase::Verify => verify::verify(run, &mut lines).await?,
+            Phase::Finished => break,
+        }
+    }
+    join!(lines.source.logout(), lines.destination.logout());
+    Ok(())
+}
+
+/// Marks the run as running; the first slice of a run makes its sync point.
+fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
+    let now = run.now();
+    let migration = &mut run.migration;
+    let number = migration.sync_point();
+    let open = migration.sync_points.last().is_some_and(|point| point.finished_at.is_none());
+    if matches!(migration.status, Status::Pending | Status::Scheduled) && !open {
+        let started_at = now;
+        migration.sync_points.push(SyncPoint {
+            number: number + 1,
+            started_at,
+            ..SyncPoint::default()
+        });
+        for counters in migration.progress.values_mut() {
+            *counters = model::Counters::default();
+        }
+    }
+    migration.status = Status::Running;
+    migration.waiting = None;
+    migration.phase = Some(run.cursor.phase);
+}
+
+async fn unseal<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Credentials, Halt> {
+    let Some(sealed) = run.store().get(&keys::credentials(run.id())).await? else {
+        return Err(Halt::Impossible(
+            "The passwords of this migration were erased. Synchronise to give them again.".into(),
+        ));
+    };
+    run.world.seal.open(run.id(), &sealed).map_err(|_| {
+        Halt::Impossible(
+            "The passwords cannot be opened: the secret key of this installation was changed. \
+             Synchronise to give them again."
+                .into(),
+        )
+    })
+}
+
+async fn open<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    credentials: &Credentials,
+) -> Result<Lines<H>, Halt> {
+    let world = run.world;
+    let (source, destination) = join!(
+        login::open(world.host, &world.dialer, &run.migration.source, &credentials.source),
+        login::open(
+            world.host,
+            &world.dialer,
+            &run.migration.destination,
+            &credentials.destination
+        ),
+    );
+    Ok(Lines { source: source.at(Side::Source)?, destination: destination.at(Side::Destination)? })
+}
+
+/// Writes how the slice ended and says when the migration is due again.
+async fn conclude<H: Host, S: Store>(
+    mut run: Run<'_, H, S>,
+    result: Result<(), Halt>,
+) -> Result<Advanced, store::Error> {
+    let now = run.now();
+    let due_ms = match result {
+        Err(Halt::Lost) => return Ok(Advanced::Busy),
+        Err(Halt::Store(error)) => return Err(error),
+        Err(Halt::Erased) => return Ok(Advanced::Until(None)),
+        Ok(()) => finish(&mut run, now),
+        Err(Halt::Budget) => {
+            run.cursor.attempts = 0;
+            Some(now.0)
+        }
+        Err(Halt::Stopped) => {
+            lifecycle::end(&mut run.migration, Status::Stopped, now);
+            None
+        }
+        Err(Halt::Impossible(sentence)) => fail(&mut run, sentence, now),
+        Err(Halt::Trouble(side, error)) => troubled(&mut run, side, &error, now),
+    };
+    match run.hold().await {
+        Ok(()) => {}
+        Err(Halt::Store(error)) => return Err(error),
+        Err(_) => return Ok(Advanced::Busy),
+    }
+    if due_ms.is_none() {
+        // The credentials go first: should this be cut here, they are gone all the same.
+        let id = run.id().clone();
+        run.store().delete_many(&[keys::credentials(&id), keys::control(&id)]).await?;
+    }
+    match run.write().await {
+        Err(Halt::Store(error)) => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    due::set(run.world.store, &run.migration.id, due_ms).await?;
+    run.lease.release(run.world.store).await?;
+    Ok(Advanced::Until(due_ms))
+}
+
+fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<u64> {
+    let clean = run.cursor.losses == 0;
+    let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
+    lifecycle::end(&mut run.migration, status, now);
+    run.migration.last_error = None;
+    None
+}
+
+fn fail<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    sentence: String,
+    now: Timestamp,
+) -> Option<u64> {
+    lifecycle::end(&mut run.migration, Status::Failed, now);
+    run.migration.last_error = Some(sentence);
+    None
+}
+
+/// Trouble with a server: waits, or gives up.
+fn troubled<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    side: Side,
+    error: &imap::Error,
+    now: Timestamp,
+) -> Option<u64> {
+    let sentence = trouble::sentence(side, error);
+    run.cursor.attempts = if run.progressed { 1 } else { run.cursor.attempts + 1 };
+    let Verdict::Wait { at_least_s } = trouble::verdict(error) else {
+        return fail(run, sentence, now);
+    };
+    if run.cursor.attempts > trouble::ATTEMPTS_MAX {
+        let tries = format!("{sentence} Tried {} times.", run.cursor.attempts);
+        return fail(run, tries, now);
+    }
+    let seconds = trouble::back_off_s(run.cursor.attempts, at_least_s);
+    let until = Timestamp(now.0 + seconds * 1000);
+    run.migration.status = Status::Waiting;
+    run.migration.last_error = Some(sentence.clone());
+    run.migration.waiting = Some(Waiting { until, reason: sentence });
+    Some(until.0)
+}
+
+impl Advanced {
+    /// When to look again.
+    pub fn look_again_ms(self, now_ms: u64) -> Option<u64> {
+        match self {
+            Advanced::Until(due_ms) => due_ms,
+            Advanced::Busy => Some(now_ms + BUSY_LOOK_MS),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Everything the engine reaches outside itself.
+
+use dial::Dialer;
+use store::Store;
+use store::seal::Seal;
+use wire::{Clock, Http, Network, Random};
+
+/// The host: network, HTTP, clock and randomness in one.
+pub trait Host: Network + Http + Clock + Random {}
+impl<T: Network + Http + Clock + Random> Host for T {}
+
+/// What a slice works with.
+pub struct World<'a, H: Host, S: Store> {
+    /// Clock and randomness.
+    pub host: &'a H,
+    /// What outlives the slice.
+    pub store: &'a S,
+    /// Opens connections.
+    pub dialer: Dialer<'a, H>,
+    /// Opens sealed credentials.
+    pub seal: &'a Seal,
+    /// Nonce of this process where the host owns the store alone, else empty.
+    pub boot: &'a str,
+    /// Budget of one slice in milliseconds.
+    pub slice_ms: u64,
+}
