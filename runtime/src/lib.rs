@@ -5,7 +5,7 @@
 //! and anything that knows mail.
 //!
 //! Reading order: [`cli`], [`load`] with [`manifest`], [`variables`], [`outbound`] and [`routes`];
-//! [`app`] and [`instance`], the way of a request; `spin_key_value` and `wasi_key_value` on
+//! [`app`] and [`instance`], the way of a request; [`spin_key_value`] and [`wasi_key_value`] on
 //! [`key_value`]; [`engine`] and [`bundle`], where code comes from; [`server`] and [`driver`];
 //! [`migrate`], the same application without a socket; [`state`], the folder.
 //!
@@ -32,10 +32,10 @@ pub mod migrate;
 pub mod outbound;
 pub mod routes;
 pub mod server;
-mod spin_key_value;
+pub mod spin_key_value;
 pub mod state;
 pub mod variables;
-mod wasi_key_value;
+pub mod wasi_key_value;
 
 use std::process::ExitCode;
 use std::time::Duration;

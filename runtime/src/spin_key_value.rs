@@ -17,7 +17,7 @@ impl HasData for Spin {
 }
 
 /// A store that a component opened.
-pub(crate) struct OpenStore {
+pub struct OpenStore {
     label: String,
 }
 

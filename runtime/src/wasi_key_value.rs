@@ -8,12 +8,12 @@ use crate::instance::State;
 use crate::key_value::Error;
 
 /// A bucket that a component opened.
-pub(crate) struct OpenBucket {
+pub struct OpenBucket {
     label: String,
 }
 
 /// A compare-and-swap that a component began.
-pub(crate) struct Swap {
+pub struct Swap {
     label: String,
     key: String,
     /// What the swap replaces; `None`: absent.
