@@ -1,9 +1,16 @@
 //! Logging in (RFC 9051 sections 6.2.2 and 6.2.3).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use wire::{Random, Secret, Stream};
 
+use crate::capability::Capabilities;
+use crate::command::Dialect;
 use crate::error::Error;
-use crate::session::Session;
+use crate::input::Bodies;
+use crate::reply::{Reply, Status};
+use crate::scram::{Proven, Scram};
+use crate::session::{Heard, Session, UNASKED_MAX};
 
 /// How to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,17 +33,245 @@ pub enum Credentials {
     },
 }
 
+/// Most ways tried one after the other: each refused one may count towards a lock-out.
+const WAYS_MAX: usize = 3;
+
+/// Most challenges of one exchange; SCRAM has two.
+const CHALLENGES_MAX: usize = 5;
+
+/// A way to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Scram,
+    Plain,
+    LoginCommand,
+    AuthLogin,
+    OAuthBearer,
+    XOAuth2,
+}
+
 impl<S: Stream> Session<S> {
     /// Logs in by the best way that both sides know; a session that is `PREAUTH` is logged in.
     ///
     /// On a line known to be encrypted ([`Session::set_encrypted`]) PLAIN comes first, for it
-    /// takes one round trip; otherwise SCRAM-SHA-256, which hides the password. A mechanism that
-    /// is announced but refused is followed by the next one.
+    /// takes one round trip; otherwise SCRAM-SHA-256, which hides the password. Where SCRAM is
+    /// refused the next way is tried: servers announce it even for accounts that have no
+    /// password in that form.
     pub async fn authenticate(
         &mut self,
-        _credentials: &Credentials,
-        _random: &impl Random,
+        credentials: &Credentials,
+        random: &impl Random,
     ) -> Result<(), Error> {
-        todo!()
+        if self.state.preauth {
+            return Ok(());
+        }
+        self.learn_capabilities().await?;
+        let ways = ways(&self.state.capabilities, credentials, self.state.encrypted);
+        let mut refused = None;
+        for way in ways.into_iter().take(WAYS_MAX) {
+            let mut nonce = [0; 18];
+            random.fill(&mut nonce);
+            // What was announced before the login does not hold after it.
+            let before = std::mem::take(&mut self.state.capabilities);
+            let dialect = Dialect::new(&before, self.state.spelling);
+            let reply = self.log_in(way, credentials, nonce, dialect, &before).await?;
+            if reply.is_ok() {
+                self.learn_capabilities().await?;
+                self.state.choose_quirks();
+                return Ok(());
+            }
+            self.state.capabilities = before;
+            let next = way == Way::Scram || reply.status == Status::Bad;
+            let stop = reply.is_temporary() || !next;
+            refused = Some(reply);
+            if stop {
+                break;
+            }
+        }
+        match refused {
+            Some(reply) if reply.is_temporary() => Err(Error::Refused(reply)),
+            Some(reply) => Err(Error::AuthenticationFailed(reply)),
+            None => {
+                let capabilities = &self.state.capabilities;
+                Err(Error::NoMechanism {
+                    announced: capabilities.mechanisms().map(str::to_owned).collect(),
+                    login_disabled: capabilities.login_disabled(),
+                })
+            }
+        }
     }
+
+    async fn log_in(
+        &mut self,
+        way: Way,
+        credentials: &Credentials,
+        nonce: [u8; 18],
+        dialect: Dialect,
+        before: &Capabilities,
+    ) -> Result<Reply, Error> {
+        let (login, secret, authorise_as) = credentials.parts();
+        if [login, secret, authorise_as.unwrap_or_default()].iter().any(|part| part.contains('\0'))
+        {
+            return Err(Error::Unsendable { what: "a login or password with a NUL" });
+        }
+        let sasl_ir = before.sasl_ir();
+        match way {
+            Way::LoginCommand => {
+                let what = "a login or password with a NUL";
+                let command = self.command_in(dialect, "LOGIN");
+                let command = command.string(login.as_bytes(), what)?;
+                self.answer(command.string(secret.as_bytes(), what)?, |_| Ok(())).await
+            }
+            Way::Plain => {
+                let text = format!("{}\0{login}\0{secret}", authorise_as.unwrap_or_default());
+                self.exchange("PLAIN", Some(text), sasl_ir, |_| None).await
+            }
+            Way::AuthLogin => {
+                // draft-murchison-sasl-login-00 section 2: two prompts, name and password.
+                let mut answers = [login, secret].map(str::to_owned).into_iter();
+                self.exchange("LOGIN", None, false, |_| answers.next()).await
+            }
+            Way::OAuthBearer => {
+                let escaped = login.replace('=', "=3D").replace(',', "=2C");
+                let text = format!("n,a={escaped},\x01auth=Bearer {secret}\x01\x01");
+                self.token_exchange("OAUTHBEARER", text, "\x01", sasl_ir).await
+            }
+            Way::XOAuth2 => {
+                let text = format!("user={login}\x01auth=Bearer {secret}\x01\x01");
+                self.token_exchange("XOAUTH2", text, "", sasl_ir).await
+            }
+            Way::Scram => {
+                self.scram_exchange(Scram::new(login, authorise_as, nonce), secret, sasl_ir).await
+            }
+        }
+    }
+
+    /// A refused token is explained in a challenge (RFC 7628 section 3.2.2), which must be
+    /// answered before the server says NO; its words go into the reply.
+    async fn token_exchange(
+        &mut self,
+        mechanism: &str,
+        first: String,
+        acknowledgement: &str,
+        sasl_ir: bool,
+    ) -> Result<Reply, Error> {
+        let mut explained = String::new();
+        let explain = |challenge: &[u8]| {
+            explained = String::from_utf8_lossy(challenge).into_owned();
+            Some(acknowledgement.to_owned())
+        };
+        let mut reply = self.exchange(mechanism, Some(first), sasl_ir, explain).await?;
+        if !reply.is_ok() && !explained.is_empty() {
+            reply.text = format!("{} {}", reply.text, explained.trim()).trim().to_owned();
+        }
+        Ok(reply)
+    }
+
+    async fn scram_exchange(
+        &mut self,
+        scram: Scram,
+        password: &str,
+        sasl_ir: bool,
+    ) -> Result<Reply, Error> {
+        let mut proven: Option<Proven> = None;
+        let mut verified = None;
+        let step = |challenge: &[u8]| match &proven {
+            None => {
+                let (proof, next) = scram.prove(challenge, password).ok()?;
+                proven = Some(next);
+                Some(proof)
+            }
+            Some(proven) => {
+                let checked = proven.verify(challenge);
+                verified = Some(checked.is_ok());
+                checked.ok().map(|()| String::new())
+            }
+        };
+        let first = scram.first();
+        let reply = self.exchange("SCRAM-SHA-256", Some(first), sasl_ir, step).await?;
+        // Without the proof anybody could have said OK.
+        if verified == Some(false) || (reply.is_ok() && verified.is_none()) {
+            return Err(Error::ServerNotProven);
+        }
+        Ok(reply)
+    }
+
+    /// AUTHENTICATE: `first` goes with the command (RFC 4959) or after the first `+`; `step`
+    /// answers the challenges, `None` cancels.
+    async fn exchange(
+        &mut self,
+        mechanism: &str,
+        first: Option<String>,
+        sasl_ir: bool,
+        mut step: impl FnMut(&[u8]) -> Option<String>,
+    ) -> Result<Reply, Error> {
+        self.idle()?;
+        let command = self.command("AUTHENTICATE").text(" ").text(mechanism);
+        let tag = command.tag;
+        let mut first = first.map(|first| STANDARD.encode(first));
+        let command = match first.take_if(|_| sasl_ir) {
+            Some(first) => command.text(" ").text(&first),
+            None => command,
+        };
+        self.send(command).await?;
+        self.flush().await?;
+        let mut challenges = 0;
+        for _ in 0..UNASKED_MAX {
+            match self.hear(Bodies::Within).await? {
+                Heard::Tagged(own, reply) if own == tag => return Ok(reply),
+                Heard::Tagged(..) => return Err(self.stranger()),
+                Heard::Status(_) | Heard::Data(_) => {}
+                Heard::Continue(challenge) => {
+                    challenges += 1;
+                    let answer = match first.take() {
+                        Some(first) => Some(first),
+                        None if challenges > CHALLENGES_MAX => None,
+                        // What is no base64 is a prompt of AUTH=LOGIN, or empty.
+                        None => step(&STANDARD.decode(&challenge).unwrap_or_default())
+                            .map(|answer| STANDARD.encode(answer)),
+                    };
+                    self.output.extend_from_slice(answer.as_deref().unwrap_or("*").as_bytes());
+                    self.output.extend_from_slice(b"\r\n");
+                    self.flush().await?;
+                }
+            }
+        }
+        Err(self.endless())
+    }
+}
+
+impl Credentials {
+    /// Login, secret, and whom to act for where that is somebody else.
+    fn parts(&self) -> (&str, &str, Option<&str>) {
+        match self {
+            Credentials::Password { login, password, authorise_as } => {
+                let other = authorise_as.as_deref().filter(|other| other != login);
+                (login, password.expose(), other)
+            }
+            Credentials::Token { login, token } => (login, token.expose(), None),
+        }
+    }
+}
+
+fn ways(capabilities: &Capabilities, credentials: &Credentials, encrypted: bool) -> Vec<Way> {
+    let (login, secret, authorise_as) = credentials.parts();
+    let possible: &[(Way, bool)] = match credentials {
+        Credentials::Token { .. } => &[
+            (Way::OAuthBearer, capabilities.auth("OAUTHBEARER")),
+            (Way::XOAuth2, capabilities.auth("XOAUTH2")),
+        ],
+        Credentials::Password { .. } => {
+            let scram = capabilities.auth("SCRAM-SHA-256") && login.is_ascii() && secret.is_ascii();
+            let plain = capabilities.auth("PLAIN");
+            let alone = authorise_as.is_none();
+            let login_command = alone && !capabilities.login_disabled();
+            let auth_login = alone && capabilities.auth("LOGIN");
+            let (first, second) = match encrypted {
+                true => ((Way::Plain, plain), (Way::Scram, scram)),
+                false => ((Way::Scram, scram), (Way::Plain, plain)),
+            };
+            &[first, second, (Way::LoginCommand, login_command), (Way::AuthLogin, auth_login)]
+        }
+    };
+    possible.iter().filter(|way| way.1).map(|way| way.0).collect()
 }

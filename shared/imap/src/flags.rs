@@ -5,7 +5,7 @@ use std::fmt;
 use crate::response::Cursor;
 
 /// Most keywords kept of one message or mailbox: Dovecot and Cyrus stop at some hundred.
-pub const KEYWORDS_MAX: usize = 1_000;
+pub(crate) const KEYWORDS_MAX: usize = 1_000;
 
 const SYSTEM: [(&str, SystemFlag); 6] = [
     ("\\Seen", SystemFlag::Seen),
@@ -81,7 +81,7 @@ impl Flags {
         self.system &= !(flag as u8);
     }
 
-    /// Sets a flag by its name, keyword or `\System`; beyond [`KEYWORDS_MAX`] it is dropped.
+    /// Sets a flag by its name, keyword or `\System`; beyond a thousand keywords it is dropped.
     pub fn insert(&mut self, name: &str) {
         if let Some((_, flag)) = SYSTEM.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) {
             return self.set(*flag);

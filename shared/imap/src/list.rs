@@ -1,14 +1,22 @@
 //! Mailboxes of an account: NAMESPACE, LIST, LSUB and STATUS (RFC 9051 sections 6.3.9 to 6.3.11).
 
+use std::collections::HashMap;
+
 use wire::Stream;
 
+use crate::command::Command;
 use crate::error::Error;
-use crate::mailbox_name::MailboxName;
+use crate::mailbox_name::{MailboxName, Spelling};
 use crate::reply::Reply;
+use crate::response::{Line, Malformed, read_mailbox, read_namespaces, read_status_of};
 use crate::session::Session;
 
 /// Most mailboxes of one account; more is a mistake or an attack, and would not fit into memory.
 pub const MAILBOXES_MAX: usize = 100_000;
+
+/// Most octets of names read for one list, those of LSUB and STATUS included: 100,000 names of
+/// 40 octets in LIST and in STATUS.
+const NAMES_MAX: usize = 8 * 1024 * 1024;
 
 /// What a mailbox is for (RFC 6154 section 2, RFC 8457).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,23 +97,224 @@ pub struct Namespaces {
     pub shared: Vec<Namespace>,
 }
 
+impl SpecialUse {
+    /// The attribute on the line.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            SpecialUse::All => "\\All",
+            SpecialUse::Archive => "\\Archive",
+            SpecialUse::Drafts => "\\Drafts",
+            SpecialUse::Flagged => "\\Flagged",
+            SpecialUse::Important => "\\Important",
+            SpecialUse::Junk => "\\Junk",
+            SpecialUse::Sent => "\\Sent",
+            SpecialUse::Trash => "\\Trash",
+        }
+    }
+}
+
+/// Mailboxes as they are heard, with the way from a name to its place.
+#[derive(Default)]
+struct Found {
+    mailboxes: Vec<Mailbox>,
+    places: HashMap<Vec<u8>, usize>,
+    subscribed: Vec<MailboxName>,
+    statuses: Vec<(MailboxName, MailboxStatus)>,
+    octets: usize,
+    overflow: bool,
+}
+
+impl Found {
+    fn at(&mut self, name: &MailboxName) -> Option<&mut Mailbox> {
+        let place = self.places.get(name.raw())?;
+        self.mailboxes.get_mut(*place)
+    }
+
+    /// Whether there is room for another name.
+    fn has_room(&mut self, name: &MailboxName) -> bool {
+        self.octets += name.raw().len();
+        let full = self.mailboxes.len() >= MAILBOXES_MAX || self.octets > NAMES_MAX;
+        self.overflow |= full;
+        !full
+    }
+
+    fn hear(&mut self, line: Line<'_>, spelling: Spelling) -> Result<(), Malformed> {
+        match line {
+            Line::List(mut cursor) => {
+                let mailbox = read_mailbox(&mut cursor, spelling)?;
+                self.add(mailbox);
+            }
+            Line::Lsub(mut cursor) if !self.overflow => {
+                let name = read_mailbox(&mut cursor, spelling)?.name;
+                if self.has_room(&name) {
+                    self.subscribed.push(name);
+                }
+            }
+            Line::StatusOf(mut cursor) if !self.overflow => {
+                let (name, status) = read_status_of(&mut cursor, spelling)?;
+                if self.has_room(&name) {
+                    self.statuses.push((name, status));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, mailbox: Mailbox) {
+        if let Some(own) = self.at(&mailbox.name) {
+            // Seen: servers that list INBOX twice, once for each of two namespaces.
+            own.subscribed |= mailbox.subscribed;
+            own.special_use = own.special_use.or(mailbox.special_use);
+        } else if self.has_room(&mailbox.name) {
+            self.places.insert(mailbox.name.raw().to_vec(), self.mailboxes.len());
+            self.mailboxes.push(mailbox);
+        }
+    }
+
+    fn put_together(mut self) -> Result<Vec<Mailbox>, Error> {
+        if self.overflow {
+            return Err(Error::TooMany { what: "mailboxes", limit: MAILBOXES_MAX });
+        }
+        for name in std::mem::take(&mut self.subscribed) {
+            if let Some(own) = self.at(&name) {
+                own.subscribed = true;
+            }
+        }
+        for (name, status) in std::mem::take(&mut self.statuses) {
+            if let Some(own) = self.at(&name) {
+                own.status = Some(status);
+            }
+        }
+        Ok(self.mailboxes)
+    }
+}
+
 impl<S: Stream> Session<S> {
     /// Where mailboxes live; from NAMESPACE, or from `LIST "" ""` where that is not announced.
     pub async fn namespace(&mut self) -> Result<Namespaces, Error> {
-        todo!()
+        let spelling = self.state.spelling;
+        let mut namespaces = None;
+        if self.state.capabilities.namespace() {
+            let command = self.command("NAMESPACE");
+            let hear = |line: Line<'_>| {
+                if let Line::Namespace(mut cursor) = line {
+                    namespaces = Some(read_namespaces(&mut cursor, spelling)?);
+                }
+                Ok(())
+            };
+            // A server that refuses what it announces still has a delimiter.
+            self.answer(command, hear).await?;
+        }
+        if let Some(namespaces) = namespaces {
+            return Ok(namespaces);
+        }
+        let command = self.command("LIST \"\" \"\"");
+        let mut delimiter = None;
+        self.run(command, |line| {
+            if let Line::List(mut cursor) = line {
+                delimiter = read_mailbox(&mut cursor, spelling)?.delimiter;
+            }
+            Ok(())
+        })
+        .await?;
+        let prefix = MailboxName::new("", spelling);
+        Ok(Namespaces { personal: vec![Namespace { prefix, delimiter }], ..Namespaces::default() })
     }
 
     /// All mailboxes, with subscription and special use, and with STATUS of the selectable ones
     /// where `with_status` asks for it; in one round trip on servers with LIST-STATUS, else two.
-    pub async fn list(&mut self, _with_status: bool) -> Result<Vec<Mailbox>, Error> {
-        todo!()
+    pub async fn list(&mut self, with_status: bool) -> Result<Vec<Mailbox>, Error> {
+        let (list, lsub, status_after) = self.list_commands(with_status);
+        let spelling = self.state.spelling;
+        let mut found = Found::default();
+        let commands: Vec<Command> = [Some(list), lsub].into_iter().flatten().collect();
+        let replies = self.run_all(commands, |_, line| found.hear(line, spelling)).await?;
+        // A refused LSUB costs the subscriptions; a refused LIST leaves nothing to do.
+        if let Some(reply) = replies.into_iter().next().filter(|reply| !reply.is_ok()) {
+            return Err(Error::Refused(reply));
+        }
+        let mut mailboxes = found.put_together()?;
+        if status_after {
+            let open: Vec<usize> =
+                (0..).zip(&mailboxes).filter(|(_, own)| own.selectable).map(|(at, _)| at).collect();
+            let names: Vec<MailboxName> = open
+                .iter()
+                .filter_map(|at| mailboxes.get(*at).map(|own| own.name.clone()))
+                .collect();
+            for (at, (_, status)) in open.into_iter().zip(self.status(&names).await?) {
+                if let Some(own) = mailboxes.get_mut(at) {
+                    own.status = status.ok();
+                }
+            }
+        }
+        Ok(mailboxes)
+    }
+
+    /// LIST with all that the server can tell at once, LSUB where it cannot tell subscriptions,
+    /// and whether STATUS has to be asked afterwards.
+    fn list_commands(&mut self, with_status: bool) -> (Command, Option<Command>, bool) {
+        let items = self.status_items();
+        let capabilities = &self.state.capabilities;
+        let extended = capabilities.list_extended();
+        if !extended {
+            // XLIST tells what RFC 6154 would; both at once would list everything twice.
+            let xlist = capabilities.xlist() && !capabilities.special_use();
+            let verb = if xlist { "XLIST" } else { "LIST" };
+            let list = self.command(verb).text(" \"\" \"*\"");
+            let lsub = self.command("LSUB \"\" \"*\"");
+            return (list, Some(lsub), with_status);
+        }
+        let at_once = with_status && capabilities.list_status();
+        let mut options = vec!["SUBSCRIBED".to_owned(), "CHILDREN".to_owned()];
+        if capabilities.special_use() {
+            options.push("SPECIAL-USE".to_owned());
+        }
+        if at_once {
+            options.push(format!("STATUS ({items})"));
+        }
+        let text = format!(" \"\" \"*\" RETURN ({})", options.join(" "));
+        (self.command("LIST").text(&text), None, with_status && !at_once)
+    }
+
+    fn status_items(&self) -> String {
+        let capabilities = &self.state.capabilities;
+        let mut items = "MESSAGES UIDNEXT UIDVALIDITY".to_owned();
+        for (announced, item) in [
+            (capabilities.status_size(), " SIZE"),
+            (capabilities.condstore(), " HIGHESTMODSEQ"),
+            (capabilities.objectid(), " MAILBOXID"),
+        ] {
+            items.push_str(if announced { item } else { "" });
+        }
+        items
     }
 
     /// STATUS of each name, pipelined; a refusal belongs to its name.
     pub async fn status(
         &mut self,
-        _names: &[MailboxName],
+        names: &[MailboxName],
     ) -> Result<Vec<(MailboxName, Result<MailboxStatus, Reply>)>, Error> {
-        todo!()
+        let items = format!(" ({})", self.status_items());
+        let spelling = self.state.spelling;
+        let mut commands = Vec::with_capacity(names.len());
+        for name in names {
+            commands.push(self.command("STATUS").mailbox(name)?.text(&items));
+        }
+        let mut statuses = vec![MailboxStatus::default(); names.len()];
+        let hear = |position: usize, line: Line<'_>| {
+            if let Line::StatusOf(mut cursor) = line {
+                // By position: servers may spell the name in another way.
+                let status = read_status_of(&mut cursor, spelling)?.1;
+                statuses.get_mut(position).map(|own| *own = status).unwrap_or_default();
+            }
+            Ok(())
+        };
+        let replies = self.run_all(commands, hear).await?;
+        let results = replies
+            .into_iter()
+            .zip(statuses)
+            .map(|(reply, status)| if reply.is_ok() { Ok(status) } else { Err(reply) });
+        Ok(names.iter().cloned().zip(results).collect())
     }
 }

@@ -3,10 +3,12 @@
 use wire::Stream;
 
 use crate::error::Error;
+use crate::fetch::Outstanding;
 use crate::flags::{Flags, PermanentFlags};
 use crate::list::SpecialUse;
 use crate::mailbox_name::MailboxName;
-use crate::reply::Reply;
+use crate::reply::{Code, Reply};
+use crate::response::Line;
 use crate::session::Session;
 
 /// How a mailbox is opened.
@@ -51,45 +53,142 @@ impl<S: Stream> Session<S> {
 
     /// Sends SELECT or EXAMINE without waiting; a [`Session::start_fetch`] may follow at once.
     /// [`Session::selected`] takes the answer, before those of what was sent later.
-    pub async fn start_select(&mut self, _name: &MailboxName, _mode: Mode) -> Result<(), Error> {
-        todo!()
+    pub async fn start_select(&mut self, name: &MailboxName, mode: Mode) -> Result<(), Error> {
+        if !self.appending.is_idle() {
+            return Err(Error::OutOfTurn { what: "an append is not finished" });
+        }
+        let verb = match mode {
+            Mode::ReadOnly => "EXAMINE",
+            Mode::ReadWrite => "SELECT",
+        };
+        let condstore = self.state.capabilities.condstore();
+        let command = self.command(verb).mailbox(name)?;
+        let command = if condstore { command.text(" (CONDSTORE)") } else { command };
+        let tag = command.tag;
+        if !command.waits.is_empty() {
+            self.idle()?;
+        }
+        if let Some(refused) = self.send(command).await? {
+            return Err(Error::Refused(refused));
+        }
+        self.fetching.push(Outstanding::Select { tag, name: name.clone() });
+        self.flush().await
     }
 
     /// The answer to [`Session::start_select`].
     pub async fn selected(&mut self) -> Result<Selected, Error> {
-        todo!()
+        let Some((tag, name)) = self.fetching.take_select() else {
+            return Err(Error::OutOfTurn { what: "no select is the oldest command" });
+        };
+        let mut selected = Selected::default();
+        let mut permanent = None;
+        let reply = self
+            .finish(tag, |line| {
+                match line {
+                    Line::Exists(exists) => selected.exists = exists,
+                    Line::Flags(mut list) => selected.flags = Flags::read(&mut list),
+                    Line::Status(Reply { code: Some(Code::PermanentFlags(list)), .. }) => {
+                        permanent = Some(PermanentFlags::read(list.as_bytes()));
+                    }
+                    Line::Status(Reply { code: Some(code), .. }) => selected.note(code),
+                    _ => {}
+                }
+                Ok(())
+            })
+            .await?;
+        if !reply.is_ok() {
+            self.state.selected = None;
+            return Err(Error::Refused(reply));
+        }
+        selected.read_only = reply.code == Some(Code::ReadOnly);
+        let flags = &selected.flags;
+        selected.permanent_flags = permanent
+            .unwrap_or_else(|| PermanentFlags { flags: flags.clone(), any_keyword: false });
+        self.state.selected = Some(name);
+        Ok(selected)
     }
 
     /// Creates mailboxes, pipelined; the special use goes along where the server takes it
     /// (CREATE-SPECIAL-USE).
     pub async fn create(
         &mut self,
-        _mailboxes: &[(MailboxName, Option<SpecialUse>)],
+        mailboxes: &[(MailboxName, Option<SpecialUse>)],
     ) -> Result<Vec<Result<(), Reply>>, Error> {
-        todo!()
+        let with_use = self.state.capabilities.create_special_use();
+        let mut commands = Vec::with_capacity(mailboxes.len());
+        for (name, special_use) in mailboxes {
+            let command = self.command("CREATE").mailbox(name)?;
+            commands.push(match special_use.filter(|_| with_use) {
+                Some(special_use) => {
+                    command.text(" (USE (").text(special_use.attribute()).text("))")
+                }
+                None => command,
+            });
+        }
+        let replies = self.run_all(commands, |_, _| Ok(())).await?;
+        Ok(replies.into_iter().map(done).collect())
     }
 
     /// Subscribes to mailboxes, pipelined.
     pub async fn subscribe(
         &mut self,
-        _names: &[MailboxName],
+        names: &[MailboxName],
     ) -> Result<Vec<Result<(), Reply>>, Error> {
-        todo!()
+        let mut commands = Vec::with_capacity(names.len());
+        for name in names {
+            commands.push(self.command("SUBSCRIBE").mailbox(name)?);
+        }
+        let replies = self.run_all(commands, |_, _| Ok(())).await?;
+        Ok(replies.into_iter().map(done).collect())
     }
 
     /// Deletes a mailbox.
-    pub async fn delete_mailbox(&mut self, _name: &MailboxName) -> Result<(), Error> {
-        todo!()
+    pub async fn delete_mailbox(&mut self, name: &MailboxName) -> Result<(), Error> {
+        let command = self.command("DELETE").mailbox(name)?;
+        self.run(command, |_| Ok(())).await.map(drop)
     }
 
     /// Renames a mailbox.
-    pub async fn rename(&mut self, _from: &MailboxName, _to: &MailboxName) -> Result<(), Error> {
-        todo!()
+    pub async fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), Error> {
+        let command = self.command("RENAME").mailbox(from)?.mailbox(to)?;
+        self.run(command, |_| Ok(())).await.map(drop)
     }
 
-    /// Leaves the mailbox without expunging: UNSELECT where announced, else by opening one that
-    /// does not exist.
+    /// Leaves the mailbox without expunging: UNSELECT where announced, else EXAMINE and CLOSE,
+    /// since CLOSE removes nothing from a mailbox that was opened for reading (RFC 9051 section
+    /// 6.4.1).
     pub async fn unselect(&mut self) -> Result<(), Error> {
-        todo!()
+        let Some(name) = self.state.selected.clone() else { return Ok(()) };
+        if self.state.capabilities.unselect() {
+            let command = self.command("UNSELECT");
+            self.run(command, |_| Ok(())).await?;
+        } else {
+            let command = self.command("EXAMINE").mailbox(&name)?;
+            // Where EXAMINE fails no mailbox is open any more.
+            if self.answer(command, |_| Ok(())).await?.is_ok() {
+                let command = self.command("CLOSE");
+                self.run(command, |_| Ok(())).await?;
+            }
+        }
+        self.state.selected = None;
+        Ok(())
+    }
+}
+
+fn done(reply: Reply) -> Result<(), Reply> {
+    if reply.is_ok() { Ok(()) } else { Err(reply) }
+}
+
+impl Selected {
+    fn note(&mut self, code: &Code) {
+        match code {
+            Code::UidValidity(n) => self.uid_validity = *n,
+            Code::UidNext(n) => self.uid_next = Some(*n),
+            Code::HighestModSeq(n) => self.highest_modseq = Some(*n),
+            Code::NoModSeq => self.highest_modseq = None,
+            Code::UidNotSticky => self.uids_not_sticky = true,
+            Code::MailboxId(id) => self.mailbox_id = Some(id.clone()),
+            _ => {}
+        }
     }
 }

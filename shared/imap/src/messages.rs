@@ -2,13 +2,15 @@
 
 use wire::Stream;
 
+use crate::command::Command;
 use crate::date::Day;
 use crate::error::Error;
 use crate::flags::Flags;
 use crate::mailbox_name::MailboxName;
-use crate::reply::CopyUid;
+use crate::reply::{Code, CopyUid, Reply};
+use crate::response::{Cursor, Line, Malformed};
 use crate::session::Session;
-use crate::uid_set::UidSet;
+use crate::uid_set::{SET_TEXT_MAX, UidSet};
 
 /// What STORE does with flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,44 +56,226 @@ pub struct Quota {
     pub resources: Vec<QuotaResource>,
 }
 
+/// Most ranges of UIDs kept of a search: every second message of a mailbox of two million.
+const FOUND_MAX: usize = 1_000_000;
+
+/// Most quota roots and resources read; RFC 9208 knows four resources.
+const QUOTAS_MAX: usize = 1_000;
+
 impl<S: Stream> Session<S> {
     /// Changes flags by UID, without asking for the result.
     pub async fn store_flags(
         &mut self,
-        _uids: &UidSet,
-        _flags: &Flags,
-        _change: Change,
+        uids: &UidSet,
+        flags: &Flags,
+        change: Change,
     ) -> Result<(), Error> {
-        todo!()
+        let verb = match change {
+            Change::Add => "+FLAGS.SILENT",
+            Change::Remove => "-FLAGS.SILENT",
+            Change::Replace => "FLAGS.SILENT",
+        };
+        let mut commands = Vec::new();
+        for piece in uids.pieces(SET_TEXT_MAX) {
+            commands.push(self.command("UID STORE").text(&format!(" {piece} {verb} ({flags})")));
+        }
+        let replies = self.run_all(commands, |_, _| Ok(())).await?;
+        all_accepted(replies).map(drop)
     }
 
     /// Copies messages; one [`CopyUid`] a command where the server tells.
-    pub async fn copy(&mut self, _uids: &UidSet, _to: &MailboxName) -> Result<Vec<CopyUid>, Error> {
-        todo!()
+    pub async fn copy(&mut self, uids: &UidSet, to: &MailboxName) -> Result<Vec<CopyUid>, Error> {
+        self.transfer("UID COPY", uids, to).await
     }
 
     /// Moves messages (MOVE must be announced); one [`CopyUid`] a command where the server tells.
-    pub async fn move_(
+    pub async fn move_(&mut self, uids: &UidSet, to: &MailboxName) -> Result<Vec<CopyUid>, Error> {
+        self.transfer("UID MOVE", uids, to).await
+    }
+
+    async fn transfer(
         &mut self,
-        _uids: &UidSet,
-        _to: &MailboxName,
+        verb: &str,
+        uids: &UidSet,
+        to: &MailboxName,
     ) -> Result<Vec<CopyUid>, Error> {
-        todo!()
+        let mut commands = Vec::new();
+        for piece in uids.pieces(SET_TEXT_MAX) {
+            commands.push(self.command(verb).text(&format!(" {piece}")).mailbox(to)?);
+        }
+        // COPY tells in its tagged OK, MOVE in an untagged one before (RFC 6851 section 4.3).
+        let count = commands.len();
+        let mut untagged = Vec::new();
+        let hear = |_, line: Line<'_>| {
+            if let Line::Status(Reply { code: Some(Code::CopyUid(copied)), .. }) = line
+                && untagged.len() < count
+            {
+                untagged.push((**copied).clone());
+            }
+            Ok(())
+        };
+        let replies = all_accepted(self.run_all(commands, hear).await?)?;
+        let tagged = replies.into_iter().filter_map(|reply| match reply.code {
+            Some(Code::CopyUid(copied)) => Some(*copied),
+            _ => None,
+        });
+        Ok(untagged.into_iter().chain(tagged).collect())
     }
 
     /// Removes those of these UIDs that are `\Deleted`; UIDPLUS must be announced, because plain
     /// EXPUNGE would take others along.
-    pub async fn expunge_uids(&mut self, _uids: &UidSet) -> Result<(), Error> {
-        todo!()
+    pub async fn expunge_uids(&mut self, uids: &UidSet) -> Result<(), Error> {
+        let mut commands = Vec::new();
+        for piece in uids.pieces(SET_TEXT_MAX) {
+            commands.push(self.command("UID EXPUNGE").text(&format!(" {piece}")));
+        }
+        let replies = self.run_all(commands, |_, _| Ok(())).await?;
+        all_accepted(replies).map(drop)
     }
 
-    /// UIDs that meet the criteria.
-    pub async fn search(&mut self, _criteria: &Criteria) -> Result<UidSet, Error> {
-        todo!()
+    /// UIDs that meet the criteria, ascending.
+    pub async fn search(&mut self, criteria: &Criteria) -> Result<UidSet, Error> {
+        let verb = match self.state.capabilities.esearch() {
+            true => "UID SEARCH RETURN (ALL)",
+            false => "UID SEARCH",
+        };
+        let pieces = match &criteria.uids {
+            Some(uids) => uids.pieces(SET_TEXT_MAX).into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let mut commands = Vec::new();
+        for piece in pieces {
+            let command = self.command(verb);
+            commands.push(criteria.write(command, piece.as_ref())?);
+        }
+        let mut found = Vec::new();
+        let hear = |_, line: Line<'_>| {
+            if found.len() > FOUND_MAX {
+                return Err(Malformed("search results without end"));
+            }
+            match line {
+                Line::Search(cursor) => read_search(cursor, &mut found),
+                Line::Esearch(cursor) => read_esearch(cursor, &mut found),
+                _ => Ok(()),
+            }
+        };
+        all_accepted(self.run_all(commands, hear).await?)?;
+        let mut uids = UidSet::new();
+        found.sort_unstable();
+        found.into_iter().for_each(|(first, last)| uids.insert_range(first..=last));
+        Ok(uids)
     }
 
     /// The quota that holds for a mailbox (GETQUOTAROOT).
-    pub async fn quota(&mut self, _mailbox: &MailboxName) -> Result<Vec<Quota>, Error> {
-        todo!()
+    pub async fn quota(&mut self, mailbox: &MailboxName) -> Result<Vec<Quota>, Error> {
+        let command = self.command("GETQUOTAROOT").mailbox(mailbox)?;
+        let mut quotas = Vec::new();
+        self.run(command, |line| {
+            if let Line::Quota(mut cursor) = line
+                && quotas.len() < QUOTAS_MAX
+            {
+                quotas.push(read_quota(&mut cursor)?);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(quotas)
+    }
+}
+
+fn all_accepted(replies: Vec<Reply>) -> Result<Vec<Reply>, Error> {
+    match replies.iter().find(|reply| !reply.is_ok()) {
+        Some(refused) => Err(Error::Refused(refused.clone())),
+        None => Ok(replies),
+    }
+}
+
+impl Criteria {
+    fn write(&self, mut command: Command, uids: Option<&UidSet>) -> Result<Command, Error> {
+        if self.message_id.as_ref().is_some_and(|id| !id.is_ascii()) {
+            command = command.text(" CHARSET UTF-8");
+        }
+        if let Some(uids) = uids {
+            command = command.text(&format!(" UID {uids}"));
+        }
+        if let Some(since) = self.since {
+            command = command.text(&format!(" SINCE {since}"));
+        }
+        if let Some(before) = self.before {
+            command = command.text(&format!(" BEFORE {before}"));
+        }
+        if let Some(id) = &self.message_id {
+            command = command.text(" HEADER Message-ID").string(id.as_bytes(), "a Message-ID")?;
+        }
+        let empty = uids.is_none() && self.since.is_none() && self.before.is_none();
+        if empty && self.message_id.is_none() {
+            command = command.text(" ALL");
+        }
+        Ok(command)
+    }
+}
+
+/// `"SEARCH" *(SP nz-number) [SP search-sort-mod-seq]`, after `SEARCH`.
+fn read_search(mut cursor: Cursor<'_>, found: &mut Vec<(u32, u32)>) -> Result<(), Malformed> {
+    loop {
+        cursor.spaces();
+        if cursor.at_end() || cursor.peek() == Some(b'(') {
+            return Ok(());
+        }
+        let uid = cursor.number32()?;
+        match found.last_mut() {
+            Some(end) if end.1.checked_add(1) == Some(uid) => end.1 = uid,
+            _ => found.push((uid, uid)),
+        }
+    }
+}
+
+/// `"ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)`, after `ESEARCH`.
+fn read_esearch(mut cursor: Cursor<'_>, found: &mut Vec<(u32, u32)>) -> Result<(), Malformed> {
+    loop {
+        cursor.spaces();
+        if cursor.at_end() {
+            return Ok(());
+        }
+        if cursor.peek() == Some(b'(') {
+            cursor.skip_value()?;
+            continue;
+        }
+        let name = cursor.atom();
+        if name.is_empty() {
+            return Err(Malformed("the name of a search result was expected"));
+        }
+        if name.eq_ignore_ascii_case(b"UID") {
+            continue;
+        }
+        cursor.spaces();
+        if name.eq_ignore_ascii_case(b"ALL") {
+            let set = UidSet::parse(cursor.atom()).ok_or(Malformed("a set was expected"))?;
+            found.extend(set.ranges().map(|range| (*range.start(), *range.end())));
+        } else {
+            cursor.skip_value()?;
+        }
+    }
+}
+
+/// `"QUOTA" SP quota-root-name SP "(" [quota-resource *(SP quota-resource)] ")"`.
+fn read_quota(cursor: &mut Cursor<'_>) -> Result<Quota, Malformed> {
+    let root = String::from_utf8_lossy(&cursor.astring()?).into_owned();
+    let mut resources = Vec::new();
+    cursor.spaces();
+    cursor.expect(b'(', "a list of resources was expected")?;
+    loop {
+        cursor.spaces();
+        if cursor.eat(b')') {
+            return Ok(Quota { root, resources });
+        }
+        let name = String::from_utf8_lossy(cursor.atom()).to_ascii_uppercase();
+        cursor.spaces();
+        let usage = cursor.number64()?;
+        cursor.spaces();
+        let limit = cursor.number64()?;
+        if resources.len() < QUOTAS_MAX {
+            resources.push(QuotaResource { name, usage, limit });
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::quirks;
 use crate::response::Cursor;
 use crate::uid_set::UidSet;
 
@@ -127,6 +128,18 @@ impl Reply {
     /// Whether the status is `OK`.
     pub fn is_ok(&self) -> bool {
         self.status == Status::Ok
+    }
+
+    /// Whether the same command may succeed later: by its code (RFC 5530), else by words that
+    /// servers without codes use.
+    pub fn is_temporary(&self) -> bool {
+        match &self.code {
+            Some(Code::InUse | Code::Limit | Code::Throttled | Code::Unavailable) => true,
+            Some(Code::ServerBug | Code::OverQuota | Code::Alert | Code::Other(_)) | None => {
+                quirks::is_throttling(&self.text)
+            }
+            Some(_) => false,
+        }
     }
 
     /// Reads `resp-text` after the status: `["[" resp-text-code "]" SP] text`.
