@@ -24,6 +24,7 @@ mod faults;
 mod fetch;
 mod folders;
 mod list;
+mod login;
 mod names;
 mod search;
 mod session;

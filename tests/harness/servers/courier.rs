@@ -6,7 +6,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -80,9 +80,9 @@ fn serve(client: TcpStream, root: &Path, folder: &Path) -> std::io::Result<()> {
     let mut out = client.try_clone()?;
     write!(out, "* OK [CAPABILITY {CAPABILITIES} AUTH=PLAIN] Courier-IMAP ready.\r\n")?;
     let Some((tag, login)) = log_in(&mut lines, &mut out)? else { return Ok(()) };
-    let mut imapd = start_imapd(&login, root, folder);
-    let mut from_imapd = BufReader::new(imapd.stdout.take().expect("a pipe"));
-    let mut to_imapd = imapd.stdin.take().expect("a pipe");
+    let mut imapd = Imapd::start(&login, root, folder);
+    let mut from_imapd = BufReader::new(imapd.0.stdout.take().expect("a pipe"));
+    let mut to_imapd = imapd.0.stdin.take().expect("a pipe");
     let mut greeting = String::new();
     while !greeting.starts_with("* PREAUTH") {
         greeting.clear();
@@ -106,8 +106,7 @@ fn serve(client: TcpStream, root: &Path, folder: &Path) -> std::io::Result<()> {
             break;
         }
     }
-    let _ = imapd.kill();
-    let _ = imapd.wait();
+    drop(imapd);
     let _ = client.shutdown(Shutdown::Both);
     let _ = up.join();
     Ok(())
@@ -204,39 +203,54 @@ fn words(args: &str) -> Vec<String> {
     words
 }
 
-fn start_imapd(login: &str, root: &Path, folder: &Path) -> std::process::Child {
-    let safe = |letter: char| letter.is_ascii_alphanumeric() || "@.-".contains(letter);
-    let home: String = login.chars().map(|it| if safe(it) { it } else { '_' }).collect();
-    let home: PathBuf = folder.join(home);
-    let environment = |command: &mut Command| {
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("LD_LIBRARY_PATH", libraries(root));
-    };
-    if !home.join("Maildir").exists() {
-        std::fs::create_dir_all(&home).expect("a home");
-        let mut command = Command::new(root.join("usr/bin/maildirmake.courier"));
+/// The server process of one connection.
+struct Imapd(Child);
+
+impl Drop for Imapd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Imapd {
+    fn start(login: &str, root: &Path, folder: &Path) -> Imapd {
+        let safe = |letter: char| letter.is_ascii_alphanumeric() || "@.-".contains(letter);
+        let home: String = login.chars().map(|it| if safe(it) { it } else { '_' }).collect();
+        let home: PathBuf = folder.join(home);
+        let environment = |command: &mut Command| {
+            command
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin")
+                .env("LD_LIBRARY_PATH", libraries(root));
+        };
+        if !home.join("Maildir").exists() {
+            std::fs::create_dir_all(&home).expect("a home");
+            let mut command = Command::new(root.join("usr/bin/maildirmake.courier"));
+            environment(&mut command);
+            // Two first log-ins at once make the same folder; the second may fail.
+            let made = command.arg(home.join("Maildir")).output();
+            assert!(made.is_ok() && home.join("Maildir/cur").exists(), "no Maildir: {made:?}");
+        }
+        let mut command = Command::new("setpriv");
         environment(&mut command);
-        // Two first log-ins at once make the same folder; the second may fail.
-        let made = command.arg(home.join("Maildir")).output();
-        assert!(made.is_ok() && home.join("Maildir/cur").exists(), "no Maildir: {made:?}");
+        command.args(["--pdeathsig", "TERM", "--"]).arg(root.join("usr/bin/imapd")).arg("Maildir");
+        command.current_dir(&home).env("HOME", &home).env("AUTHENTICATED", login);
+        for (name, value) in [
+            ("IMAP_CAPABILITY", CAPABILITIES),
+            ("IMAP_KEYWORDS", "1"),
+            ("IMAP_EMPTYTRASH", ""),
+            ("IMAP_USELOCKS", "0"),
+            ("IMAP_CHECK_ALL_FOLDERS", "0"),
+            ("IMAP_ENHANCEDIDLE", "0"),
+            ("IMAP_ACL", "1"),
+            ("IMAP_MAXDIR", "100"),
+            ("TCPREMOTEIP", "127.0.0.1"),
+            ("TCPREMOTEPORT", "1"),
+        ] {
+            command.env(name, value);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Imapd(command.spawn().expect("Courier's imapd"))
     }
-    let mut command = Command::new("setpriv");
-    environment(&mut command);
-    command.args(["--pdeathsig", "TERM", "--"]).arg(root.join("usr/bin/imapd")).arg("Maildir");
-    command.current_dir(&home).env("HOME", &home).env("AUTHENTICATED", login);
-    for (name, value) in [
-        ("IMAP_CAPABILITY", CAPABILITIES),
-        ("IMAP_KEYWORDS", "1"),
-        ("IMAP_EMPTYTRASH", ""),
-        ("IMAP_USELOCKS", "0"),
-        ("IMAP_CHECK_ALL_FOLDERS", "0"),
-        ("IMAP_ENHANCEDIDLE", "0"),
-        ("IMAP_ACL", "1"),
-        ("IMAP_MAXDIR", "100"),
-        ("TCPREMOTEIP", "127.0.0.1"),
-        ("TCPREMOTEPORT", "1"),
-    ] {
-        command.env(name, value);
-    }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    command.spawn().expect("Courier's imapd")
 }
