@@ -27,7 +27,7 @@ const MAX_INSTANCES: usize = 512;
 const MAX_METRICS_BYTES: usize = 1 << 20;
 
 /// Where the components' and this runtime's counts are read.
-const METRICS_PATH: &str = "/metrics";
+const METRICS_PATHS: [&str; 2] = ["/metrics", "/api/v1/metrics"];
 
 /// A loaded application.
 pub struct App {
@@ -61,7 +61,7 @@ impl App {
         let name = found.component.to_owned();
         let method = request.method().clone();
         let mut response = self.call(&name, request).await;
-        if path == METRICS_PATH && method == Method::GET {
+        if METRICS_PATHS.contains(&path.as_str()) && method == Method::GET {
             response = self.with_own_metrics(response).await;
         }
         if !method.is_safe() && path != driver::PATH {

@@ -24,14 +24,6 @@ pub enum Command {
     Migrate(Box<Migrate>),
     /// Import a file (.pst, .ics, .vcf)
     Import(Box<Import>),
-    /// Put an application into one file, native code included
-    #[command(hide = true)]
-    Bundle {
-        /// The manifest.
-        manifest: PathBuf,
-        /// Where the file goes.
-        output: PathBuf,
-    },
 }
 
 /// What all commands understand.

@@ -72,11 +72,11 @@ pub fn main(bundle: &'static [u8]) -> ExitCode {
 
 fn run(cli: Cli, bundle: &'static [u8]) -> Result<ExitCode> {
     let (common, default_level) = match &cli.command {
-        Command::Serve(serve) => (Some(&serve.common), LevelFilter::Info),
-        Command::Migrate(migrate) => (Some(&migrate.common), LevelFilter::Error),
-        Command::Import(_) | Command::Bundle { .. } => (None, LevelFilter::Info),
+        Command::Serve(serve) => (&serve.common, LevelFilter::Info),
+        Command::Migrate(migrate) => (&migrate.common, LevelFilter::Error),
+        Command::Import(import) => (&import.common, LevelFilter::Info),
     };
-    logging::start(common.and_then(|common| common.log).unwrap_or(default_level));
+    logging::start(common.log.unwrap_or(default_level));
     match cli.command {
         Command::Serve(serve) => {
             let options = options(&serve.common, bundle)?;
@@ -91,12 +91,6 @@ fn run(cli: Cli, bundle: &'static [u8]) -> Result<ExitCode> {
             let file = import.file.display();
             eprintln!("trasloco: {file}: importing files is not part of this version yet");
             Ok(FAILED.into())
-        }
-        Command::Bundle { manifest, output } => {
-            let bytes = bundle::make(&manifest)?;
-            std::fs::write(&output, bytes)
-                .with_context(|| format!("cannot write {}", output.display()))?;
-            Ok(ExitCode::SUCCESS)
         }
     }
 }
