@@ -51,7 +51,7 @@ pub(crate) async fn list<S: Stream>(
                     size: row.size.unwrap_or(0),
                     date,
                     flags: imap::Flags::new(),
-                    identity: row.message_id.map_or(0, |block| header::identity_in(&block)),
+                    identity: row.message_id.map_or(0, |block| header::identity(&block)),
                 });
             }
             FetchEvent::Done => return Ok(rows),

@@ -5,34 +5,34 @@ use model::{FolderReport, Phase, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Folders in one page of the table: a settle rewrites one page, so pages are small.
-pub const FOLDERS_PER_PAGE: usize = 16;
+pub(crate) const FOLDERS_PER_PAGE: usize = 16;
 /// Failures in one page.
-pub const FAILURES_PER_PAGE: u64 = 100;
+pub(crate) const FAILURES_PER_PAGE: u64 = 100;
 
 /// Where the engine stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// What it is doing.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Folders in the table.
-    pub folders: u32,
+    pub(crate) folders: u32,
     /// The folder being worked on.
-    pub at: u32,
+    pub(crate) at: u32,
     /// Failures written, all sync points; remarks count too.
-    pub failures: u64,
+    pub(crate) failures: u64,
     /// Tries without any progress, for the back-off.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How long the slowest batch took from its last byte to the answer, in milliseconds: a
     /// server that we died on may still be at it that long.
-    pub slowest_ms: u64,
+    pub(crate) slowest_ms: u64,
     /// Source messages with a failure in the current sync point, for the verdict of its folder.
     #[serde(default)]
-    pub losses: u64,
+    pub(crate) losses: u64,
 }
 
 impl Cursor {
     /// Before anything was done.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Cursor {
             phase: Phase::Discover,
             folders: 0,
@@ -47,20 +47,20 @@ impl Cursor {
 
 /// A mailbox name that survives JSON whatever bytes it has: each byte is one character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name {
+pub(crate) struct Name {
     raw: String,
     utf8: bool,
 }
 
 impl Name {
     /// From the protocol's name.
-    pub fn new(name: &MailboxName, spelling: Spelling) -> Self {
+    pub(crate) fn new(name: &MailboxName, spelling: Spelling) -> Self {
         let raw = name.raw().iter().map(|byte| char::from(*byte)).collect();
         Name { raw, utf8: spelling == Spelling::Utf8 }
     }
 
     /// The protocol's name.
-    pub fn mailbox(&self) -> MailboxName {
+    pub(crate) fn mailbox(&self) -> MailboxName {
         let raw: Vec<u8> =
             self.raw.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
         let spelling = if self.utf8 { Spelling::Utf8 } else { Spelling::ModifiedUtf7 };
@@ -70,97 +70,97 @@ impl Name {
 
 /// What tells whether a folder changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     /// UIDVALIDITY.
-    pub uid_validity: u32,
+    pub(crate) uid_validity: u32,
     /// UIDNEXT; 0 where the server did not say.
-    pub uid_next: u32,
+    pub(crate) uid_next: u32,
     /// Number of messages.
-    pub messages: u64,
+    pub(crate) messages: u64,
     /// Sum of their sizes; 0 where the server did not say.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// HIGHESTMODSEQ, where the server keeps it.
-    pub modseq: Option<u64>,
+    pub(crate) modseq: Option<u64>,
 }
 
 /// One folder of the source and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Folder {
+pub(crate) struct Folder {
     /// Name at the source.
-    pub source: Name,
+    pub(crate) source: Name,
     /// The same for people.
-    pub source_path: String,
+    pub(crate) source_path: String,
     /// Name at the destination.
-    pub destination: Name,
+    pub(crate) destination: Name,
     /// The same for people.
-    pub destination_path: String,
+    pub(crate) destination_path: String,
     /// Attribute of its purpose, such as `\Sent`.
-    pub special_use: Option<String>,
+    pub(crate) special_use: Option<String>,
     /// Whether the user subscribed to it at the source.
-    pub subscribed: bool,
+    pub(crate) subscribed: bool,
     /// Whether the destination has it.
-    pub exists: bool,
+    pub(crate) exists: bool,
     /// The sync point in which we made it; 0 if we did not.
-    pub created_in: u32,
+    pub(crate) created_in: u32,
     /// Whether the source still has it.
-    pub listed: bool,
+    pub(crate) listed: bool,
     /// Whether the destination refuses it.
-    pub refused: bool,
+    pub(crate) refused: bool,
     /// A Gmail view of everything, of which only messages without a label are taken.
     #[serde(default)]
-    pub unlabelled_only: bool,
+    pub(crate) unlabelled_only: bool,
     /// As last settled.
-    pub settled: Option<State>,
+    pub(crate) settled: Option<State>,
     /// As found by this sync point.
-    pub found: State,
+    pub(crate) found: State,
     /// At the destination: UIDVALIDITY; 0 where unknown.
-    pub destination_uid_validity: u32,
+    pub(crate) destination_uid_validity: u32,
     /// At the destination: UIDNEXT; 0 where unknown.
-    pub destination_uid_next: u32,
+    pub(crate) destination_uid_next: u32,
     /// Whether the destination may hold messages of this folder that no journal knows.
-    pub adopt: bool,
+    pub(crate) adopt: bool,
     /// Every source UID up to this one is settled.
-    pub done_uid: u32,
+    pub(crate) done_uid: u32,
     /// Message number to look from.
-    pub number_hint: u32,
+    pub(crate) number_hint: u32,
     /// Whether this sync point is through with it.
-    pub done: bool,
+    pub(crate) done: bool,
     /// Segments in its journal.
-    pub segments: u32,
+    pub(crate) segments: u32,
     /// Of these, written by earlier sync points.
-    pub segments_before: u32,
+    pub(crate) segments_before: u32,
     /// Figures for the report.
-    pub counts: Counts,
+    pub(crate) counts: Counts,
     /// What the verification found.
-    pub verified: Option<Verified>,
+    pub(crate) verified: Option<Verified>,
     /// For people.
-    pub remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Figures of a folder, all sync points.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Put there by us.
-    pub migrated: u64,
+    pub(crate) migrated: u64,
     /// Their bytes.
-    pub migrated_bytes: u64,
+    pub(crate) migrated_bytes: u64,
     /// There before.
-    pub adopted: u64,
+    pub(crate) adopted: u64,
     /// Left out by the options, or gone at the source before we came.
-    pub left_out: u64,
+    pub(crate) left_out: u64,
     /// Refused.
-    pub failed: u64,
+    pub(crate) failed: u64,
 }
 
 /// What the verification found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// Our messages found at the destination.
-    pub messages: u64,
+    pub(crate) messages: u64,
     /// Their bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The verdict.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
 }
 
 impl Folder {
@@ -168,14 +168,14 @@ impl Folder {
     const REMARKS_MAX: usize = 20;
 
     /// Adds a sentence once.
-    pub fn remark(&mut self, sentence: String) {
+    pub(crate) fn remark(&mut self, sentence: String) {
         if self.remarks.len() < Folder::REMARKS_MAX && !self.remarks.contains(&sentence) {
             self.remarks.push(sentence);
         }
     }
 
     /// Its line in the report.
-    pub fn report(&self) -> FolderReport {
+    pub(crate) fn report(&self) -> FolderReport {
         let verified = self.verified;
         FolderReport {
             source: self.source_path.clone(),
@@ -196,17 +196,17 @@ impl Folder {
 
 /// A message as the source lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     /// Its UID.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// RFC822.SIZE.
-    pub size: u64,
+    pub(crate) size: u64,
     /// INTERNALDATE.
-    pub date: InternalDate,
+    pub(crate) date: InternalDate,
     /// Flags without `\Recent`.
-    pub flags: imap::Flags,
+    pub(crate) flags: imap::Flags,
     /// Hash of the Message-ID where it was asked for; 0 where there is none.
-    pub identity: u64,
+    pub(crate) identity: u64,
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::world::Host;
 
 /// The most folders of an account. Each has a row in the store and a verdict in the report; no
 /// server is known to carry more in one account with any program still usable.
-pub const FOLDERS_MAX: usize = 20_000;
+pub(crate) const FOLDERS_MAX: usize = 20_000;
 
 /// One side as it lists itself.
 struct Found {

@@ -32,8 +32,10 @@ pub mod report;
 mod run;
 mod slice;
 pub mod special_use;
+#[cfg(test)]
+mod tests;
 mod transfer;
-mod trouble;
+pub mod trouble;
 mod verify;
 mod world;
 

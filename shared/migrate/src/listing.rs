@@ -106,7 +106,7 @@ async fn collect<S: Stream>(
                     size: row.size.unwrap_or(0),
                     date,
                     flags: row.flags.unwrap_or_else(Flags::new),
-                    identity: row.message_id.map_or(0, |block| header::identity_in(&block)),
+                    identity: row.message_id.map_or(0, |block| header::identity(&block)),
                 });
             }
             FetchEvent::Done => break,

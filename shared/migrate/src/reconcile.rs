@@ -188,7 +188,7 @@ async fn identify<S: Stream>(
         loop {
             match session.next().await? {
                 FetchEvent::Message(row) => {
-                    let identity = row.message_id.map_or(0, |block| header::identity_in(&block));
+                    let identity = row.message_id.map_or(0, |block| header::identity(&block));
                     found.insert(row.uid, identity);
                 }
                 FetchEvent::Done => break,

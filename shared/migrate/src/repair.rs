@@ -1,8 +1,8 @@
 //! The ladder for a message that the destination refuses: as little is changed as it insists on.
 //!
-//! 1. without keywords, 2. octets as they are in a literal that allows NUL (BINARY, RFC 3516),
-//! 3. without NUL and with CRLF line ends, 4. with an ASCII header (RFC 2047). What no rung helps
-//! is one line in the report.
+//! First without keywords; then with its octets as they are, in a literal that allows NUL (BINARY,
+//! RFC 3516); then without NUL and with CRLF line ends; last with an ASCII header (RFC 2047). What
+//! no rung helps is one line in the report.
 
 use imap::{AppendHead, Appended, FetchEvent, MailboxName, Started};
 use model::FailureCode;

@@ -20,7 +20,7 @@ pub(crate) struct Lines<H: Host> {
 
 /// How a slice ended, for whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Advanced {
+pub(crate) enum Advanced {
     /// It worked; due again at this time (ms), or never.
     Until(Option<u64>),
     /// Someone else is at it.
@@ -31,7 +31,7 @@ pub enum Advanced {
 const BUSY_LOOK_MS: u64 = 2_000;
 
 /// Works on `id` until the slice's budget is spent, it ends, or it has to wait.
-pub async fn advance<H: Host, S: Store>(
+pub(crate) async fn advance<H: Host, S: Store>(
     world: &World<'_, H, S>,
     id: &MigrationId,
 ) -> Result<Advanced, store::Error> {
@@ -48,6 +48,11 @@ pub async fn advance<H: Host, S: Store>(
         return Ok(Advanced::Until(None));
     };
     if let Some(later) = not_yet(&migration, now_ms) {
+        if later.is_none() {
+            // A slice that ended the run was cut off before it had tidied up.
+            world.store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
+        }
+        due::set(world.store, id, later).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(later));
     }
@@ -78,6 +83,9 @@ fn not_yet(migration: &Migration, now_ms: u64) -> Option<Option<u64>> {
 async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
     begin(run);
     run.checkpoint().await?;
+    if run.cursor.phase == Phase::Finished {
+        return Ok(());
+    }
     let credentials = unseal(run).await?;
     let mut lines = open(run, &credentials).await?;
     reconcile::reconcile(run, &mut lines).await?;
@@ -117,7 +125,8 @@ fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
 }
 
 async fn unseal<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Credentials, Halt> {
-    let Some(sealed) = run.store().get(&keys::credentials(run.id())).await? else {
+    let sealed = run.store().get(&keys::credentials(run.id())).await?;
+    let Some(sealed) = sealed.filter(|sealed| !sealed.is_empty()) else {
         return Err(Halt::Impossible(
             "The passwords of this migration were erased. Synchronise to give them again.".into(),
         ));
@@ -175,14 +184,16 @@ async fn conclude<H: Host, S: Store>(
         Err(Halt::Store(error)) => return Err(error),
         Err(_) => return Ok(Advanced::Busy),
     }
+    let id = run.id().clone();
     if due_ms.is_none() {
-        // The credentials go first: should this be cut here, they are gone all the same.
-        let id = run.id().clone();
-        run.store().delete_many(&[keys::credentials(&id), keys::control(&id)]).await?;
+        // Emptied in the write that ends the run, so that no cut leaves them behind.
+        run.stage(keys::credentials(&id), Vec::new());
     }
-    match run.write().await {
-        Err(Halt::Store(error)) => return Err(error),
-        Ok(()) | Err(_) => {}
+    if let Err(Halt::Store(error)) = run.write().await {
+        return Err(error);
+    }
+    if due_ms.is_none() {
+        run.store().delete_many(&[keys::credentials(&id), keys::control(&id)]).await?;
     }
     due::set(run.world.store, &run.migration.id, due_ms).await?;
     run.lease.release(run.world.store).await?;
@@ -233,7 +244,7 @@ fn troubled<H: Host, S: Store>(
 
 impl Advanced {
     /// When to look again.
-    pub fn look_again_ms(self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn look_again_ms(self, now_ms: u64) -> Option<u64> {
         match self {
             Advanced::Until(due_ms) => due_ms,
             Advanced::Busy => Some(now_ms + BUSY_LOOK_MS),

@@ -25,7 +25,7 @@ impl fmt::Display for Side {
 
 /// Why a slice goes no further.
 #[derive(Debug)]
-pub enum Halt {
+pub(crate) enum Halt {
     /// The slice's time is over.
     Budget,
     /// The owner asked to stop.
@@ -49,7 +49,7 @@ impl From<StoreError> for Halt {
 }
 
 /// Says whose error it is.
-pub trait At<T> {
+pub(crate) trait At<T> {
     /// The error as one of this side.
     fn at(self, side: Side) -> Result<T, Halt>;
 }
@@ -62,7 +62,7 @@ impl<T, E: Into<imap::Error>> At<T> for Result<T, E> {
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Goes on by itself after a while; `at_least_s` is what the kind of trouble asks for.
     Wait {
         /// Seconds that are waited at least.
@@ -76,12 +76,12 @@ pub enum Verdict {
 const THROTTLED_WAIT_S: u64 = 60;
 const FULL_WAIT_S: u64 = 600;
 /// Tries without progress before a run is given up: with the back-off, about two days.
-pub const ATTEMPTS_MAX: u32 = 300;
+pub(crate) const ATTEMPTS_MAX: u32 = 300;
 /// The longest back-off.
 const BACK_OFF_MAX_S: u64 = 600;
 
 /// Whether a reply asks to come back later, and when.
-pub fn asks_to_wait(reply: &Reply) -> Option<u64> {
+pub(crate) fn asks_to_wait(reply: &Reply) -> Option<u64> {
     match &reply.code {
         Some(Code::OverQuota) => Some(FULL_WAIT_S),
         Some(Code::Limit | Code::Throttled) => Some(THROTTLED_WAIT_S),
@@ -91,7 +91,7 @@ pub fn asks_to_wait(reply: &Reply) -> Option<u64> {
 }
 
 /// What follows from `error`.
-pub fn verdict(error: &imap::Error) -> Verdict {
+pub(crate) fn verdict(error: &imap::Error) -> Verdict {
     match error {
         imap::Error::AuthenticationFailed(reply) => match asks_to_wait(reply) {
             Some(at_least_s) => Verdict::Wait { at_least_s },
@@ -114,13 +114,13 @@ pub fn verdict(error: &imap::Error) -> Verdict {
 }
 
 /// How long to wait before try `attempts` (from 1): at once, then doubling up to ten minutes.
-pub fn back_off_s(attempts: u32, at_least_s: u64) -> u64 {
+pub(crate) fn back_off_s(attempts: u32, at_least_s: u64) -> u64 {
     let doubled = if attempts < 2 { 0 } else { 1u64 << (attempts - 2).min(20) };
     doubled.min(BACK_OFF_MAX_S).max(at_least_s)
 }
 
 /// A sentence for the user, with the server's words.
-pub fn sentence(side: Side, error: &imap::Error) -> String {
+pub(crate) fn sentence(side: Side, error: &imap::Error) -> String {
     match error {
         imap::Error::AuthenticationFailed(reply) => {
             format!("The {side} does not accept the login and password: {reply}.")

@@ -1,0 +1,370 @@
+//! Two IMAP servers, a store and a clock in one thread, and a switch that cuts the power.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, pending, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use dial::{Ciphers, Dialer, Networks, Trust};
+use fake_imap::{Faults, Features, Mailboxes, serve};
+use futures::executor::LocalPool;
+use futures::future::{Either, abortable, select};
+use futures::task::LocalSpawnExt;
+use model::{Account, Item, Migration, MigrationId, Notify, Options, ServerType, Timestamp};
+use store::memory::Memory;
+use store::seal::{Credential, Credentials, Seal};
+use store::{Error as StoreError, Store};
+use wire::pipe::{End, pipe};
+use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
+
+use crate::advance::{Tick, tick};
+use crate::{World, lifecycle};
+
+/// Counts operations and lets none happen after the last one allowed.
+#[derive(Clone, Default)]
+pub(super) struct Power(Rc<PowerState>);
+
+#[derive(Default)]
+struct PowerState {
+    left: Cell<Option<u32>>,
+    used: Cell<u32>,
+    dead: Cell<bool>,
+}
+
+impl Power {
+    async fn step(&self) {
+        self.0.used.set(self.0.used.get() + 1);
+        if let Some(left) = self.0.left.get() {
+            if left == 0 {
+                self.0.dead.set(true);
+                pending::<()>().await;
+            }
+            self.0.left.set(Some(left - 1));
+        }
+    }
+}
+
+/// One side's server.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) mailboxes: Mailboxes,
+    pub(super) faults: Faults,
+}
+
+impl Server {
+    pub(super) fn new(features: Features) -> Self {
+        Server { mailboxes: Mailboxes::new(features), faults: Faults::none() }
+    }
+}
+
+/// Everything outside the engine.
+pub(super) struct Bed {
+    pool: RefCell<LocalPool>,
+    pub(super) source: Server,
+    pub(super) destination: Server,
+    pub(super) memory: Memory,
+    power: Power,
+    timers: Timers,
+    pub(super) id: MigrationId,
+    boot: Cell<u32>,
+    pub(super) slice_ms: Cell<u64>,
+}
+
+struct TestHost {
+    spawner: futures::executor::LocalSpawner,
+    servers: [Server; 2],
+    power: Power,
+    timers: Timers,
+}
+
+/// A clock that stands still while anything can happen.
+#[derive(Clone, Default)]
+struct Timers {
+    now_ms: Rc<Cell<u64>>,
+    waiting: Rc<RefCell<Vec<(u64, Waker)>>>,
+}
+
+impl Timers {
+    async fn sleep_ms(&self, ms: u64) {
+        let until = self.now_ms.get() + ms;
+        poll_fn(|context| {
+            if self.now_ms.get() >= until {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push((until, context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+pub(super) struct Cuttable(End, Power, Timers, u32);
+
+impl Stream for Cuttable {
+    async fn read(&mut self) -> Result<Bytes, Error> {
+        self.1.step().await;
+        let seconds = self.3;
+        let silence = pin!(self.2.sleep_ms(u64::from(seconds) * 1000));
+        match select(pin!(self.0.read()), silence).await {
+            Either::Left((read, _)) => read,
+            Either::Right(_) => Err(Error::TimedOut { seconds }),
+        }
+    }
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.1.step().await;
+        self.0.write(bytes).await
+    }
+}
+
+impl Network for TestHost {
+    type Stream = Cuttable;
+    async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
+        let (near, far) = pipe();
+        let Server { mailboxes, faults } = self.servers[usize::from(address.port() - 1)].clone();
+        self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap();
+        Ok(Cuttable(near, self.power.clone(), self.timers.clone(), idle_s))
+    }
+    async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Error> {
+        Err(Error::LookupRefused)
+    }
+}
+
+impl Http for TestHost {
+    async fn send(
+        &self,
+        _: http::Request<Bytes>,
+        _: usize,
+    ) -> Result<http::Response<Bytes>, Error> {
+        Err(Error::Http("none here".into()))
+    }
+}
+
+impl Clock for TestHost {
+    fn now_ms(&self) -> u64 {
+        self.timers.now_ms.get()
+    }
+    fn monotonic_ms(&self) -> u64 {
+        self.timers.now_ms.get()
+    }
+    async fn sleep_ms(&self, ms: u64) {
+        self.timers.sleep_ms(ms).await;
+    }
+    async fn give_way(&self) {}
+}
+
+impl Random for TestHost {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+struct CutStore(Memory, Power);
+
+impl Store for CutStore {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(key).await
+    }
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.0.get_many(keys).await
+    }
+    async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        self.1.step().await;
+        self.0.set(key, value).await
+    }
+    async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
+        self.1.step().await;
+        self.0.set_many(pairs).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.1.step().await;
+        self.0.delete(key).await
+    }
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.1.step().await;
+        self.0.delete_many(keys).await
+    }
+    async fn increment(&self, key: &str, by: u64) -> Result<u64, StoreError> {
+        self.1.step().await;
+        self.0.increment(key, by).await
+    }
+    async fn swap(&self, key: &str, expected: &[u8], new: Vec<u8>) -> Result<bool, StoreError> {
+        self.1.step().await;
+        self.0.swap(key, expected, new).await
+    }
+}
+
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+pub(super) fn credentials() -> Credentials {
+    let password = || Credential::Password(Secret::new("secret".into()));
+    Credentials { source: password(), destination: password() }
+}
+
+impl Bed {
+    pub(super) fn new(source: Features, destination: Features) -> Self {
+        Bed::with(Server::new(source), Server::new(destination), Options::default())
+    }
+
+    pub(super) fn with(source: Server, destination: Server, options: Options) -> Self {
+        let bed = Bed {
+            pool: RefCell::new(LocalPool::new()),
+            source,
+            destination,
+            memory: Memory::default(),
+            power: Power::default(),
+            timers: Timers::default(),
+            id: MigrationId::from_random(&[9; 26]),
+            boot: Cell::new(0),
+            slice_ms: Cell::new(10_000),
+        };
+        bed.timers.now_ms.set(1_000_000);
+        let account = |port| Account {
+            server_type: ServerType::Imap,
+            url: format!("imap://127.0.0.1:{port}?tls=none"),
+            login: "user".into(),
+            delegate: None,
+        };
+        let sides = (account(1), account(2));
+        let now = Timestamp(bed.timers.now_ms.get());
+        let migration = Migration::new(
+            bed.id.clone(),
+            now,
+            sides,
+            vec![Item::Mail],
+            options,
+            Notify::default(),
+        );
+        let host = bed.host();
+        let (memory, seal) = (bed.memory.clone(), Seal::from_variable(KEY).unwrap());
+        futures::executor::block_on(lifecycle::create(
+            &memory,
+            &seal,
+            &host,
+            &migration,
+            &credentials(),
+        ))
+        .unwrap();
+        bed
+    }
+
+    pub(super) fn host(&self) -> impl crate::Host + use<> {
+        TestHost {
+            spawner: self.pool.borrow().spawner(),
+            servers: [self.source.clone(), self.destination.clone()],
+            power: self.power.clone(),
+            timers: self.timers.clone(),
+        }
+    }
+
+    /// One call of the driver; `None` where the power was cut in it.
+    pub(super) fn tick(&self, allowed: Option<u32>) -> Option<Tick> {
+        self.power.0.left.set(allowed);
+        self.power.0.dead.set(false);
+        // A new process each time the power comes back.
+        let boot = self.boot.get().to_string();
+        let (host, store) = (self.host(), CutStore(self.memory.clone(), self.power.clone()));
+        let slice_ms = self.slice_ms.get();
+        let outcome = self.run(async move {
+            let seal = Seal::from_variable(KEY).unwrap();
+            let dialer = Dialer {
+                host: &host,
+                networks: Networks::parse("127.0.0.0/8").unwrap(),
+                trust: Trust::new("").unwrap(),
+                doh_url: String::new(),
+                allow_plaintext: true,
+                idle_timeout_s: 60,
+                ciphers: Ciphers::All,
+            };
+            let boot = boot.as_str();
+            let world = World { host: &host, store: &store, dialer, seal: &seal, boot, slice_ms };
+            tick(&world).await.unwrap()
+        });
+        if outcome.is_none() {
+            self.boot.set(self.boot.get() + 1);
+            self.power.0.left.set(None);
+        }
+        outcome
+    }
+
+    /// Runs `work` with the servers until it ends or the power is cut; time passes only when
+    /// nothing else can happen.
+    fn run<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> Option<T> {
+        let result: Rc<RefCell<Option<T>>> = Rc::default();
+        let slot = result.clone();
+        let (work, handle) = abortable(async move {
+            let value = work.await;
+            slot.borrow_mut().replace(value);
+        });
+        let mut pool = self.pool.borrow_mut();
+        pool.spawner().spawn_local(async move { _ = work.await }).unwrap();
+        loop {
+            pool.run_until_stalled();
+            if result.borrow().is_some() || self.power.0.dead.get() {
+                break;
+            }
+            assert!(self.time_passes(), "nothing can happen any more");
+        }
+        handle.abort();
+        pool.run_until_stalled();
+        result.take()
+    }
+
+    fn time_passes(&self) -> bool {
+        let mut timers = self.timers.waiting.borrow_mut();
+        let Some(next) = timers.iter().map(|timer| timer.0).min() else { return false };
+        self.timers.now_ms.set(next.max(self.timers.now_ms.get()));
+        for (_, waker) in timers.extract_if(.., |timer| timer.0 <= next) {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Lets `ms` pass.
+    pub(super) fn wait(&self, ms: u64) {
+        self.timers.now_ms.set(self.timers.now_ms.get() + ms);
+    }
+
+    /// Ticks until nothing is due any more; the driver waits as it is told.
+    pub(super) fn finish(&self) -> Migration {
+        for _ in 0..2_000 {
+            if let Some(Tick { next_due_ms, .. }) = self.tick(None) {
+                let Some(due_ms) = next_due_ms else { return self.migration() };
+                self.wait(due_ms.saturating_sub(self.timers.now_ms.get()));
+            }
+        }
+        panic!("does not end: {:?}", self.migration());
+    }
+
+    pub(super) fn migration(&self) -> Migration {
+        futures::executor::block_on(lifecycle::read(&self.memory, &self.id)).unwrap().unwrap()
+    }
+
+    /// Operations used since the bed was made.
+    pub(super) fn used(&self) -> u32 {
+        self.power.0.used.get()
+    }
+
+    pub(super) fn synchronise(&self) {
+        let seal = Seal::from_variable(KEY).unwrap();
+        let host = self.host();
+        let now = Timestamp(self.timers.now_ms.get());
+        let credentials = credentials();
+        let work =
+            lifecycle::synchronise(&self.memory, (&seal, &host), &self.id, &credentials, now, "");
+        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
+    }
+
+    #[track_caller]
+    pub(super) fn assert_same(&self) {
+        let (source, destination) =
+            (self.source.mailboxes.digest(), self.destination.mailboxes.digest());
+        for (name, messages) in &source.0 {
+            assert_eq!(destination.0.get(name), Some(messages), "{name}");
+        }
+        assert_eq!(source.0.len(), destination.0.len(), "folders");
+        assert_eq!(self.destination.mailboxes.complaints(), Vec::<String>::new());
+        assert_eq!(self.source.mailboxes.complaints(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole engine against servers in memory: what arrives, and what a power cut leaves.
+
+mod bed;
+mod cuts;
+mod faults;
+mod whole;
