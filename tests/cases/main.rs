@@ -1,4 +1,4 @@
-//! End-to-end tests against real servers and the real binary.
+//! End-to-end tests: real servers, the real binary, a real browser.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,4 +7,15 @@
     reason = "test code: a panic is a failed test"
 )]
 
+mod api;
+mod components;
+mod crashes;
+mod hostile;
+mod logins;
+mod pages;
+mod pairs;
+mod refusals;
+mod secrets;
 mod servers;
+mod spin;
+mod terminal;
