@@ -1,17 +1,15 @@
 //! Listing and reading messages: FETCH and UID FETCH (RFC 9051 sections 6.4.5 and 7.5.2).
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use wire::Stream;
 
 use crate::date::InternalDate;
 use crate::error::Error;
+use crate::fetching::{Asked, Fetch, Part, Range, Ready};
 use crate::flags::Flags;
-use crate::input::{Bodies, Response};
-use crate::mailbox_name::MailboxName;
+use crate::input::Bodies;
 use crate::reply::Reply;
-use crate::response::{Cursor, Fetched, Item, Line};
+use crate::response::{Cursor, Fetched, Line};
 use crate::session::{Heard, Session, UNASKED_MAX};
 use crate::uid_set::{SET_TEXT_MAX, UidSet};
 
@@ -128,70 +126,6 @@ impl Attributes {
     }
 }
 
-/// What was sent and is to be answered, oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Fetching {
-    outstanding: VecDeque<Outstanding>,
-    part: Part,
-    /// The first refusal of a fetch that went out as several commands.
-    refused: Option<Reply>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Outstanding {
-    /// SELECT or EXAMINE.
-    Select { tag: u32, name: MailboxName },
-    /// FETCH or UID FETCH.
-    Fetch(Fetch),
-    /// A fetch of no messages, which no command can say.
-    Nothing,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fetch {
-    tag: u32,
-    /// The item without which a response is no answer; `None`: the UID is enough.
-    key: Option<Item>,
-    bodies: Bodies,
-    /// Responses about smaller UIDs are no answer.
-    least_uid: u32,
-    /// More commands of the same fetch follow.
-    goes_on: bool,
-}
-
-/// Where in a response the reader is.
-#[derive(Debug, Default)]
-enum Part {
-    #[default]
-    Between,
-    /// In a body, so many octets before its end.
-    Body { number: u32, left: u64 },
-    /// Before or behind a body that was gathered.
-    Gathered { number: u32, body: Option<Bytes> },
-}
-
-impl Fetching {
-    pub(crate) fn is_idle(&self) -> bool {
-        self.outstanding.is_empty() && matches!(self.part, Part::Between)
-    }
-
-    pub(crate) fn push(&mut self, outstanding: Outstanding) {
-        self.outstanding.push_back(outstanding);
-    }
-
-    /// The oldest, if it is a SELECT.
-    pub(crate) fn take_select(&mut self) -> Option<(u32, MailboxName)> {
-        match self.outstanding.pop_front() {
-            Some(Outstanding::Select { tag, name }) => Some((tag, name)),
-            Some(other) => {
-                self.outstanding.push_front(other);
-                None
-            }
-            None => None,
-        }
-    }
-}
-
 impl FetchItems {
     /// The items as FETCH takes them, and the modifiers behind (RFC 7162 section 3.1.4).
     fn text(&self, condstore: bool, qresync: bool, gmail: bool) -> String {
@@ -212,22 +146,11 @@ impl FetchItems {
             None => format!("({})", items.join(" ")),
         }
     }
-
-    fn key(&self) -> Option<Item> {
-        let keys = [
-            (self.body, Item::Body),
-            (self.message_id, Item::MessageId),
-            (self.size, Item::Size),
-            (self.internal_date, Item::InternalDate),
-            (self.flags, Item::Flags),
-        ];
-        keys.iter().find(|key| key.0).map(|key| key.1)
-    }
 }
 
 impl<S: Stream> Session<S> {
-    /// Asks about messages without waiting. Several fetches may be outstanding; the server
-    /// answers them in order, and [`Session::next`] gives the events of the oldest.
+    /// Asks about messages without waiting. Several fetches may be outstanding, and
+    /// [`Session::next`] gives the events of the oldest.
     pub async fn start_fetch(
         &mut self,
         sequence: &Sequence,
@@ -236,39 +159,33 @@ impl<S: Stream> Session<S> {
         if !self.appending.is_idle() {
             return Err(Error::OutOfTurn { what: "an append is not finished" });
         }
-        let (sets, least_uid) = match sequence {
-            Sequence::Uids(uids) => {
-                let sets = uids.pieces(SET_TEXT_MAX);
-                (sets.iter().map(|set| format!("UID FETCH {set} ")).collect(), 1)
-            }
-            Sequence::UidsFrom(uid) => (vec![format!("UID FETCH {}:* ", (*uid).max(1))], *uid),
-            Sequence::Numbers { first, last: None } => (vec![format!("FETCH {first}:* ")], 1),
-            Sequence::Numbers { first, last: Some(last) } => {
-                (vec![format!("FETCH {first}:{last} ")], 1)
-            }
-        };
-        if sets.is_empty() {
-            self.fetching.push(Outstanding::Nothing);
-            return Ok(());
-        }
         let capabilities = &self.state.capabilities;
         let qresync = self.state.enabled.iter().any(|word| word == "QRESYNC");
         let text = items.text(capabilities.condstore(), qresync, capabilities.gmail());
-        let bodies = if items.body { Bodies::Apart } else { Bodies::Within };
-        let count = sets.len();
-        for (n, set) in sets.into_iter().enumerate() {
-            let command = self.command(&set).text(&text);
-            let (tag, goes_on) = (command.tag, n + 1 < count);
-            self.send(command).await?;
-            let key = items.key();
-            self.fetching.push(Outstanding::Fetch(Fetch { tag, key, bodies, least_uid, goes_on }));
+        let ranges = sequence.ranges();
+        let count = ranges.len();
+        for (n, (set, range)) in ranges.into_iter().enumerate() {
+            let mut tag = None;
+            if !set.is_empty() {
+                let command = self.command(&set).text(" ").text(&text);
+                tag = Some(command.tag);
+                self.send(command).await?;
+            }
+            let goes_on = n + 1 < count;
+            let left = range.count();
+            let fetch = Fetch { tag, range, items, left, goes_on, reply: None };
+            self.fetching.queue.push_back(Asked::Fetch(fetch));
         }
         self.flush().await
     }
 
     /// The next event of the oldest outstanding fetch.
     ///
-    /// FETCH responses that are no answer to it (another client set a flag) are left out.
+    /// FETCH responses that are no answer to any (another client set a flag) are left out. A
+    /// server may send the messages of the next fetch before its reply to the oldest; that is
+    /// [`FetchEvent::Done`] then, and should the late reply be a refusal, it comes as
+    /// [`FetchEvent::Refused`] at the end of a later one. So what was asked for and did not come
+    /// counts as not delivered, whichever event ends the fetch.
     pub async fn next(&mut self) -> Result<FetchEvent, Error> {
         match std::mem::take(&mut self.fetching.part) {
             Part::Between => self.next_message().await,
@@ -296,79 +213,85 @@ impl<S: Stream> Session<S> {
 
     async fn next_message(&mut self) -> Result<FetchEvent, Error> {
         for _ in 0..UNASKED_MAX {
-            let fetch = match self.fetching.outstanding.front() {
-                Some(Outstanding::Fetch(fetch)) => *fetch,
-                Some(Outstanding::Nothing) => {
-                    self.fetching.outstanding.pop_front();
-                    return Ok(FetchEvent::Done);
-                }
-                Some(Outstanding::Select { .. }) => {
-                    return Err(Error::OutOfTurn { what: "the answer to a select" });
-                }
-                None => return Err(Error::OutOfTurn { what: "no fetch is outstanding" }),
-            };
-            match self.hear(fetch.bodies).await? {
-                Heard::Data(response) => {
-                    if let Some(event) = self.read_data(fetch, response).await? {
-                        return Ok(event);
+            match self.fetching.ready() {
+                Ready::Message(attributes) => return Ok(FetchEvent::Message(attributes)),
+                Ready::Over { goes_on, reply } => {
+                    let refused = reply.filter(|reply| !reply.is_ok());
+                    let refused = self.fetching.refused.take().or(refused);
+                    if goes_on {
+                        self.fetching.refused = refused;
+                        continue;
                     }
-                }
-                Heard::Tagged(tag, reply) if tag == fetch.tag => {
-                    self.fetching.outstanding.pop_front();
-                    let earlier = self.fetching.refused.take();
-                    let refused = earlier.or((!reply.is_ok()).then_some(reply));
-                    match (fetch.goes_on, refused) {
-                        (true, refused) => self.fetching.refused = refused,
-                        (false, Some(reply)) => return Ok(FetchEvent::Refused(reply)),
-                        (false, None) => return Ok(FetchEvent::Done),
+                    while self.fetching.owes_replies() {
+                        self.hear_fetch().await?;
                     }
+                    let refused = refused.or(self.fetching.refused.take());
+                    return Ok(refused.map_or(FetchEvent::Done, FetchEvent::Refused));
                 }
-                Heard::Tagged(..) => return Err(self.stranger()),
-                Heard::Continue(text) => {
-                    let what = "a request for more that nothing called for";
-                    return Err(self.input.unreadable(what, &text));
+                Ready::Nothing => {}
+                Ready::NoFetch => {
+                    return Err(Error::OutOfTurn { what: "the oldest command is no fetch" });
                 }
-                Heard::Status(_) => {}
+            }
+            if let Some(vanished) = self.hear_fetch().await? {
+                return Ok(FetchEvent::Vanished(vanished));
             }
         }
         Err(self.endless())
     }
 
-    async fn read_data(
-        &mut self,
-        fetch: Fetch,
-        response: Response,
-    ) -> Result<Option<FetchEvent>, Error> {
-        let bytes = &response.bytes;
-        let fetched = match Line::read(bytes).map_err(|m| self.malformed(m, bytes))? {
-            Line::Fetch(number, cursor) => Fetched::read(number, cursor, self.state.spelling),
-            Line::Vanished(cursor) => return Ok(read_vanished(cursor).map(FetchEvent::Vanished)),
-            _ => return self.pass(response.body).await.map(|()| None),
+    /// Reads one response and sorts it into the queue.
+    async fn hear_fetch(&mut self) -> Result<Option<UidSet>, Error> {
+        let response = match self.hear(self.fetching.bodies()).await? {
+            Heard::Data(response) => response,
+            Heard::Tagged(tag, reply) => {
+                let known = self.fetching.settle(tag, reply);
+                return if known { Ok(None) } else { Err(self.stranger()) };
+            }
+            Heard::Continue(text) => {
+                let what = "a request for more that nothing called for";
+                return Err(self.input.unreadable(what, &text));
+            }
+            Heard::Status(_) => return Ok(None),
         };
-        let mut fetched = fetched.map_err(|m| self.malformed(m, bytes))?;
-        let uid = fetched.attributes.uid;
-        // A UID that comes behind the body is not known yet.
-        let known = uid >= fetch.least_uid.max(1) || (uid == 0 && response.body.is_some());
-        if !known || !fetch.key.is_none_or(|key| fetched.has(key)) {
-            return self.pass(response.body).await.map(|()| None);
-        }
-        let number = fetched.attributes.number;
-        if let Some(left) = response.body {
-            fetched.attributes.body = Some(left);
-            self.fetching.part = Part::Body { number, left };
-        } else if let Some(body) = fetched.body.take() {
-            self.fetching.part = Part::Gathered { number, body: Some(body.into()) };
-        }
-        Ok(Some(FetchEvent::Message(fetched.attributes)))
-    }
-
-    /// Lets a body and what follows it pass.
-    async fn pass(&mut self, body: Option<u64>) -> Result<(), Error> {
-        if let Some(octets) = body {
+        let bytes = &response.bytes;
+        let taken = match Line::read(bytes).map_err(|m| self.malformed(m, bytes))? {
+            Line::Fetch(number, cursor) => {
+                let fetched = Fetched::read(number, cursor, self.state.spelling);
+                let fetched = fetched.map_err(|m| self.malformed(m, bytes))?;
+                self.fetching.take_in(fetched, response.body)
+            }
+            Line::Vanished(cursor) => return Ok(read_vanished(cursor)),
+            _ => false,
+        };
+        if let Some(octets) = response.body.filter(|_| !taken) {
             self.input.discard(&mut self.stream, octets).await?;
             self.input.response(&mut self.stream, Bodies::Rest).await?;
         }
-        Ok(())
+        Ok(None)
+    }
+}
+
+impl Sequence {
+    /// The commands to send, without items, and what each asks for.
+    fn ranges(&self) -> Vec<(String, Range)> {
+        match self {
+            Sequence::Uids(uids) if uids.is_empty() => {
+                vec![(String::new(), Range::Uids(UidSet::new()))]
+            }
+            Sequence::Uids(uids) => {
+                let pieces = uids.pieces(SET_TEXT_MAX).into_iter();
+                pieces.map(|set| (format!("UID FETCH {set}"), Range::Uids(set))).collect()
+            }
+            Sequence::UidsFrom(uid) => {
+                vec![(format!("UID FETCH {}:*", (*uid).max(1)), Range::UidsFrom(*uid))]
+            }
+            Sequence::Numbers { first, last } => {
+                let end = last.map_or("*".to_owned(), |last| last.to_string());
+                let last = last.unwrap_or(u32::MAX);
+                vec![(format!("FETCH {first}:{end}"), Range::Numbers { first: *first, last })]
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! the stream and resumes), what is migrated and why, when to try again.
 //!
 //! Reading order: [`Session`] and its `session.rs` (one connection), `auth.rs` and `scram.rs`
-//! (logging in), `list.rs` and `mailbox.rs` (mailboxes), `fetch.rs`, `append.rs`, `messages.rs`
+//! (logging in), `list.rs` and `mailbox.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`, `messages.rs`
 //! (flags, copies, searches); below them `command.rs` (what is sent), `input.rs` and `response/`
 //! (what is read); the values `reply.rs`, `capability.rs`, `flags.rs`, `date.rs`, `uid_set.rs`,
 //! `mailbox_name.rs` with `utf7.rs`; `quirks.rs`, what named servers do differently, as data.
@@ -25,6 +25,7 @@ mod command;
 mod date;
 mod error;
 mod fetch;
+mod fetching;
 mod flags;
 mod input;
 mod list;

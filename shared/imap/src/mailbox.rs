@@ -3,7 +3,7 @@
 use wire::Stream;
 
 use crate::error::Error;
-use crate::fetch::Outstanding;
+use crate::fetching::Asked;
 use crate::flags::{Flags, PermanentFlags};
 use crate::list::SpecialUse;
 use crate::mailbox_name::MailboxName;
@@ -71,7 +71,7 @@ impl<S: Stream> Session<S> {
         if let Some(refused) = self.send(command).await? {
             return Err(Error::Refused(refused));
         }
-        self.fetching.push(Outstanding::Select { tag, name: name.clone() });
+        self.fetching.queue.push_back(Asked::Select { tag, name: name.clone() });
         self.flush().await
     }
 

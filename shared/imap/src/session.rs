@@ -9,7 +9,7 @@ use crate::append::Appending;
 use crate::capability::Capabilities;
 use crate::command::{Command, Dialect};
 use crate::error::{Error, sample};
-use crate::fetch::Fetching;
+use crate::fetching::Fetching;
 use crate::input::{Bodies, Input, Response};
 use crate::mailbox_name::{MailboxName, Spelling};
 use crate::quirks::Quirks;
@@ -479,7 +479,11 @@ impl<S: Stream> Session<S> {
         for _ in 0..UNASKED_MAX {
             match self.hear(Bodies::Within).await? {
                 Heard::Tagged(own, reply) if own == tag => return Ok(reply),
-                Heard::Tagged(..) => return Err(self.stranger()),
+                Heard::Tagged(own, reply) => {
+                    if !self.fetching.settle(own, reply) {
+                        return Err(self.stranger());
+                    }
+                }
                 Heard::Continue(text) => {
                     let what = "a request for more that nothing called for";
                     return Err(self.input.unreadable(what, &text));
