@@ -1,1 +1,145 @@
-//! The forms component.
+//! The pages and the JSON API: reads a request, asks the engine, answers.
+//!
+//! In scope: routes, reading and checking input, refusals, feeds (events, tables), metrics, the
+//! API's description. Out of scope: how a migration works (`migrate`), what pages look like
+//! (`pages`).
+//!
+//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`] and [`submission`]
+//! (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] (what both faces
+//! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
+//! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
+//!
+//! Invariants: nothing secret goes back, into a log or into an address; whatever a refusal is, it
+//! is in the table of [`refusals`]; a migration is found by identifier and account together, and
+//! a wrong account is answered exactly as an unknown identifier.
+#![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
+
+pub mod answer;
+pub mod api;
+pub mod app;
+#[cfg(target_family = "wasm")]
+mod entry;
+pub mod feeds;
+pub mod form_fields;
+pub mod input;
+pub mod metrics;
+pub mod offer;
+pub mod openapi;
+pub mod refusals;
+pub mod request;
+pub mod schemas;
+pub mod shown;
+pub mod submission;
+pub mod web;
+
+use refusals::{Code, Refusal};
+
+/// What a path and a method lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the table below says it
+pub enum Route {
+    Home,
+    NewForm,
+    New,
+    FindForm,
+    Find,
+    Asset,
+    Favicon,
+    Tracking,
+    ReportPage,
+    StopForm,
+    SynchroniseForm,
+    DeleteForm,
+    Create,
+    Show,
+    Delete,
+    Stop,
+    Synchronise,
+    Failures,
+    FailuresCsv,
+    Report,
+    ReportCsv,
+    Events,
+    CheckAccount,
+    Health,
+    Metrics,
+    OpenApi,
+    Problem,
+}
+
+/// A row of the route table: method, path with `{names}`, route, what it does (for the API).
+pub type Row = (&'static str, &'static str, Route, &'static str);
+
+/// Every route.
+#[rustfmt::skip]
+pub const ROUTES: &[Row] = &[
+    ("GET",    "/",                                       Route::Home, ""),
+    ("GET",    "/new",                                    Route::NewForm, ""),
+    ("POST",   "/new",                                    Route::New, ""),
+    ("GET",    "/find",                                   Route::FindForm, ""),
+    ("POST",   "/find",                                   Route::Find, ""),
+    ("GET",    "/assets/{name}",                          Route::Asset, ""),
+    ("GET",    "/favicon.ico",                            Route::Favicon, ""),
+    ("GET",    "/migrations/{id}",                        Route::Tracking, ""),
+    ("GET",    "/migrations/{id}/report",                 Route::ReportPage, ""),
+    ("POST",   "/migrations/{id}/stop",                   Route::StopForm, ""),
+    ("POST",   "/migrations/{id}/synchronise",            Route::SynchroniseForm, ""),
+    ("POST",   "/migrations/{id}/delete",                 Route::DeleteForm, ""),
+    ("POST",   "/api/v1/migrations",                      Route::Create, "Tries both log-ins and begins a migration"),
+    ("GET",    "/api/v1/migrations/{id}",                 Route::Show, "How far it is"),
+    ("DELETE", "/api/v1/migrations/{id}",                 Route::Delete, "Erases every trace of it here"),
+    ("POST",   "/api/v1/migrations/{id}/stop",            Route::Stop, "Stops within one batch; what is migrated stays"),
+    ("POST",   "/api/v1/migrations/{id}/synchronise",     Route::Synchronise, "Begins a new sync point: what the destination lacks"),
+    ("GET",    "/api/v1/migrations/{id}/failures",        Route::Failures, "What did not arrive as it was, page by page"),
+    ("GET",    "/api/v1/migrations/{id}/failures.csv",    Route::FailuresCsv, "What did not arrive as it was, all of it"),
+    ("GET",    "/api/v1/migrations/{id}/report",          Route::Report, "Per folder: counts, bytes and verdict of both sides"),
+    ("GET",    "/api/v1/migrations/{id}/report.csv",      Route::ReportCsv, "The same as a table"),
+    ("GET",    "/api/v1/migrations/{id}/events",          Route::Events, "Server-Sent Events: the migration whenever it changed"),
+    ("POST",   "/api/v1/accounts/check",                  Route::CheckAccount, "Tries a log-in and looks at the folders"),
+    ("GET",    "/api/v1/healthz",                         Route::Health, "Whether requests can be answered"),
+    ("GET",    "/api/v1/metrics",                         Route::Metrics, "Counters, as Prometheus reads them"),
+    ("GET",    "/api/v1/openapi.json",                    Route::OpenApi, "This description"),
+    ("GET",    "/api/v1/problems/{code}",                 Route::Problem, "What a refusal's type means"),
+    ("GET",    "/healthz",                                Route::Health, ""),
+    ("GET",    "/metrics",                                Route::Metrics, ""),
+];
+
+/// Finds the route, and what stands in the path where the table has a name.
+pub fn route<'p>(method: &str, path: &'p str) -> Result<(Route, &'p str), Refusal> {
+    let mut allow = Vec::new();
+    for (its_method, pattern, route, _) in ROUTES {
+        let Some(name) = matches(pattern, path) else { continue };
+        if *its_method == method {
+            return Ok((*route, name));
+        }
+        allow.push(*its_method);
+    }
+    if allow.is_empty() {
+        return Err(Refusal::of(Code::NoSuchPage));
+    }
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    Err(Refusal { allow, ..Refusal::of(Code::Method) })
+}
+
+/// The text at `{name}` (empty where the pattern has none) if the path is of that pattern.
+fn matches<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let mut name = "";
+    let mut parts = path.split('/');
+    for expected in pattern.split('/') {
+        let part = parts.next()?;
+        if expected.starts_with('{') {
+            if part.is_empty() {
+                return None;
+            }
+            name = part;
+        } else if part != expected {
+            return None;
+        }
+    }
+    parts.next().is_none().then_some(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -245,7 +245,6 @@ pub(crate) const WORDS: Words = Words {
     refusal_bad_date: "This is not a date such as 2026-11-22.",
     refusal_too_many: "These are too many.",
     refusal_out_of_order: "This day is not after the other one, so no message would be left.",
-    refusal_same_account: "This is the same mailbox as the one you leave.",
     refusal_not_found: "There is no migration with this number for this login.",
     refusal_not_in_this_state: "This is not possible in the migration’s present state.",
     refusal_no_such_page: "There is no such page.",

@@ -245,7 +245,6 @@ pub(crate) const WORDS: Words = Words {
     refusal_bad_date: "Non è una data come 2026-11-22.",
     refusal_too_many: "Sono troppi.",
     refusal_out_of_order: "Questo giorno non viene dopo l’altro: non resterebbe alcun messaggio.",
-    refusal_same_account: "È la stessa casella che lasci.",
     refusal_not_found: "Non c’è una migrazione con questo numero per questo nome utente.",
     refusal_not_in_this_state: "Nello stato attuale della migrazione non è possibile.",
     refusal_no_such_page: "Questa pagina non c’è.",

@@ -1,0 +1,191 @@
+//! The JSON face.
+
+use migrate::Side;
+use migrate::login::Detail;
+use migrate::report;
+use serde_json::{Value, json};
+use store::{Store, keys};
+
+use crate::answer::Answer;
+use crate::app::{App, Outside, refused};
+use crate::feeds::Feed;
+use crate::input::{self, Errors};
+use crate::refusals::{Code, Refusal};
+use crate::request::Request;
+use crate::{Route, shown, submission};
+
+/// Failures in one answer; there is a link to the next ones.
+pub const FAILURES_PER_ANSWER: usize = 500;
+
+/// The body as JSON; other media types are refused, so that no foreign form can send one.
+fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
+    if request.media_type() != "application/json" {
+        let detail = "The body must be application/json.";
+        return Err(Refusal::because(Code::MediaType, detail));
+    }
+    input::parse(body)
+}
+
+/// `POST /migrations`.
+pub async fn create<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let value = json_body(request, body)?;
+    let migration = app.begin(submission::read(value, app.plaintext)?).await?;
+    let created = json!({
+        "id": migration.id,
+        "status": migration.status.name(),
+        "links": shown::links(app.base(request), &migration),
+    });
+    let account = pages::layout::encode(&migration.key_account().login);
+    let location = format!("/api/v1/migrations/{}?account={account}", migration.id);
+    Ok(Answer::json(201, &created).with("location", location))
+}
+
+/// `GET /migrations/{id}`.
+pub async fn show<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    let migration = app.migration(id, request.asked("account")).await?;
+    Ok(Answer::json(200, &shown::object(&migration)))
+}
+
+/// `DELETE /migrations/{id}`.
+pub async fn delete<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    app.erase(&app.migration(id, request.asked("account")).await?).await?;
+    Ok(Answer::empty(204))
+}
+
+/// `POST /migrations/{id}/stop`.
+pub async fn stop<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    let account = request.asked("account");
+    app.stop(&app.migration(id, account).await?).await?;
+    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+}
+
+/// `POST /migrations/{id}/synchronise`.
+pub async fn synchronise<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let account = request.asked("account");
+    let migration = app.migration(id, account).await?;
+    let credentials = submission::read_credentials(json_body(request, body)?)?;
+    app.again(&migration, &credentials).await?;
+    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+}
+
+/// `GET /migrations/{id}/failures`.
+pub async fn failures<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    let account = request.asked("account");
+    let migration = app.migration(id, account).await?;
+    let after = after(request)?;
+    // One more than is shown tells whether there are more.
+    let mut rows =
+        report::failures(app.store(), &migration.id, after, FAILURES_PER_ANSWER + 1).await?;
+    let more = rows.len() > FAILURES_PER_ANSWER;
+    rows.truncate(FAILURES_PER_ANSWER);
+    let last = rows.last().map_or(after, |(number, _)| *number);
+    let listed: Vec<Value> = rows
+        .iter()
+        .map(|(number, failure)| {
+            let mut row = json!(failure);
+            if let Value::Object(fields) = &mut row {
+                fields.insert("number".to_owned(), json!(number));
+            }
+            row
+        })
+        .collect();
+    let answer = Answer::json(200, &json!(listed));
+    if !more {
+        return Ok(answer);
+    }
+    let account = pages::layout::encode(account.unwrap_or_default());
+    let next =
+        format!("/api/v1/migrations/{}/failures?account={account}&after={last}", migration.id);
+    Ok(answer.with("link", format!("<{next}>; rel=\"next\"")))
+}
+
+/// Where a page of failures begins.
+pub fn after(request: &Request) -> Result<u64, Refusal> {
+    match request.asked("after") {
+        None => Ok(0),
+        Some(text) => text.parse().map_err(|_| {
+            Refusal::because(Code::InvalidInput, "The parameter after must be a whole number.")
+        }),
+    }
+}
+
+/// Answers that are made while they are sent.
+pub async fn feed<O: Outside>(
+    app: &App<O>,
+    route: Route,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    let migration = app.migration(id, request.asked("account")).await?;
+    let (id, status) = (migration.id, migration.status);
+    let table = |feed, name: &str| {
+        Answer::feed("text/csv; charset=utf-8", feed)
+            .with("content-disposition", format!("attachment; filename=\"{name}\""))
+    };
+    Ok(match route {
+        Route::FailuresCsv => table(Feed::FailuresCsv(id), "failures.csv"),
+        Route::ReportCsv => table(Feed::ReportCsv(id), "report.csv"),
+        Route::Report => Answer::feed("application/json", Feed::Report(id, status)),
+        // Whatever stands between must hand each event on at once.
+        _ => Answer::feed("text/event-stream", Feed::Events(id)).with("x-accel-buffering", "no"),
+    })
+}
+
+/// `POST /accounts/check`.
+pub async fn check_account<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let value = json_body(request, body)?;
+    let (account, credential) = submission::read_account(value, app.plaintext)?;
+    match app.outside.check(Side::Source, &account, &credential, Detail::Folders).await {
+        Ok(report) => Ok(Answer::json(200, &json!(report))),
+        Err(refusal) => {
+            let mut errors = Errors::default();
+            refused(&mut errors, "", refusal);
+            errors.finish(None)
+        }
+    }
+}
+
+/// `GET /healthz`: the store can be read, credentials can be sealed, servers can be called.
+pub async fn health<O: Outside>(app: &App<O>) -> Result<Answer, Refusal> {
+    app.store().get(&keys::due(0)).await?;
+    app.seal()?;
+    app.outside.ready().map_err(|wrong| Refusal::because(Code::NotConfigured, wrong))?;
+    Ok(Answer::json(200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})))
+}
+
+/// `GET /problems/{code}`: what a refusal's type means.
+pub fn problem(name: &str) -> Result<Answer, Refusal> {
+    let code = Code::ALL.iter().find(|code| code.name() == name);
+    let code = code.ok_or_else(|| Refusal::of(Code::NoSuchPage))?;
+    let known = json!({"code": code.name(), "title": code.title(), "status": code.status()});
+    Ok(Answer::json(200, &known))
+}

@@ -1,0 +1,241 @@
+//! What pages and API share: finding a migration, trying both log-ins, beginning.
+
+use dial::Plaintext;
+use futures::future::join;
+use migrate::Side;
+use migrate::lifecycle::{self, Outcome};
+use migrate::login::{self, AccountReport, Detail};
+use model::{Account, Migration, MigrationId, Timestamp};
+use store::Store;
+use store::seal::{Credential, Credentials, Seal};
+use wire::{Clock, Random};
+
+use crate::answer::Answer;
+use crate::input::Errors;
+use crate::metrics;
+use crate::refusals::{Code, Refusal};
+use crate::request::Request;
+use crate::submission::{Submission, sentence};
+use crate::{Route, api, route, web};
+
+/// What the component reaches: the store, time and randomness, and mail servers.
+pub trait Outside: Clock + Random {
+    /// The store.
+    type Store: Store;
+
+    /// The store.
+    fn store(&self) -> &Self::Store;
+
+    /// Tries an account out.
+    async fn check(
+        &self,
+        side: Side,
+        account: &Account,
+        credential: &Credential,
+        detail: Detail,
+    ) -> Result<AccountReport, login::Refusal>;
+
+    /// Whether servers could be called; in words what the operator has set wrongly.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// The component, ready to answer.
+pub struct App<O> {
+    /// What it reaches.
+    pub outside: O,
+    /// Seals credentials; `None` where no usable `secret_key` is set.
+    pub seal: Option<Seal>,
+    /// Whether servers without TLS may be named.
+    pub plaintext: Plaintext,
+    /// Where users reach the application, without a slash at the end; empty: as the request says.
+    pub public_url: String,
+    /// Names this process to leases where the host owns the store alone; else empty.
+    pub boot: String,
+}
+
+/// A body, or why there is none.
+pub type BodyRead = Result<zeroize::Zeroizing<Vec<u8>>, Refusal>;
+
+impl<O: Outside> App<O> {
+    /// Answers a request.
+    pub async fn answer(&self, request: &Request, body: BodyRead) -> Answer {
+        let for_programs = request.path.starts_with("/api/");
+        let answer = match route(request.method.as_str(), &request.path) {
+            Err(refusal) => Err(refusal),
+            Ok((route, name)) => match request.check_site().and(body) {
+                Err(refusal) => Err(refusal),
+                Ok(body) => self.dispatch(route, name, request, &body).await,
+            },
+        };
+        match answer {
+            Ok(answer) => answer,
+            Err(refusal) if for_programs => refusal.answer(),
+            Err(refusal) => web::problem(request, &refusal),
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        route: Route,
+        name: &str,
+        request: &Request,
+        body: &[u8],
+    ) -> Result<Answer, Refusal> {
+        match route {
+            Route::Home | Route::NewForm | Route::FindForm | Route::Asset | Route::Favicon => {
+                web::fixed(route, name, request)
+            }
+            Route::New => web::create(self, request, body).await,
+            Route::Find => web::find(self, request, body).await,
+            Route::Tracking => web::tracking(self, name, request).await,
+            Route::ReportPage => web::report(self, name, request).await,
+            Route::StopForm => web::stop(self, name, request, body).await,
+            Route::SynchroniseForm => web::synchronise(self, name, request, body).await,
+            Route::DeleteForm => web::delete(self, name, request, body).await,
+            Route::Create => api::create(self, request, body).await,
+            Route::Show => api::show(self, name, request).await,
+            Route::Delete => api::delete(self, name, request).await,
+            Route::Stop => api::stop(self, name, request).await,
+            Route::Synchronise => api::synchronise(self, name, request, body).await,
+            Route::Failures => api::failures(self, name, request).await,
+            Route::FailuresCsv | Route::Report | Route::ReportCsv | Route::Events => {
+                api::feed(self, route, name, request).await
+            }
+            Route::CheckAccount => api::check_account(self, request, body).await,
+            Route::Health => api::health(self).await,
+            Route::Metrics => metrics::answer(self.outside.store()).await,
+            Route::OpenApi => Ok(Answer::json(200, &crate::openapi::description())),
+            Route::Problem => api::problem(name),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &O::Store {
+        self.outside.store()
+    }
+
+    /// This moment.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.outside.now_ms())
+    }
+
+    /// Scheme and authority of addresses that are handed out.
+    pub fn base<'a>(&'a self, request: &'a Request) -> &'a str {
+        if self.public_url.is_empty() { &request.origin } else { &self.public_url }
+    }
+
+    /// The migration with this identifier, if `account` opens it; else exactly one answer.
+    pub async fn migration(&self, id: &str, account: Option<&str>) -> Result<Migration, Refusal> {
+        let unknown = || Refusal::of(Code::NotFound);
+        let id = MigrationId::parse(id).ok_or_else(unknown)?;
+        let migration = lifecycle::read(self.store(), &id).await?.ok_or_else(unknown)?;
+        match account {
+            Some(account) if migration.key_account().is(account) => Ok(migration),
+            Some(_) | None => Err(unknown()),
+        }
+    }
+
+    /// What seals credentials.
+    pub fn seal(&self) -> Result<&Seal, Refusal> {
+        let words =
+            "The variable secret_key must be set to 32 bytes in base64 by whoever runs this.";
+        self.seal.as_ref().ok_or_else(|| Refusal::because(Code::NotConfigured, words))
+    }
+
+    /// Tries both log-ins at once; what is wrong is told of both.
+    pub async fn try_both(
+        &self,
+        (source, destination): (&Account, &Account),
+        credentials: &Credentials,
+    ) -> Result<(), Refusal> {
+        let try_one = |side, account, credential| {
+            self.outside.check(side, account, credential, Detail::LoginOnly)
+        };
+        let (from, to) = join(
+            try_one(Side::Source, source, &credentials.source),
+            try_one(Side::Destination, destination, &credentials.destination),
+        )
+        .await;
+        let mut errors = Errors::default();
+        for (prefix, result) in [("/source", from), ("/destination", to)] {
+            if let Err(refusal) = result {
+                refused(&mut errors, prefix, refusal);
+            }
+        }
+        errors.finish(Some(()))
+    }
+
+    /// Begins a migration, once both log-ins have worked.
+    pub async fn begin(&self, submission: Submission) -> Result<Migration, Refusal> {
+        let seal = self.seal()?;
+        let Submission { source, destination, credentials, items, options, notify } = submission;
+        self.try_both((&source, &destination), &credentials).await?;
+        let mut bytes = [0; model::id::LENGTH];
+        self.outside.fill(&mut bytes);
+        let id = MigrationId::from_random(&bytes);
+        let sides = (source, destination);
+        let migration = Migration::new(id, self.now(), sides, items, options, notify);
+        lifecycle::create(self.store(), seal, &self.outside, &migration, &credentials).await?;
+        metrics::count(self.store(), metrics::CREATED).await?;
+        Ok(migration)
+    }
+
+    /// Runs a migration once more, once both log-ins have worked.
+    pub async fn again(
+        &self,
+        migration: &Migration,
+        credentials: &Credentials,
+    ) -> Result<(), Refusal> {
+        let seal = self.seal()?;
+        if !migration.status.allows(model::Action::Synchronise) {
+            return done(Outcome::NotInThisState(migration.status));
+        }
+        self.try_both((&migration.source, &migration.destination), credentials).await?;
+        let random = &self.outside;
+        let id = &migration.id;
+        let (now, boot) = (self.now(), &self.boot);
+        done(
+            lifecycle::synchronise(self.store(), (seal, random), id, credentials, now, boot)
+                .await?,
+        )
+    }
+
+    /// Stops a migration.
+    pub async fn stop(&self, migration: &Migration) -> Result<(), Refusal> {
+        done(lifecycle::stop(self.store(), &migration.id, self.now(), &self.boot).await?)
+    }
+
+    /// Erases a migration.
+    pub async fn erase(&self, migration: &Migration) -> Result<(), Refusal> {
+        done(lifecycle::erase(self.store(), &migration.id).await?)
+    }
+}
+
+fn done(outcome: Outcome) -> Result<(), Refusal> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Gone => Err(Refusal::of(Code::NotFound)),
+        Outcome::NotInThisState(status) => {
+            let possible: Vec<_> = status.actions().iter().map(|action| action.name()).collect();
+            let detail = format!(
+                "The migration is {}; what can be done with it: {}.",
+                status.name(),
+                possible.join(", ")
+            );
+            Err(Refusal::because(Code::NotInThisState, detail))
+        }
+    }
+}
+
+/// Notes why an account cannot be used, where its fields are at `prefix`.
+pub fn refused(errors: &mut Errors, prefix: &str, refusal: login::Refusal) {
+    let (field, code, words) = match refusal {
+        login::Refusal::AuthenticationFailed(words) => {
+            ("password", Code::AuthenticationFailed, words)
+        }
+        login::Refusal::Unreachable(words) => ("url", Code::Unreachable, words),
+        login::Refusal::BadUrl(words) => ("url", Code::BadUrl, words),
+        login::Refusal::Unsupported(words) => ("type", Code::Unsupported, words),
+    };
+    errors.add(format!("{prefix}/{field}"), code, sentence(&words));
+}

@@ -1,0 +1,223 @@
+//! Spin's side: a request of its kind in, a response of its kind out.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use dial::{Dialer, Networks, Plaintext, Trust};
+use futures::SinkExt;
+use futures::channel::mpsc;
+use host::{Host, KeyValue, Settings};
+use http_body::Frame;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use migrate::Side;
+use migrate::login::{self, AccountReport, Detail};
+use model::Account;
+use spin_sdk::http::{IntoResponse, Request as SpinRequest};
+use spin_sdk::http_service;
+use store::seal::{Credential, Seal};
+use wire::{Clock, Random};
+use zeroize::Zeroizing;
+
+use crate::answer::{Answer, Body};
+use crate::app::{App, BodyRead, Outside};
+use crate::feeds::{self, Out};
+use crate::refusals::{Code, Refusal};
+use crate::request::{self, BODY_MAX_BYTES, Request};
+
+/// Pieces of a feed that wait for a slow reader; more are not made until it has read.
+const PIECES_AHEAD: usize = 1;
+
+/// How long a server may be silent while a log-in is tried; whoever sent the form is waiting.
+const CHECK_IDLE_S: u32 = 10;
+
+/// What this component reaches: Spin's store and the network, as the variables allow.
+struct Reached {
+    store: KeyValue,
+    settings: Settings,
+}
+
+impl Reached {
+    /// What opens lines; in words what the operator has set wrongly. Made only where a server is
+    /// called: reading the trust anchors takes longer than any page.
+    fn dialer(&self) -> Result<Dialer<'static, Host>, String> {
+        let settings = &self.settings;
+        Ok(Dialer {
+            host: &HOST,
+            networks: Networks::parse(&settings.allowed_networks).map_err(|e| e.to_string())?,
+            trust: Trust::new(&settings.extra_ca).map_err(|e| e.to_string())?,
+            doh_url: settings.doh_url.clone(),
+            allow_plaintext: settings.allow_plaintext,
+            idle_timeout_s: CHECK_IDLE_S,
+            ciphers: dial::Ciphers::ChaCha20,
+        })
+    }
+}
+
+static HOST: Host = Host;
+
+impl Clock for Reached {
+    fn now_ms(&self) -> u64 {
+        HOST.now_ms()
+    }
+    fn monotonic_ms(&self) -> u64 {
+        HOST.monotonic_ms()
+    }
+    async fn sleep_ms(&self, ms: u64) {
+        HOST.sleep_ms(ms).await;
+    }
+    async fn give_way(&self) {
+        HOST.give_way().await;
+    }
+}
+
+impl Random for Reached {
+    fn fill(&self, bytes: &mut [u8]) {
+        HOST.fill(bytes);
+    }
+}
+
+impl Outside for Reached {
+    type Store = KeyValue;
+
+    fn store(&self) -> &KeyValue {
+        &self.store
+    }
+
+    async fn check(
+        &self,
+        side: Side,
+        account: &Account,
+        credential: &Credential,
+        detail: Detail,
+    ) -> Result<AccountReport, login::Refusal> {
+        let dialer = self.dialer().map_err(|wrong| {
+            login::Refusal::Unreachable(format!("This installation is misconfigured: {wrong}."))
+        })?;
+        login::check(&HOST, &dialer, (side, account), credential, detail).await
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.dialer().map(|_| ())
+    }
+}
+
+#[http_service]
+async fn handle(request: SpinRequest) -> impl IntoResponse {
+    let (parts, body) = request.into_parts();
+    let head = parts.method == http::Method::HEAD;
+    let request = asked(&parts);
+    let body = read(&request, body).await;
+    let answer = match app().await {
+        Ok(app) => app.answer(&request, body).await,
+        Err(refusal) => refusal.answer(),
+    };
+    respond(answer, head)
+}
+
+/// The request in our words.
+fn asked(parts: &http::request::Parts) -> Request {
+    let uri = &parts.uri;
+    let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
+    let authority = uri.authority().map(http::uri::Authority::as_str).or(host);
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let method = match parts.method {
+        http::Method::HEAD => http::Method::GET,
+        _ => parts.method.clone(),
+    };
+    Request {
+        method,
+        path: uri.path().to_owned(),
+        query: request::query(uri.query().unwrap_or_default()),
+        headers: parts.headers.clone(),
+        origin: format!("{scheme}://{}", authority.unwrap_or("localhost")),
+    }
+}
+
+/// The body, unless it is larger than any of ours; the rest of a larger one is not read.
+async fn read(request: &Request, mut body: impl http_body::Body<Data = Bytes> + Unpin) -> BodyRead {
+    let too_large = || {
+        let detail = format!("The body may have at most {BODY_MAX_BYTES} bytes.");
+        Refusal::because(Code::TooLarge, detail)
+    };
+    let announced = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_MAX_BYTES) {
+        return Err(too_large());
+    }
+    // Room for the whole from the start: growing would leave copies of passwords behind.
+    let room = match request.method {
+        http::Method::GET => 0,
+        _ => announced.unwrap_or(BODY_MAX_BYTES),
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(Refusal::of(Code::Unreadable)) };
+        let Ok(piece) = frame.into_data() else { continue };
+        if bytes.len() + piece.len() > BODY_MAX_BYTES {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// The component as the variables want it.
+async fn app() -> Result<App<Reached>, Refusal> {
+    let settings = host::settings()
+        .await
+        .map_err(|error| Refusal::because(Code::NotConfigured, error.to_string()))?;
+    let store = KeyValue::open().await?;
+    let plaintext = if settings.allow_plaintext { Plaintext::Allowed } else { Plaintext::Refused };
+    Ok(App {
+        seal: Seal::from_variable(settings.secret_key.expose()),
+        plaintext,
+        public_url: settings.public_url.trim_end_matches('/').to_owned(),
+        boot: std::env::var("TRASLOCO_BOOT").unwrap_or_default(),
+        outside: Reached { store, settings },
+    })
+}
+
+/// Pieces of a feed on their way into a body.
+struct Pieces(mpsc::Sender<Result<Frame<Bytes>, store::Error>>);
+
+impl Out for Pieces {
+    async fn send(&mut self, piece: Bytes) -> bool {
+        piece.is_empty() || self.0.send(Ok(Frame::data(piece))).await.is_ok()
+    }
+}
+
+fn respond(answer: Answer, head: bool) -> impl IntoResponse {
+    let Answer { status, headers, body } = answer;
+    let mut response = http::Response::builder().status(status);
+    for (name, value) in headers {
+        // Where a value cannot be a header (a control character in a foreign text), it is left out.
+        if let Ok(value) = http::HeaderValue::from_str(&value) {
+            response = response.header(name, value);
+        }
+    }
+    let whole =
+        |bytes: Bytes| Either::Left(Full::new(bytes).map_err(|never: Infallible| match never {}));
+    let body = match body {
+        Body::Whole(bytes) => {
+            // Header and body go out at once only where the length is known.
+            response = response.header("content-length", bytes.len());
+            whole(if head { Bytes::new() } else { bytes })
+        }
+        Body::Feed(_) if head => whole(Bytes::new()),
+        Body::Feed(feed) => {
+            let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
+            spin_sdk::wasip3::spawn(async move {
+                let mut out = Pieces(sender);
+                let done = match KeyValue::open().await {
+                    Ok(store) => feeds::run(&feed, &store, &HOST, &mut out).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = done {
+                    // Whoever reads must see that it is not whole; gone readers do not matter.
+                    let _ = out.0.send(Err(error)).await;
+                }
+            });
+            Either::Right(StreamBody::new(receiver))
+        }
+    };
+    response.body(body).map_err(spin_sdk::http::Error::from)
+}

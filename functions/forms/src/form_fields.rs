@@ -1,0 +1,171 @@
+//! From the fields of a form to the API's object, so that one validation serves both.
+//!
+//! A field's name is its place in the object with dots; what a form can only say as text (lists,
+//! megabytes, a moment without zone) is put into the API's form. What cannot be is handed on as it
+//! was typed: the validation says what is wrong with it.
+
+use pages::form::{FieldError, Filled};
+use serde_json::{Map, Value, json};
+
+use crate::refusals::{Code, Refusal};
+
+/// Fields whose values are never shown again.
+const SECRET: [&str; 2] = ["source.password", "destination.password"];
+
+/// The object of `POST /migrations` (or of `synchronise`) from a form's fields.
+pub fn object(fields: &[(String, String)]) -> Value {
+    let mut root = Map::new();
+    for (name, text) in fields {
+        let value = match name.as_str() {
+            "items" => {
+                let items = root.entry("items").or_insert_with(|| json!([]));
+                if let Value::Array(items) = items {
+                    items.push(json!(text));
+                }
+                continue;
+            }
+            "options.exclude_folders" => json!(lines(text).collect::<Vec<_>>()),
+            "options.folder_map" => folder_map(text),
+            "options.max_item_bytes" => megabytes(text),
+            "options.start_at" => moment(text),
+            _ => json!(text),
+        };
+        let absent = match &value {
+            Value::String(text) => text.trim().is_empty() && !SECRET.contains(&name.as_str()),
+            _ => false,
+        };
+        if !absent {
+            put(&mut root, name, value);
+        }
+    }
+    Value::Object(root)
+}
+
+/// Puts `value` at `outer.inner`; a name without a dot is at the top.
+fn put(root: &mut Map<String, Value>, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => {
+            root.insert(name.to_owned(), value);
+        }
+        Some((outer, inner)) => {
+            let object = root.entry(outer).or_insert_with(|| json!({}));
+            if let Value::Object(object) = object {
+                object.insert(inner.to_owned(), value);
+            }
+        }
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// `Old = New`, one a line; a line without `=` maps to nothing and is refused as such.
+fn folder_map(text: &str) -> Value {
+    let pairs = lines(text).map(|line| {
+        let (from, to) = line.split_once('=').unwrap_or((line, ""));
+        (from.trim().to_owned(), json!(to.trim()))
+    });
+    Value::Object(pairs.collect())
+}
+
+fn megabytes(text: &str) -> Value {
+    match text.trim().parse::<u64>() {
+        Ok(megabytes) => json!(megabytes.saturating_mul(1_000_000)),
+        Err(_) => json!(text),
+    }
+}
+
+/// Browsers send `2026-11-22T15:04`, which is meant in UTC.
+fn moment(text: &str) -> Value {
+    let text = text.trim();
+    match text.len() {
+        16 => json!(format!("{text}:00Z")),
+        19 => json!(format!("{text}Z")),
+        _ => json!(text),
+    }
+}
+
+/// What to show again: what was typed (never passwords), and each error at its field.
+pub fn filled(fields: &[(String, String)], refusal: &Refusal) -> Filled {
+    let shown = fields.iter().filter(|(name, _)| !SECRET.contains(&name.as_str()));
+    let mut errors: Vec<FieldError> = Vec::new();
+    for error in &refusal.errors {
+        let field = field_of(&error.pointer);
+        let said = match error.code {
+            Code::AuthenticationFailed | Code::Unreachable | Code::BadUrl | Code::BadValue => {
+                Some(error.detail.clone())
+            }
+            _ => None,
+        };
+        // Several bad lines of one list are told once, at the list.
+        if !errors.iter().any(|known| known.field == field && known.code == error.code.name()) {
+            errors.push(FieldError { field, code: error.code.name(), said });
+        }
+    }
+    if errors.is_empty() {
+        let said = (!refusal.detail.is_empty()).then(|| refusal.detail.clone());
+        errors.push(FieldError { field: String::new(), code: refusal.code.name(), said });
+    }
+    Filled { values: shown.cloned().collect(), errors }
+}
+
+/// The field that holds what a pointer leads to: at most two levels have fields of their own.
+fn field_of(pointer: &str) -> String {
+    let parts: Vec<&str> = pointer.split('/').skip(1).collect();
+    match parts.as_slice() {
+        ["items", ..] => "items".to_owned(),
+        [outer, inner, ..] => format!("{outer}.{inner}"),
+        [one] => (*one).to_owned(),
+        [] => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::fields;
+
+    #[test]
+    fn a_form_says_what_the_api_says() {
+        let form = fields(
+            "source.type=imap&source.url=mail.example.org&source.login=anna&source.password=+p+\
+             &source.delegate=&items=mail&items=contacts&options.exclude_folders=Junk%0D%0A%0D%0A+Old+\
+             &options.folder_map=A+%3D+B%2FC%0Abroken&options.since=&options.max_item_bytes=25\
+             &options.start_at=2026-11-22T15%3A04&notify.email=",
+        );
+        assert_eq!(
+            object(&form),
+            json!({
+                "source": {"type": "imap", "url": "mail.example.org", "login": "anna",
+                           "password": " p "},
+                "items": ["mail", "contacts"],
+                "options": {"exclude_folders": ["Junk", "Old"],
+                            "folder_map": {"A": "B/C", "broken": ""},
+                            "max_item_bytes": 25_000_000, "start_at": "2026-11-22T15:04:00Z"},
+            })
+        );
+        assert_eq!(object(&fields("source=1&source.url=x")), json!({"source": "1"}));
+    }
+
+    #[test]
+    fn errors_find_their_fields_and_passwords_stay_away() {
+        let form = fields("source.url=x&source.password=hunter2&destination.password=hunter2");
+        let error = |pointer: &str, code| crate::refusals::InputError {
+            pointer: pointer.into(),
+            code,
+            detail: "said".into(),
+        };
+        let refusal = Refusal::input(vec![
+            error("/source/url", Code::BadUrl),
+            error("/options/exclude_folders/2", Code::TooLong),
+            error("/options/exclude_folders/3", Code::TooLong),
+            error("/items/0", Code::Unsupported),
+            error("/source/password/access_token", Code::Required),
+        ]);
+        let filled = filled(&form, &refusal);
+        assert_eq!(filled.values, fields("source.url=x"));
+        let at: Vec<_> = filled.errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(at, ["source.url", "options.exclude_folders", "items", "source.password"]);
+    }
+}

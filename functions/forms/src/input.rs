@@ -1,0 +1,141 @@
+//! Reads a JSON object field by field, so that everything wrong is told at once, with its place.
+
+use serde_json::{Map, Value};
+
+use crate::refusals::{Code, InputError, Refusal};
+
+/// Gathers what is wrong.
+#[derive(Debug, Default)]
+pub struct Errors(Vec<InputError>);
+
+impl Errors {
+    /// Notes one more.
+    pub fn add(&mut self, pointer: impl Into<String>, code: Code, detail: impl Into<String>) {
+        self.0.push(InputError { pointer: pointer.into(), code, detail: detail.into() });
+    }
+
+    /// `value` where nothing was wrong and it is there.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Refusal> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            Some(_) | None => Err(Refusal::input(self.0)),
+        }
+    }
+}
+
+/// An object that is being read; what was taken out of it is known.
+#[derive(Debug)]
+pub struct Object {
+    fields: Map<String, Value>,
+    pointer: String,
+}
+
+/// Reads a body as JSON.
+pub fn parse(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
+        // serde_json's words may quote the text that it stumbled over, and that may be a password.
+        let detail = format!(
+            "The JSON ends or is broken at line {}, column {}.",
+            error.line(),
+            error.column()
+        );
+        let error =
+            InputError { pointer: String::new(), code: Code::Unreadable, detail: detail.clone() };
+        Refusal { errors: vec![error], ..Refusal::because(Code::Unreadable, detail) }
+    })
+}
+
+/// A name as a part of a JSON Pointer (RFC 6901 section 3).
+pub fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Notes that `value` is not what is expected.
+pub fn wrong_type(errors: &mut Errors, pointer: &str, expected: &str, value: &Value) {
+    let detail = format!("This must be {expected}, not {}.", kind(value));
+    errors.add(pointer, Code::WrongType, detail);
+}
+
+/// A string of at most `max_bytes` without control characters.
+pub fn text(errors: &mut Errors, pointer: &str, value: Value, max_bytes: usize) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text,
+        other => {
+            wrong_type(errors, pointer, "a string", &other);
+            return None;
+        }
+    };
+    if text.len() > max_bytes {
+        let detail = format!("This has {} bytes; {max_bytes} are allowed.", text.len());
+        errors.add(pointer, Code::TooLong, detail);
+        return None;
+    }
+    if text.chars().any(char::is_control) {
+        errors.add(pointer, Code::BadValue, "Control characters are not allowed here.");
+        return None;
+    }
+    Some(text)
+}
+
+impl Object {
+    /// Begins to read `value`; notes it where it is no object.
+    pub fn new(errors: &mut Errors, pointer: &str, value: Value) -> Option<Object> {
+        match value {
+            Value::Object(fields) => Some(Object { fields, pointer: pointer.to_owned() }),
+            other => {
+                wrong_type(errors, pointer, "an object", &other);
+                None
+            }
+        }
+    }
+
+    /// Where a field of this object is.
+    pub fn at(&self, name: &str) -> String {
+        format!("{}/{}", self.pointer, escape(name))
+    }
+
+    /// Takes a field out; `null` is as good as absent.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.fields.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a field that must be there.
+    pub fn need(&mut self, errors: &mut Errors, name: &str) -> Option<Value> {
+        let value = self.take(name);
+        if value.is_none() {
+            errors.add(self.at(name), Code::Required, format!("The field {name} is needed."));
+        }
+        value
+    }
+
+    /// Takes a string; an empty one is as good as absent.
+    pub fn text(&mut self, errors: &mut Errors, name: &str, max_bytes: usize) -> Option<String> {
+        let value = self.take(name)?;
+        text(errors, &self.at(name), value, max_bytes).filter(|text| !text.is_empty())
+    }
+
+    /// Takes what is left, name by name.
+    pub fn rest(self) -> impl Iterator<Item = (String, Value)> {
+        self.fields.into_iter()
+    }
+
+    /// Notes every field that nobody took.
+    pub fn finish(self, errors: &mut Errors) {
+        for name in self.fields.keys() {
+            // A field's name may be anything, so a long one is cut in the sentence.
+            let shown: String = name.chars().take(60).collect();
+            errors.add(self.at(&shown), Code::UnknownField, "There is no such field.");
+        }
+    }
+}

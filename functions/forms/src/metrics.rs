@@ -1,0 +1,73 @@
+//! Counters, in the text that Prometheus reads (exposition format 0.0.4).
+
+use std::fmt::Write;
+
+use store::{Error, Store, due, keys};
+
+use crate::answer::Answer;
+use crate::refusals::Refusal;
+
+/// Migrations that were begun.
+pub const CREATED: &str = "migrations_created";
+
+/// Counters in the store, with what each counts. The engine counts the others.
+const COUNTERS: [(&str, &str); 5] = [
+    (CREATED, "Migrations that were begun"),
+    ("runs_finished", "Runs that came to an end, whatever way"),
+    ("messages_migrated", "Messages put at a destination"),
+    ("messages_failed", "Messages that a destination refused"),
+    ("bytes_migrated", "Bytes put at a destination"),
+];
+
+/// Counts one more.
+pub async fn count(store: &impl Store, name: &str) -> Result<(), Error> {
+    store.increment(&keys::metric(name), 1).await.map(|_| ())
+}
+
+/// `GET /metrics`.
+pub async fn answer(store: &impl Store) -> Result<Answer, Refusal> {
+    let names: Vec<String> = COUNTERS.iter().map(|(name, _)| keys::metric(name)).collect();
+    let values = store.get_many(&names).await?;
+    let mut text = String::new();
+    for ((name, help), value) in COUNTERS.iter().zip(values) {
+        let value = value.map_or(0, |bytes| read_counter(&bytes));
+        metric(&mut text, (&format!("{name}_total"), "counter"), help, value);
+    }
+    let active = due::all(store).await?.len();
+    let help = "Migrations that have something to do";
+    metric(&mut text, ("migrations_active", "gauge"), help, u64::try_from(active).unwrap_or(0));
+    let media_type = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(Answer::whole(200, media_type, text.into()))
+}
+
+fn metric(text: &mut String, (name, kind): (&str, &str), help: &str, value: u64) {
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "# HELP trasloco_{name} {help}.\n# TYPE trasloco_{name} {kind}\ntrasloco_{name} {value}\n"
+    );
+}
+
+/// Stores keep a counter as eight bytes, little endian (SQLite) or as decimal text (Redis). Eight
+/// digits read as a number would be beyond 3·10^18, where no counter gets.
+fn read_counter(bytes: &[u8]) -> u64 {
+    let text = std::str::from_utf8(bytes).ok();
+    if let Some(n) = text.and_then(|text| text.parse().ok()) {
+        return n;
+    }
+    <[u8; 8]>::try_from(bytes).map_or(0, u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_both_kinds() {
+        for (bytes, expected) in
+            [(&b"\x07\x01\0\0\0\0\0\0"[..], 263), (b"12345678", 12_345_678), (b"5", 5), (b"", 0)]
+        {
+            assert_eq!(read_counter(bytes), expected);
+        }
+    }
+}

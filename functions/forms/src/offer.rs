@@ -1,0 +1,18 @@
+//! What this version can move, and between what.
+
+use model::{Item, ServerType};
+
+/// Types of server that can be a source.
+pub const SOURCES: &[ServerType] = &[ServerType::Imap];
+/// Types of server that can be a destination.
+pub const DESTINATIONS: &[ServerType] = &[ServerType::Imap];
+/// Items that some pair of these carries.
+pub const ITEMS: &[Item] = &[Item::Mail];
+
+/// What the pair carries; nothing where one of the two is not there yet.
+pub fn carried(source: ServerType, destination: ServerType) -> &'static [Item] {
+    match (source, destination) {
+        (ServerType::Imap, ServerType::Imap) => &[Item::Mail],
+        _ => &[],
+    }
+}

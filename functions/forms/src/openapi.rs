@@ -1,0 +1,111 @@
+//! The API's description (OpenAPI 3.1), made of the route table and the schemas.
+
+use serde_json::{Map, Value, json};
+
+use crate::schemas::{self, reference};
+use crate::{ROUTES, Route};
+
+/// The description of this component's part of the API.
+pub fn description() -> Value {
+    let mut paths = Map::new();
+    for (method, path, route, about) in ROUTES.iter().filter(|(.., about)| !about.is_empty()) {
+        let short = path.strip_prefix("/api/v1").unwrap_or(path);
+        let operations = paths.entry(short).or_insert_with(|| json!({}));
+        if let Some(operations) = operations.as_object_mut() {
+            operations.insert(method.to_ascii_lowercase(), operation(*route, about));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": "trasloco", "version": env!("CARGO_PKG_VERSION"),
+                 "summary": "Moves mailboxes",
+                 "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"}},
+        "servers": [{"url": "/api/v1"}],
+        "paths": paths,
+        "components": {"schemas": schemas::all()},
+    })
+}
+
+fn operation(route: Route, about: &str) -> Value {
+    let (status, media_type, schema) = success(route);
+    let mut answer = json!({"description": about});
+    if let (Some(schema), Some(answer)) = (schema, answer.as_object_mut()) {
+        answer.insert("content".to_owned(), json!({media_type: {"schema": schema}}));
+    }
+    let mut operation = json!({
+        "operationId": format!("{route:?}"),
+        "summary": about,
+        "parameters": parameters(route),
+        "responses": {
+            status: answer,
+            "default": {
+                "description": "Refused (RFC 9457)",
+                "content": {"application/problem+json": {"schema": reference("Problem")}}
+            },
+        },
+    });
+    if let (Some(name), Some(operation)) = (takes(route), operation.as_object_mut()) {
+        let body = json!({"required": true,
+                          "content": {"application/json": {"schema": reference(name)}}});
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation
+}
+
+/// Status, media type and schema of what goes back when all is well.
+fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
+    let json = "application/json";
+    let words = || Some(json!({"type": "string"}));
+    match route {
+        Route::Create => ("201", json, Some(reference("Created"))),
+        Route::Show => ("200", json, Some(reference("Migration"))),
+        Route::Stop | Route::Synchronise => ("202", json, Some(reference("Migration"))),
+        Route::Delete => ("204", json, None),
+        Route::Failures => {
+            let rows = json!({"type": "array", "items": reference("Failure"),
+                              "maxItems": crate::api::FAILURES_PER_ANSWER});
+            ("200", json, Some(rows))
+        }
+        Route::Report => ("200", json, Some(reference("Report"))),
+        Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
+        Route::FailuresCsv | Route::ReportCsv => ("200", "text/csv", words()),
+        Route::Events => ("200", "text/event-stream", words()),
+        Route::Metrics => ("200", "text/plain", words()),
+        _ => ("200", json, Some(json!({"type": "object"}))),
+    }
+}
+
+/// The schema of the body, where there is one.
+fn takes(route: Route) -> Option<&'static str> {
+    match route {
+        Route::Create => Some("Submission"),
+        Route::Synchronise => Some("Credentials"),
+        Route::CheckAccount => Some("Account"),
+        _ => None,
+    }
+}
+
+fn parameters(route: Route) -> Value {
+    let text = json!({"type": "string"});
+    let id = json!({"name": "id", "in": "path", "required": true, "schema": text});
+    let account = json!({"name": "account", "in": "query", "required": true, "schema": text,
+        "description": "The source's login (for a file the destination's), ignoring case."});
+    let after = json!({"name": "after", "in": "query", "required": false,
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "The number of the last failure that is known."});
+    match route {
+        Route::Failures => json!([id, account, after]),
+        Route::Show
+        | Route::Delete
+        | Route::Stop
+        | Route::Synchronise
+        | Route::FailuresCsv
+        | Route::Report
+        | Route::ReportCsv
+        | Route::Events => json!([id, account]),
+        Route::Problem => {
+            json!([{"name": "code", "in": "path", "required": true, "schema": text}])
+        }
+        _ => json!([]),
+    }
+}

@@ -1,0 +1,180 @@
+//! Every refusal there is: its code, its status, its sentence; written as RFC 9457.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+
+macro_rules! refusals {
+    ($($variant:ident $code:literal $status:literal $title:literal)*) => {
+        /// Why a request is refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Code] = &[$(Code::$variant,)*];
+
+            /// For programs.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+
+            /// The HTTP status of a request that is refused for this reason.
+            pub fn status(self) -> u16 {
+                match self { $(Code::$variant => $status,)* }
+            }
+
+            /// For people, in English; `pages` has it in every language.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    // What the request as a whole suffers from.
+    InvalidInput     "invalid_input"      422 "The request cannot be carried out as it is."
+    Unreadable       "unreadable"         422 "The data cannot be read."
+    NotFound         "not_found"          404 "There is no migration with this identifier for this account."
+    NotInThisState   "not_in_this_state"  409 "This is not possible in the migration's present state."
+    NoSuchPage       "no_such_page"       404 "There is no such page."
+    Method           "method"             405 "This address cannot be used that way."
+    TooLarge         "too_large"          413 "The request is larger than this address takes."
+    MediaType        "media_type"         415 "The data came in a form that is not understood here."
+    CrossSite        "cross_site"         403 "The request came from another site and was not carried out."
+    Unavailable      "unavailable"        503 "Something here is out of order; try again in a moment."
+    NotConfigured    "not_configured"     503 "This installation is not set up completely."
+    // What one field suffers from.
+    AuthenticationFailed "authentication_failed" 422 "The server does not accept this login and password."
+    Unreachable      "unreachable"        422 "The server cannot be reached."
+    Unsupported      "unsupported"        422 "This cannot be moved between these two servers."
+    BadUrl           "bad_url"            422 "This is not the address of a mail server."
+    Required         "required"           422 "This field is needed."
+    TooLong          "too_long"           422 "This is longer than the field takes."
+    WrongType        "wrong_type"         422 "This has the wrong type."
+    UnknownField     "unknown_field"      422 "This field is not known here."
+    BadValue         "bad_value"          422 "This is not one of the possible values."
+    BadDate          "bad_date"           422 "This is not a date."
+    TooMany          "too_many"           422 "These are more than the field takes."
+    OutOfOrder       "out_of_order"       422 "This day is not after the other one, so nothing would be left."
+}
+
+/// One thing that is wrong with the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputError {
+    /// Where: a JSON Pointer (RFC 6901) into the request.
+    pub pointer: String,
+    /// Why.
+    pub code: Code,
+    /// In the server's own words where there are any.
+    pub detail: String,
+}
+
+impl Serialize for InputError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({"pointer": self.pointer, "code": self.code.name(), "detail": self.detail})
+            .serialize(serializer)
+    }
+}
+
+/// A refused request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub code: Code,
+    /// More words than the code's own sentence has; empty where there are none.
+    pub detail: String,
+    /// What is wrong with the input, where it is that.
+    pub errors: Vec<InputError>,
+    /// Methods that the address takes, for 405.
+    pub allow: Vec<&'static str>,
+}
+
+impl Refusal {
+    /// A refusal with nothing to add to its sentence.
+    pub fn of(code: Code) -> Self {
+        Refusal { code, detail: String::new(), errors: Vec::new(), allow: Vec::new() }
+    }
+
+    /// A refusal with more words.
+    pub fn because(code: Code, detail: impl Into<String>) -> Self {
+        Refusal { detail: detail.into(), ..Refusal::of(code) }
+    }
+
+    /// A refusal of the input.
+    pub fn input(errors: Vec<InputError>) -> Self {
+        Refusal { errors, ..Refusal::of(Code::InvalidInput) }
+    }
+
+    /// What is told to programs.
+    pub fn problem(&self) -> Value {
+        let detail = match (self.detail.is_empty(), self.errors.first()) {
+            (false, _) => self.detail.as_str(),
+            (true, Some(first)) => first.detail.as_str(),
+            (true, None) => self.code.title(),
+        };
+        let mut problem = json!({
+            "type": format!("/api/v1/problems/{}", self.code.name()),
+            "title": self.code.title(),
+            "status": self.code.status(),
+            "detail": detail,
+        });
+        if let (false, Some(fields)) = (self.errors.is_empty(), problem.as_object_mut()) {
+            fields.insert("errors".to_owned(), json!(self.errors));
+        }
+        problem
+    }
+
+    /// The refusal as `application/problem+json`.
+    pub fn answer(&self) -> Answer {
+        let answer = Answer::json(self.code.status(), &self.problem())
+            .with("content-type", "application/problem+json");
+        if self.allow.is_empty() { answer } else { answer.with("allow", self.allow.join(", ")) }
+    }
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        Refusal::because(Code::Unavailable, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_translated_and_unique() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        for language in pages::Language::ALL {
+            for name in &names {
+                let known = language.words().refusal(name).is_some();
+                assert!(known || *name == "invalid_input", "{name}");
+            }
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn as_rfc_9457_says() {
+        let error = InputError {
+            pointer: "/source/password".into(),
+            code: Code::AuthenticationFailed,
+            detail: "The source said no.".into(),
+        };
+        assert_eq!(
+            Refusal::input(vec![error]).problem(),
+            json!({"type": "/api/v1/problems/invalid_input",
+                   "title": "The request cannot be carried out as it is.", "status": 422,
+                   "detail": "The source said no.",
+                   "errors": [{"pointer": "/source/password", "code": "authentication_failed",
+                               "detail": "The source said no."}]})
+        );
+    }
+}

@@ -1,0 +1,250 @@
+//! JSON Schemas (draft 2020-12) of what goes in and out, made of the same tables that the checks
+//! use: a limit or a word that changes there changes here.
+
+use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
+use serde_json::{Value, json};
+
+use crate::refusals::Code;
+use crate::submission as limit;
+
+/// Every schema by its name.
+pub fn all() -> Value {
+    json!({
+        "Account": account(),
+        "AccountReport": account_report(),
+        "Created": created(),
+        "Credentials": credentials(),
+        "Failure": failure(),
+        "FolderReport": folder_report(),
+        "Migration": migration(),
+        "Password": password(),
+        "Problem": problem(),
+        "Report": report(),
+        "Submission": submission(),
+    })
+}
+
+/// A reference to a schema.
+pub fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn text(max_bytes: usize) -> Value {
+    json!({"type": "string", "maxLength": max_bytes})
+}
+
+fn or_null(mut schema: Value) -> Value {
+    if let Some(fields) = schema.as_object_mut() {
+        let one = fields.get("type").cloned().unwrap_or_default();
+        fields.insert("type".to_owned(), json!([one, "null"]));
+    }
+    schema
+}
+
+fn words(words: impl IntoIterator<Item = &'static str>) -> Value {
+    json!({"type": "string", "enum": words.into_iter().collect::<Vec<_>>()})
+}
+
+fn moment() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn count() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+fn list(items: &Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+/// An object with exactly these fields, of which the named ones must be there.
+fn object(required: &[&str], properties: &Value) -> Value {
+    json!({"type": "object", "required": required, "properties": properties,
+           "additionalProperties": false})
+}
+
+fn password() -> Value {
+    let token =
+        object(&["access_token"], &json!({"access_token": text(limit::PASSWORD_MAX_BYTES)}));
+    json!({"description": "A password, or an OAuth 2.0 access token (XOAUTH2). Never sent back.",
+           "oneOf": [text(limit::PASSWORD_MAX_BYTES), token], "writeOnly": true})
+}
+
+fn account() -> Value {
+    object(
+        &["type", "url", "password"],
+        &json!({
+            "type": words(ServerType::ALL.map(ServerType::name)),
+            "url": text(limit::URL_MAX_BYTES),
+            "login": text(limit::LOGIN_MAX_BYTES),
+            "password": reference("Password"),
+            "delegate": or_null(text(limit::LOGIN_MAX_BYTES)),
+            "caldav_url": or_null(text(limit::URL_MAX_BYTES)),
+            "carddav_url": or_null(text(limit::URL_MAX_BYTES)),
+            "sieve_url": or_null(text(limit::URL_MAX_BYTES)),
+        }),
+    )
+}
+
+fn options() -> Value {
+    let day = json!({"type": ["string", "null"], "format": "date"});
+    let folder = text(limit::FOLDER_MAX_BYTES);
+    object(
+        &[],
+        &json!({
+            "exclude_folders": {"type": "array", "items": folder, "maxItems": limit::FOLDERS_MAX},
+            "folder_map": {"type": "object", "additionalProperties": folder,
+                           "maxProperties": limit::FOLDERS_MAX},
+            "since": day,
+            "until": day,
+            "max_item_bytes": {"type": ["integer", "null"], "minimum": 1},
+            "start_at": or_null(moment()),
+        }),
+    )
+}
+
+fn submission() -> Value {
+    let items = json!({"type": "array", "minItems": 1, "items": words(Item::ALL.map(Item::name))});
+    let languages = pages::Language::ALL.map(pages::Language::tag);
+    let notify = object(
+        &[],
+        &json!({"email": or_null(text(limit::EMAIL_MAX_BYTES)), "language": words(languages)}),
+    );
+    object(
+        &["source", "destination"],
+        &json!({"source": reference("Account"), "destination": reference("Account"),
+                "items": items, "options": options(), "notify": notify}),
+    )
+}
+
+fn credentials() -> Value {
+    let side = object(&["password"], &json!({"password": reference("Password")}));
+    object(&["source", "destination"], &json!({"source": side, "destination": side}))
+}
+
+fn created() -> Value {
+    let address = json!({"type": "string", "format": "uri"});
+    let links = object(&["self", "page"], &json!({"self": address, "page": address}));
+    object(
+        &["id", "status", "links"],
+        &json!({"id": {"type": "string"}, "status": status(), "links": links}),
+    )
+}
+
+fn status() -> Value {
+    words(
+        [
+            Status::AwaitingUpload,
+            Status::AwaitingStart,
+            Status::Scheduled,
+            Status::Pending,
+            Status::Running,
+            Status::Waiting,
+            Status::Paused,
+            Status::Completed,
+            Status::CompletedWithErrors,
+            Status::Stopped,
+            Status::Failed,
+            Status::Removing,
+        ]
+        .map(Status::name),
+    )
+}
+
+fn migration() -> Value {
+    let phases = [Phase::Discover, Phase::Folders, Phase::Mail, Phase::Verify, Phase::Finished];
+    let shown = json!({"type": "object", "required": ["type", "url", "login"]});
+    let counters =
+        ["total", "migrated", "skipped", "failed", "removed", "bytes_total", "bytes_migrated"];
+    let counters: serde_json::Map<String, Value> =
+        counters.iter().map(|name| ((*name).to_owned(), count())).collect();
+    let waiting = json!({"type": ["object", "null"], "required": ["until", "reason"],
+        "properties": {"until": moment(), "reason": {"type": "string"}}});
+    let point = json!({"type": "object", "properties": {"number": count(), "started_at": moment(),
+        "finished_at": or_null(moment()), "migrated": count(), "failed": count(),
+        "removed": {"type": "boolean"}}});
+    json!({
+        "type": "object",
+        "required": ["id", "status", "phase", "created_at", "updated_at", "eta_seconds", "waiting",
+                     "last_error", "actions", "source", "destination", "progress", "sync_points"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": status(),
+            "phase": or_null(words(phases.map(Phase::name))),
+            "created_at": moment(),
+            "updated_at": moment(),
+            "eta_seconds": or_null(count()),
+            "bytes_per_second": count(),
+            "folder": {"type": ["string", "null"]},
+            "waiting": waiting,
+            "last_error": {"type": ["string", "null"]},
+            "actions": list(&words(["start", "stop", "synchronise", "delete"])),
+            "source": shown,
+            "destination": shown,
+            "items": list(&words(Item::ALL.map(Item::name))),
+            "options": options(),
+            "progress": {"type": "object",
+                         "additionalProperties": {"type": "object", "properties": counters}},
+            "sync_points": list(&point),
+        }
+    })
+}
+
+fn failure() -> Value {
+    let codes = [
+        FailureCode::TooLarge,
+        FailureCode::Refused,
+        FailureCode::Unreadable,
+        FailureCode::FolderRefused,
+        FailureCode::FlagNotKept,
+        FailureCode::FolderRenamed,
+        FailureCode::Repaired,
+        FailureCode::Differs,
+    ];
+    json!({"type": "object", "properties": {
+        "number": count(), "item": words(Item::ALL.map(Item::name)), "folder": {"type": "string"},
+        "subject": {"type": "string"}, "date": {"type": ["string", "null"]},
+        "size_bytes": count(), "code": words(codes.map(FailureCode::name)),
+        "reason": {"type": "string"}}})
+}
+
+fn verdict() -> Value {
+    let all = [Verdict::Complete, Verdict::CompleteButFailures, Verdict::Differs, Verdict::Unknown];
+    words(all.map(Verdict::name))
+}
+
+fn folder_report() -> Value {
+    json!({"type": "object", "properties": {
+        "source": {"type": "string"}, "destination": {"type": "string"},
+        "source_messages": count(), "source_bytes": count(),
+        "destination_messages": count(), "destination_bytes": count(),
+        "migrated": count(), "adopted": count(), "left_out": count(), "failed": count(),
+        "verdict": verdict(), "remarks": list(&json!({"type": "string"}))}})
+}
+
+fn report() -> Value {
+    json!({"type": "object", "required": ["id", "status", "folders", "verdict"], "properties": {
+        "id": {"type": "string"}, "status": status(), "verdict": verdict(),
+        "folders": list(&reference("FolderReport"))}})
+}
+
+fn account_report() -> Value {
+    let folder = json!({"type": "object", "properties": {
+        "name": {"type": "string"}, "messages": count(), "bytes": or_null(count()),
+        "special_use": {"type": ["string", "null"]}}});
+    let quota = json!({"type": ["object", "null"], "properties": {
+        "used_bytes": count(), "limit_bytes": count()}});
+    json!({"type": "object", "properties": {
+        "server": {"type": "string"}, "capabilities": list(&json!({"type": "string"})),
+        "folders": list(&folder), "quota": quota}})
+}
+
+fn problem() -> Value {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    let error = json!({"type": "object", "required": ["pointer", "code", "detail"], "properties": {
+        "pointer": {"type": "string", "format": "json-pointer"},
+        "code": {"type": "string", "enum": codes}, "detail": {"type": "string"}}});
+    json!({"type": "object", "required": ["type", "title", "status", "detail"], "properties": {
+        "type": {"type": "string", "format": "uri-reference"}, "title": {"type": "string"},
+        "status": {"type": "integer"}, "detail": {"type": "string"}, "errors": list(&error)}})
+}

@@ -1,0 +1,576 @@
+//! The component against a store in memory and mail servers that say what a test wants.
+
+use std::cell::RefCell;
+
+use base64::Engine;
+use bytes::Bytes;
+use dial::Plaintext;
+use futures::executor::block_on;
+use migrate::Side;
+use migrate::login::{self, AccountReport, Detail};
+use model::{Account, Migration, Status};
+use serde_json::{Value, json};
+use store::memory::Memory;
+use store::seal::{Credential, Seal};
+use store::{Store, keys, records};
+use wire::{Clock, Random};
+use zeroize::Zeroizing;
+
+use crate::answer::{Answer, Body};
+use crate::app::{App, Outside};
+use crate::feeds::{self, Out};
+use crate::refusals::{Code, Refusal};
+use crate::request::{self, Request};
+use crate::{Route, route};
+
+/// Accepts the password `right`, and tokens; counts as time what was slept.
+#[derive(Default)]
+struct Fake {
+    store: Memory,
+    now: RefCell<u64>,
+    drawn: RefCell<u8>,
+    tried: RefCell<Vec<String>>,
+}
+
+impl Clock for Fake {
+    fn now_ms(&self) -> u64 {
+        1_790_000_000_000 + *self.now.borrow()
+    }
+    fn monotonic_ms(&self) -> u64 {
+        *self.now.borrow()
+    }
+    async fn sleep_ms(&self, ms: u64) {
+        *self.now.borrow_mut() += ms;
+    }
+    async fn give_way(&self) {}
+}
+
+impl Random for Fake {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut drawn = self.drawn.borrow_mut();
+        for byte in bytes {
+            *drawn = drawn.wrapping_mul(5).wrapping_add(7);
+            *byte = *drawn;
+        }
+    }
+}
+
+impl Outside for Fake {
+    type Store = Memory;
+    fn store(&self) -> &Memory {
+        &self.store
+    }
+    async fn check(
+        &self,
+        side: Side,
+        account: &Account,
+        credential: &Credential,
+        _: Detail,
+    ) -> Result<AccountReport, login::Refusal> {
+        self.tried.borrow_mut().push(format!("{side:?} {} {}", account.url, account.login));
+        match credential {
+            Credential::Password(secret) if secret.expose() != "right" => {
+                Err(login::Refusal::AuthenticationFailed(
+                    "the server said [AUTHENTICATIONFAILED] no".into(),
+                ))
+            }
+            _ if account.url.contains("down") => {
+                Err(login::Refusal::Unreachable("no answer for 10 s".into()))
+            }
+            Credential::Password(_) | Credential::Token { .. } => Ok(AccountReport {
+                server: "ready".into(),
+                capabilities: vec!["IMAP4rev1".into()],
+                folders: vec![],
+                quota: None,
+            }),
+        }
+    }
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn app() -> App<Fake> {
+    App {
+        outside: Fake::default(),
+        seal: Seal::from_variable(&base64::engine::general_purpose::STANDARD.encode([1; 32])),
+        plaintext: Plaintext::Refused,
+        public_url: String::new(),
+        boot: String::new(),
+    }
+}
+
+fn send(app: &App<Fake>, method: &str, address: &str, (kind, body): (&str, &[u8])) -> Answer {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let mut headers = http::HeaderMap::new();
+    if !kind.is_empty() {
+        headers.insert("content-type", kind.parse().unwrap());
+    }
+    let request = Request {
+        method: method.parse().unwrap(),
+        path: path.to_owned(),
+        query: request::query(query),
+        headers,
+        origin: "http://here.example".into(),
+    };
+    block_on(app.answer(&request, Ok(Zeroizing::new(body.to_vec()))))
+}
+
+fn get(app: &App<Fake>, address: &str) -> Answer {
+    send(app, "GET", address, ("", b""))
+}
+
+fn post(app: &App<Fake>, address: &str, body: &Value) -> Answer {
+    send(app, "POST", address, ("application/json", body.to_string().as_bytes()))
+}
+
+fn form(app: &App<Fake>, address: &str, body: &str) -> Answer {
+    send(app, "POST", address, ("application/x-www-form-urlencoded", body.as_bytes()))
+}
+
+fn text(answer: &Answer) -> String {
+    match &answer.body {
+        Body::Whole(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Body::Feed(feed) => format!("{feed:?}"),
+    }
+}
+
+fn object(answer: &Answer) -> Value {
+    serde_json::from_str(&text(answer)).unwrap()
+}
+
+fn side(host: &str, login: &str, password: &str) -> Value {
+    json!({"type": "imap", "url": format!("imaps://{host}"), "login": login, "password": password})
+}
+
+fn good() -> Value {
+    json!({"source": side("a.example", "Anna@a.example", "right"),
+           "destination": side("b.example", "anna@b.example", "right")})
+}
+
+/// Begins a migration; its identifier.
+fn begun(app: &App<Fake>) -> String {
+    object(&post(app, "/api/v1/migrations", &good()))["id"].as_str().unwrap().to_owned()
+}
+
+fn set(app: &App<Fake>, id: &str, change: impl Fn(&mut Migration)) {
+    let key = format!("m/{id}");
+    let mut migration: Migration =
+        block_on(records::read(&app.outside.store, &key)).unwrap().unwrap();
+    change(&mut migration);
+    block_on(records::write(&app.outside.store, &key, &migration)).unwrap();
+}
+
+#[test]
+fn begins_shows_stops_runs_again_and_erases() {
+    let app = app();
+    let created = post(&app, "/api/v1/migrations", &good());
+    assert_eq!(created.status, 201, "{}", text(&created));
+    let object_of_it = object(&created);
+    let id = object_of_it["id"].as_str().unwrap();
+    assert_eq!(object_of_it["status"], "pending");
+    let account = "account=Anna%40a.example";
+    assert_eq!(
+        object_of_it["links"],
+        json!({"self": format!("http://here.example/api/v1/migrations/{id}?{account}"),
+               "page": format!("http://here.example/migrations/{id}?{account}")})
+    );
+    let location = created.header("location").unwrap();
+    assert_eq!(location, format!("/api/v1/migrations/{id}?{account}"));
+    assert_eq!(
+        *app.outside.tried.borrow(),
+        ["Source imaps://a.example Anna@a.example", "Destination imaps://b.example anna@b.example"]
+    );
+
+    let shown = object(&get(&app, location));
+    assert_eq!(shown["actions"], json!(["stop", "delete"]));
+    assert_eq!(
+        shown["source"],
+        json!({"type": "imap", "url": "imaps://a.example", "login": "Anna@a.example"})
+    );
+    assert_eq!(shown["progress"]["mail"]["total"], 0);
+    assert_eq!(shown["items"], json!(["mail"]));
+
+    let at = |what: &str| format!("/api/v1/migrations/{id}/{what}?account=anna@A.example");
+    let stopped = post(&app, &at("stop"), &json!(null));
+    assert_eq!((stopped.status, object(&stopped)["status"].clone()), (202, json!("stopped")));
+    let again = post(&app, &at("stop"), &json!(null));
+    assert_eq!(
+        (again.status, object(&again)["title"].clone()),
+        (409, json!(Code::NotInThisState.title()))
+    );
+
+    let wrong = json!({"source": {"password": "right"}, "destination": {"password": "x"}});
+    assert_eq!(
+        pointers(&post(&app, &at("synchronise"), &wrong)),
+        ["/destination/password authentication_failed"]
+    );
+    let token = json!({"source": {"password": "right"}, "destination": {"password": {"access_token": "x"}}});
+    let running = post(&app, &at("synchronise"), &token);
+    assert_eq!((running.status, object(&running)["status"].clone()), (202, json!("pending")));
+
+    let gone = send(&app, "DELETE", &format!("/api/v1/migrations/{id}?{account}"), ("", b""));
+    assert_eq!((gone.status, text(&gone).as_str()), (204, ""));
+    assert_eq!(get(&app, location).status, 404);
+    let left: Vec<_> =
+        app.outside.store.all().into_iter().filter(|(key, _)| key.starts_with("m/")).collect();
+    assert_eq!(left, []);
+}
+
+/// Pointer and code of every error.
+fn pointers(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(object(answer)["status"], answer.status);
+    let errors = object(answer)["errors"].as_array().cloned().unwrap_or_default();
+    let said = |error: &Value| {
+        assert!(!error["detail"].as_str().unwrap().is_empty());
+        format!("{} {}", error["pointer"].as_str().unwrap(), error["code"].as_str().unwrap())
+    };
+    errors.iter().map(said).collect()
+}
+
+/// Puts `value` at `pointer`, making what is missing.
+fn changed(pointer: &str, value: Value) -> Value {
+    let mut whole = good();
+    let mut place = &mut whole;
+    for name in pointer.split('/').skip(1) {
+        place = &mut place[name.replace("~1", "/")];
+    }
+    *place = value;
+    whole
+}
+
+#[test]
+fn refuses_with_a_pointer_and_creates_nothing() {
+    let long = |n: usize| json!("x".repeat(n));
+    #[rustfmt::skip]
+    let cases = [
+        (changed("/source/password", json!("wrong")), "/source/password authentication_failed"),
+        (changed("/destination/url", json!("imaps://down.example")), "/destination/url unreachable"),
+        (changed("/source/url", json!("http://a.example")), "/source/url bad_url"),
+        (changed("/source/url", json!("imap://a.example?tls=none")), "/source/url bad_url"),
+        (changed("/source/url", json!("imaps://anna:secret@a.example")), "/source/url bad_url"),
+        (changed("/source/url", json!(7)), "/source/url wrong_type"),
+        (changed("/source/url", json!(null)), "/source/url required"),
+        (changed("/source/url", long(3000)), "/source/url too_long"),
+        (changed("/source/login", long(513)), "/source/login too_long"),
+        (changed("/source/login", json!("a\r\nb")), "/source/login bad_value"),
+        (changed("/source/login", json!("")), "/source/login required"),
+        (changed("/source/password", long(20_000)), "/source/password too_long"),
+        (changed("/source/password", json!("a\0")), "/source/password bad_value"),
+        (changed("/source/password", json!({"access_token": 5})), "/source/password/access_token wrong_type"),
+        (changed("/source/password", json!({"token": "x"})), "/source/password/access_token required|/source/password/token unknown_field"),
+        (changed("/source/password", json!([])), "/source/password wrong_type"),
+        (changed("/source/type", json!("imap4")), "/source/type bad_value"),
+        (changed("/source/type", json!("exchange")), "/source/type unsupported"),
+        (changed("/source/caldav_url", json!("https://x")), "/source/caldav_url unsupported"),
+        (changed("/source/colour", json!("red")), "/source/colour unknown_field"),
+        (changed("/a~b/c", json!(1)), "/a~0b unknown_field"),
+        (changed("/destination", json!([1])), "/destination wrong_type"),
+        (changed("/destination", json!(null)), "/destination required"),
+        (changed("/items", json!(["mail", "mail", "contacts"])), "/items/2 unsupported"),
+        (changed("/items", json!(["mails"])), "/items/0 bad_value"),
+        (changed("/items", json!([])), "/items required"),
+        (changed("/items", json!("mail")), "/items wrong_type"),
+        (changed("/items", json!(vec![1; 100])), "/items too_many"),
+        (changed("/options", json!("x")), "/options wrong_type"),
+        (changed("/options/since", json!("2026-13-01")), "/options/since bad_date"),
+        (changed("/options/since", json!("yesterday")), "/options/since bad_date"),
+        (changed("/options", json!({"since": "2026-02-01", "until": "2026-02-01"})), "/options/until out_of_order"),
+        (changed("/options/start_at", json!("2026-02-01")), "/options/start_at bad_date"),
+        (changed("/options/max_item_bytes", json!(-1)), "/options/max_item_bytes wrong_type"),
+        (changed("/options/max_item_bytes", json!(0)), "/options/max_item_bytes bad_value"),
+        (changed("/options/exclude_folders", json!(["a", 1])), "/options/exclude_folders/1 wrong_type"),
+        (changed("/options/exclude_folders", json!(vec!["a"; 201])), "/options/exclude_folders too_many"),
+        (changed("/options/folder_map", json!({"a/b": ""})), "/options/folder_map/a~1b required"),
+        (changed("/options/folders", json!([])), "/options/folders unknown_field"),
+        (changed("/notify", json!({"email": "nobody", "language": "xx"})), "/notify/email bad_value|/notify/language bad_value"),
+        (json!([]), " wrong_type"),
+        (json!({}), "/source required|/destination required"),
+    ];
+    let app = app();
+    for (body, expected) in cases {
+        let answer = post(&app, "/api/v1/migrations", &body);
+        assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
+        assert!(!text(&answer).contains("wrong\""), "a password in {}", text(&answer));
+    }
+    assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn takes_what_the_contract_shows() {
+    let app = app();
+    let mut body = good();
+    body["source"]["delegate"] = json!(null);
+    body["source"]["caldav_url"] = json!(null);
+    body["items"] = json!(["mail"]);
+    body["options"] = json!({"exclude_folders": ["Junk"], "folder_map": {"Old": "Archive/Old"},
+        "since": "2019-01-01", "until": null, "max_item_bytes": null, "start_at": null});
+    body["notify"] = json!({"email": "anna@example.com", "language": "it"});
+    let id = object(&post(&app, "/api/v1/migrations", &body))["id"].as_str().unwrap().to_owned();
+    let stored: Migration =
+        block_on(records::read(&app.outside.store, &format!("m/{id}"))).unwrap().unwrap();
+    assert_eq!(stored.options.folder_map["Old"], "Archive/Old");
+    assert_eq!(stored.notify.language.as_deref(), Some("it"));
+    assert_eq!(stored.destination.url, "imaps://b.example");
+
+    let mut login_in_url = good();
+    login_in_url["source"] =
+        json!({"type": "imap", "url": "imaps://anna%40a@a.example", "password": "right"});
+    assert_eq!(post(&app, "/api/v1/migrations", &login_in_url).status, 201);
+}
+
+#[test]
+fn a_wrong_account_is_answered_as_an_unknown_identifier() {
+    let app = app();
+    let id = begun(&app);
+    let unknown = "0".repeat(26);
+    for what in ["", "/failures", "/failures.csv", "/report", "/report.csv", "/events"] {
+        let one = get(&app, &format!("/api/v1/migrations/{id}{what}?account=other"));
+        let two = get(&app, &format!("/api/v1/migrations/{unknown}{what}?account=other"));
+        let three = get(&app, &format!("/api/v1/migrations/{id}{what}"));
+        let four = get(&app, &format!("/api/v1/migrations/x{what}?account=other"));
+        assert_eq!(one.status, 404);
+        assert!(one == two && two == three && three == four, "{what}");
+    }
+    let page = get(&app, &format!("/migrations/{id}?account=other"));
+    assert_eq!(page.status, 404);
+}
+
+#[test]
+fn the_wire_is_checked_before_the_words() {
+    let app = app();
+    let broken =
+        send(&app, "POST", "/api/v1/migrations", ("application/json", b"{\"password\": \"s3cret"));
+    assert_eq!((pointers(&broken).join("|").as_str(), broken.status), (" unreadable", 422));
+    assert!(!text(&broken).contains("s3cret"));
+    assert_eq!(send(&app, "POST", "/api/v1/migrations", ("text/plain", b"{}")).status, 415);
+    assert_eq!(send(&app, "POST", "/new", ("application/json", b"{}")).status, 415);
+    let request = Request {
+        method: http::Method::POST,
+        path: "/api/v1/migrations".into(),
+        query: vec![],
+        headers: http::HeaderMap::new(),
+        origin: String::new(),
+    };
+    let large = block_on(app.answer(&request, Err(Refusal::of(Code::TooLarge))));
+    assert_eq!((large.status, pointers(&large).len()), (413, 0));
+    let wrong = get(&app, "/api/v1/migrations");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("POST")));
+    assert_eq!(get(&app, "/api/v1/nothing").status, 404);
+    assert!(text(&get(&app, "/nothing")).starts_with("<!DOCTYPE html>"));
+    let unsealed = App { seal: None, ..self::app() };
+    assert_eq!(post(&unsealed, "/api/v1/migrations", &good()).status, 503);
+    assert_eq!(get(&unsealed, "/api/v1/healthz").status, 503);
+    assert_eq!(get(&app, "/healthz").status, 200);
+}
+
+#[test]
+fn every_row_of_the_table_is_reached() {
+    for (method, path, expected, _) in crate::ROUTES {
+        let path = path.replace("{id}", "abc").replace("{name}", "abc").replace("{code}", "abc");
+        assert_eq!(route(method, &path).map(|(route, _)| route), Ok(*expected));
+    }
+    assert_eq!(route("GET", "/migrations/abc"), Ok((Route::Tracking, "abc")));
+    for path in ["/migrations/", "/migrations/a/b/c", "//", "/new/", ""] {
+        assert!(route("GET", path).is_err(), "{path}");
+    }
+}
+
+const FORM: &str = "source.type=imap&source.url=a.example&source.login=anna&source.password=right\
+    &destination.type=imap&destination.url=b.example&destination.login=anna&items=mail";
+
+#[test]
+fn a_form_begins_a_migration_without_any_script() {
+    let app = app();
+    let begun =
+        form(&app, "/new", &format!("{FORM}&destination.password=right&notify.language=it"));
+    assert_eq!(begun.status, 303, "{}", text(&begun));
+    let page = begun.header("location").unwrap().to_owned();
+    let shown = get(&app, &page);
+    assert_eq!(shown.status, 200);
+    assert!(text(&shown).contains("http-equiv=\"refresh\""));
+    let (address, _) = page.split_once('?').unwrap();
+    let stop = form(&app, &format!("{address}/stop"), "account=anna");
+    assert_eq!((stop.status, stop.header("location")), (303, Some(page.as_str())));
+    assert_eq!(form(&app, &format!("{address}/stop"), "account=anna").status, 409);
+    let wrong = form(
+        &app,
+        &format!("{address}/synchronise"),
+        "account=anna&source.password=no&destination.password=",
+    );
+    assert_eq!(wrong.status, 422);
+    assert!(text(&wrong).contains("id=\"destination-password-error\""));
+    let again = form(
+        &app,
+        &format!("{address}/synchronise"),
+        "account=anna&source.password=right&destination.password=right",
+    );
+    assert_eq!(again.status, 303);
+    let id = address.rsplit('/').next().unwrap();
+    let found = form(&app, "/find", &format!("id={}&account=ANNA", id.to_uppercase()));
+    assert_eq!(found.header("location"), Some(page.as_str()));
+    assert_eq!(form(&app, "/find", "id=x&account=%3Cb%3E").status, 404);
+    assert_eq!(form(&app, &format!("{address}/delete"), "account=bob").status, 404);
+    assert_eq!(form(&app, &format!("{address}/delete"), "account=anna").status, 200);
+    assert_eq!(get(&app, &page).status, 404);
+}
+
+#[test]
+fn a_form_comes_back_with_what_was_typed_but_no_password() {
+    let app = app();
+    let wrong = form(
+        &app,
+        "/new?lang=it",
+        &format!("{FORM}&destination.password=hunter2&options.max_item_bytes=viel"),
+    );
+    assert_eq!((wrong.status, wrong.header("content-language")), (422, Some("it")));
+    let html = text(&wrong);
+    assert!(html.contains("id=\"options-max_item_bytes-error\""));
+    assert!(html.contains("value=\"a.example\"") && html.contains("value=\"viel\""));
+    let wrong = text(&form(&app, "/new", &format!("{FORM}&destination.password=hunter2")));
+    assert!(
+        wrong.contains("id=\"destination-password-error\"")
+            && wrong.contains("[AUTHENTICATIONFAILED]")
+    );
+    for html in [html, wrong] {
+        assert!(!html.contains("hunter2") && !html.contains("right\""));
+    }
+    let nothing = form(&app, "/new", &FORM.replace("&items=mail", "&destination.password=right"));
+    assert!(text(&nothing).contains("id=\"items-error\""));
+    assert_eq!(app.outside.store.all(), []);
+}
+
+/// What was sent; after `left` pieces nobody reads any more.
+struct Reader {
+    pieces: Vec<String>,
+    left: usize,
+}
+
+impl Out for Reader {
+    async fn send(&mut self, piece: Bytes) -> bool {
+        self.pieces.push(String::from_utf8(piece.to_vec()).unwrap());
+        self.left -= 1;
+        self.left > 0
+    }
+}
+
+fn feed(app: &App<Fake>, address: &str, left: usize) -> Vec<String> {
+    let answer = get(app, address);
+    let Body::Feed(feed) = &answer.body else { panic!("{}", text(&answer)) };
+    let mut reader = Reader { pieces: vec![], left };
+    block_on(feeds::run(feed, &app.outside.store, &app.outside, &mut reader)).unwrap();
+    reader.pieces
+}
+
+#[test]
+fn events_follow_and_end() {
+    let app = app();
+    let id = begun(&app);
+    let address = format!("/api/v1/migrations/{id}/events?account=anna@a.example");
+    // Nothing changes: one object, then a sign of life every 15 s, until nobody reads any more.
+    let begin = app.outside.monotonic_ms();
+    let pieces = feed(&app, &address, 4);
+    assert_eq!(pieces[0], "retry: 2000\n\n");
+    assert!(pieces[1].starts_with("data: {") && pieces[1].ends_with("}\n\n"));
+    assert_eq!(pieces[2..], [": still here\n\n", ": still here\n\n"]);
+    assert_eq!(app.outside.monotonic_ms() - begin, 30_000);
+    set(&app, &id, |migration| migration.status = Status::Completed);
+    let pieces = feed(&app, &address, 100);
+    assert_eq!(pieces.len(), 2, "a finished migration has one event");
+    assert!(pieces[1].contains("\"status\":\"completed\""));
+}
+
+#[test]
+fn tables_and_the_report_are_whole_when_there_is_nothing() {
+    let app = app();
+    let id = begun(&app);
+    let at = |what: &str| format!("/api/v1/migrations/{id}/{what}?account=anna@a.example");
+    assert_eq!(text(&get(&app, &at("failures"))), "[]");
+    assert_eq!(
+        feed(&app, &at("failures.csv"), 9).concat(),
+        "item,folder,subject,date,size_bytes,code,reason\r\n"
+    );
+    let report: Value = serde_json::from_str(&feed(&app, &at("report"), 9).concat()).unwrap();
+    assert_eq!(report, json!({"id": id, "status": "pending", "folders": [], "verdict": "unknown"}));
+    assert!(feed(&app, &at("report.csv"), 9).concat().starts_with("source,destination,"));
+}
+
+#[test]
+fn secrets_stay_inside() {
+    let app = app();
+    let id = begun(&app);
+    let stored = app.outside.store.all();
+    assert!(stored.iter().any(|(key, _)| key.ends_with("/credentials")));
+    for (key, value) in stored {
+        assert!(!value.windows(5).any(|part| part == b"right"), "{key}");
+    }
+    let account = "account=anna@a.example";
+    for address in [
+        format!("/api/v1/migrations/{id}?{account}"),
+        format!("/migrations/{id}?{account}"),
+        "/metrics".into(),
+    ] {
+        assert!(!text(&get(&app, &address)).contains("right\""));
+    }
+}
+
+#[test]
+fn accounts_are_looked_at() {
+    let app = app();
+    let fine = post(&app, "/api/v1/accounts/check", &side("a.example", "anna", "right"));
+    assert_eq!((fine.status, object(&fine)["server"].clone()), (200, json!("ready")));
+    let wrong = post(&app, "/api/v1/accounts/check", &side("a.example", "anna", "no"));
+    assert_eq!(pointers(&wrong), ["/password authentication_failed"]);
+    let down = post(&app, "/api/v1/accounts/check", &side("down.example", "anna", "right"));
+    assert_eq!(pointers(&down), ["/url unreachable"]);
+}
+
+#[test]
+fn metrics_count() {
+    let app = app();
+    begun(&app);
+    let text = text(&get(&app, "/metrics"));
+    assert!(text.contains("trasloco_migrations_created_total 1\n"), "{text}");
+    assert!(text.contains("trasloco_migrations_active 1\n"), "{text}");
+    block_on(app.outside.store.increment(&keys::metric("bytes_migrated"), 7)).unwrap();
+    assert!(
+        self::text(&get(&app, "/api/v1/metrics")).contains("trasloco_bytes_migrated_total 7\n")
+    );
+}
+
+#[test]
+fn files_may_be_kept_and_pages_not() {
+    let app = app();
+    let page = get(&app, "/");
+    let html = text(&page);
+    let address = html.split("href=\"").find(|part| part.starts_with("/assets/style")).unwrap();
+    let style = get(&app, address.split('"').next().unwrap());
+    assert_eq!(style.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert!(page.header("content-security-policy").unwrap().contains("script-src 'self'"));
+    assert_eq!(get(&app, "/assets/nothing").status, 404);
+    assert_eq!(get(&app, "/favicon.ico").header("content-type"), Some("image/svg+xml"));
+    let italian = get(&app, "/?lang=it");
+    assert!(italian.header("set-cookie").unwrap().starts_with("lang=it; Path=/"));
+    assert!(text(&italian).contains("<html lang=\"it\">"));
+}
+
+/// Every reference leads to a schema, every path parameter is described.
+#[test]
+fn the_description_holds_together() {
+    let description = object(&get(&app(), "/api/v1/openapi.json"));
+    assert_eq!(description["openapi"], "3.1.0");
+    let whole = description.to_string();
+    for part in whole.split("#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(description["components"]["schemas"][name].is_object(), "{name}");
+    }
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let described = operation["parameters"].as_array().unwrap();
+            let in_path = described.iter().filter(|parameter| parameter["in"] == "path").count();
+            assert_eq!(in_path, path.matches('{').count(), "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The pages' face: forms in, pages and redirections out.
+
+use migrate::report;
+use model::{FolderReport, Migration};
+use pages::form::{FieldError, Filled, Offer};
+use pages::{Language, Page, assets, find, form, home};
+use store::Store;
+use store::control::{self, Request as Asked};
+
+use crate::answer::Answer;
+use crate::app::{App, Outside};
+use crate::refusals::{Code, Refusal};
+use crate::request::{self, Request, value};
+use crate::{Route, api, form_fields, offer, shown, submission};
+
+/// How long a chosen language is remembered: a year.
+const LANGUAGE_COOKIE_SECONDS: u32 = 31_536_000;
+/// Files under an address with their hash may be kept as long (RFC 8246).
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// Everything of the query but the language, for the language switch.
+fn kept(request: &Request) -> Vec<(String, String)> {
+    request.query.iter().filter(|(name, _)| name != "lang").cloned().collect()
+}
+
+fn language(request: &Request) -> Language {
+    let accepted = request.header("accept-language");
+    Language::choose(request.asked("lang"), request.cookie("lang"), accepted)
+}
+
+/// Writes a page in the reader's language; a language that was asked for is remembered.
+fn show(request: &Request, status: u16, write: impl FnOnce(&Page<'_>) -> String) -> Answer {
+    let query = kept(request);
+    let language = language(request);
+    let answer = Answer::page(status, write(&Page::new(language, &request.path, &query)))
+        .with("content-language", language.tag())
+        .with("vary", "accept-language, cookie");
+    if request.asked("lang").is_none() {
+        return answer;
+    }
+    let cookie = format!(
+        "lang={}; Path=/; Max-Age={LANGUAGE_COOKIE_SECONDS}; SameSite=Lax; HttpOnly",
+        language.tag()
+    );
+    answer.with("set-cookie", cookie)
+}
+
+/// A refusal as a page.
+pub fn problem(request: &Request, refusal: &Refusal) -> Answer {
+    let said = match refusal.code {
+        // What is out of order is for the operator, and its own words are all that helps.
+        Code::Unavailable | Code::NotConfigured => Some(refusal.detail.as_str()),
+        _ => None,
+    };
+    let status = refusal.code.status();
+    let problem = pages::problem::Problem { code: refusal.code.name(), status, said };
+    let answer = show(request, status, |page| pages::problem::page(page, problem));
+    if refusal.allow.is_empty() { answer } else { answer.with("allow", refusal.allow.join(", ")) }
+}
+
+/// Pages and files that need nothing but the request.
+pub fn fixed(route: Route, name: &str, request: &Request) -> Result<Answer, Refusal> {
+    Ok(match route {
+        Route::NewForm => show(request, 200, |page| form::page(page, OFFER, &Filled::default())),
+        Route::FindForm => show(request, 200, |page| find::page(page, find::Asked::default())),
+        Route::Asset => asset(assets::find(name), request)?,
+        Route::Favicon => asset(Some(&assets::LOGO), request)?,
+        _ => show(request, 200, home::page),
+    })
+}
+
+const OFFER: Offer<'static> = Offer {
+    source_types: offer::SOURCES,
+    destination_types: offer::DESTINATIONS,
+    items: offer::ITEMS,
+};
+
+fn asset(asset: Option<&assets::Asset>, request: &Request) -> Result<Answer, Refusal> {
+    let asset = asset.ok_or_else(|| Refusal::of(Code::NoSuchPage))?;
+    let known = request.header("if-none-match").is_some_and(|tags| tags.contains(&asset.etag()));
+    let answer = if known {
+        Answer::empty(304)
+    } else {
+        Answer::whole(200, asset.media_type, bytes::Bytes::from_static(asset.bytes))
+    };
+    // Only an address with the hash stands for this very content.
+    let lasting = if request.query.is_empty() { "no-cache" } else { FOR_EVER };
+    Ok(answer.with("etag", asset.etag()).with("cache-control", lasting))
+}
+
+/// The fields of a form.
+fn form_body(request: &Request, body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+    if request.media_type() != "application/x-www-form-urlencoded" {
+        return Err(Refusal::of(Code::MediaType));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Refusal::of(Code::Unreadable))?;
+    Ok(request::fields(text))
+}
+
+/// What the form itself can be corrected for; anything else is a page of its own.
+fn is_correctable(refusal: &Refusal) -> bool {
+    matches!(refusal.code, Code::InvalidInput | Code::NotInThisState)
+}
+
+/// `POST /new`.
+pub async fn create<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let mut fields = form_body(request, body)?;
+    // Without a box ticked a browser sends no field at all, which the API takes for "everything".
+    let wanted = fields.iter().any(|(name, _)| name == "items");
+    let mut object = form_fields::object(&fields);
+    if let (false, Some(object)) = (wanted, object.as_object_mut()) {
+        object.insert("items".to_owned(), serde_json::json!([]));
+        fields.push(("items".to_owned(), String::new()));
+    }
+    let begun = match submission::read(object, app.plaintext) {
+        Ok(submission) => app.begin(submission).await,
+        Err(refusal) => Err(refusal),
+    };
+    match begun {
+        Ok(migration) => Ok(Answer::see_other(&shown::page_path(&migration))),
+        Err(refusal) if is_correctable(&refusal) => {
+            let filled = form_fields::filled(&fields, &refusal);
+            let status = refusal.code.status();
+            Ok(show(request, status, |page| form::page(page, OFFER, &filled)))
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// `POST /find`.
+pub async fn find<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let fields = form_body(request, body)?;
+    let id = value(&fields, "id").unwrap_or_default();
+    let account = value(&fields, "account").unwrap_or_default();
+    match app.migration(id, Some(account)).await {
+        Ok(migration) => Ok(Answer::see_other(&shown::page_path(&migration))),
+        Err(refusal) if refusal.code == Code::NotFound => Ok(unknown(request, id, account)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn unknown(request: &Request, id: &str, account: &str) -> Answer {
+    show(request, 404, |page| find::page(page, find::Asked { id, account, unknown: true }))
+}
+
+/// `GET /migrations/{id}`.
+pub async fn tracking<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    let account = request.asked("account").unwrap_or_default();
+    match app.migration(id, Some(account)).await {
+        Ok(migration) => {
+            tracking_page(app, request, (&migration, account), (200, &Filled::default())).await
+        }
+        Err(refusal) if refusal.code == Code::NotFound => Ok(unknown(request, id, account)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn tracking_page<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    (migration, account): (&Migration, &str),
+    (status, filled): (u16, &Filled),
+) -> Result<Answer, Refusal> {
+    use pages::tracking::{FAILURES_SHOWN_MAX, FOLDERS_SHOWN_MAX, Tracking};
+    let (folders, more_folders) = folders(app.store(), migration, FOLDERS_SHOWN_MAX).await?;
+    let after = api::after(request)?;
+    let store = app.store();
+    let mut failures =
+        report::failures(store, &migration.id, after, FAILURES_SHOWN_MAX + 1).await?;
+    let more_failures = failures.len() > FAILURES_SHOWN_MAX;
+    failures.truncate(FAILURES_SHOWN_MAX);
+    let sync_point = migration.sync_point();
+    let asked = control::read(store, &migration.id).await?;
+    let stopping = !migration.status.is_final() && asked == Some(Asked::Stop { sync_point });
+    let tracking = Tracking {
+        migration,
+        account,
+        folders: &folders,
+        more_folders,
+        failures: &failures,
+        more_failures,
+        stopping,
+        filled,
+    };
+    Ok(show(request, status, |page| pages::tracking::page(page, &tracking)))
+}
+
+/// The first `max` folders, and whether there are more.
+async fn folders(
+    store: &impl Store,
+    migration: &Migration,
+    max: usize,
+) -> Result<(Vec<FolderReport>, bool), Refusal> {
+    let mut folders = Vec::new();
+    let mut page = 0;
+    while let Some(some) = report::folders(store, &migration.id, page).await? {
+        folders.extend(some);
+        if folders.len() > max {
+            folders.truncate(max);
+            return Ok((folders, true));
+        }
+        page += 1;
+    }
+    Ok((folders, false))
+}
+
+/// `GET /migrations/{id}/report`.
+pub async fn report<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    use pages::report::{FAILURES_SHOWN_MAX, FOLDERS_SHOWN_MAX, Report};
+    let account = request.asked("account").unwrap_or_default();
+    let migration = match app.migration(id, Some(account)).await {
+        Ok(migration) => migration,
+        Err(refusal) if refusal.code == Code::NotFound => return Ok(unknown(request, id, account)),
+        Err(refusal) => return Err(refusal),
+    };
+    let (folders, more_folders) = folders(app.store(), &migration, FOLDERS_SHOWN_MAX).await?;
+    let mut failures =
+        report::failures(app.store(), &migration.id, 0, FAILURES_SHOWN_MAX + 1).await?;
+    let more_failures = failures.len() > FAILURES_SHOWN_MAX;
+    failures.truncate(FAILURES_SHOWN_MAX);
+    let report = Report {
+        migration: &migration,
+        account,
+        folders: &folders,
+        more_folders,
+        failures: &failures,
+        more_failures,
+    };
+    Ok(show(request, 200, |page| pages::report::page(page, &report)))
+}
+
+/// After an action: back to the page, or the page with what was wrong.
+async fn after_action<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    (migration, account): (&Migration, &str),
+    result: Result<(), Refusal>,
+) -> Result<Answer, Refusal> {
+    match result {
+        Ok(()) => Ok(Answer::see_other(&shown::page_path(migration))),
+        Err(refusal) if is_correctable(&refusal) => {
+            let mut filled = form_fields::filled(&[], &refusal);
+            for error in &mut filled.errors {
+                // The page has only password fields: what the server is at fault for is told above.
+                if !error.field.ends_with(".password") {
+                    *error = FieldError { field: String::new(), ..error.clone() };
+                }
+            }
+            let status = refusal.code.status();
+            tracking_page(app, request, (migration, account), (status, &filled)).await
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// `POST /migrations/{id}/stop`.
+pub async fn stop<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let fields = form_body(request, body)?;
+    let account = value(&fields, "account").unwrap_or_default();
+    let migration = app.migration(id, Some(account)).await?;
+    after_action(app, request, (&migration, account), app.stop(&migration).await).await
+}
+
+/// `POST /migrations/{id}/synchronise`.
+pub async fn synchronise<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let fields = form_body(request, body)?;
+    let account = value(&fields, "account").unwrap_or_default();
+    let migration = app.migration(id, Some(account)).await?;
+    let passwords: Vec<_> =
+        fields.iter().filter(|(name, _)| name.ends_with(".password")).cloned().collect();
+    let result = match submission::read_credentials(form_fields::object(&passwords)) {
+        Ok(credentials) => app.again(&migration, &credentials).await,
+        Err(refusal) => Err(refusal),
+    };
+    after_action(app, request, (&migration, account), result).await
+}
+
+/// `POST /migrations/{id}/delete`.
+pub async fn delete<O: Outside>(
+    app: &App<O>,
+    id: &str,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let fields = form_body(request, body)?;
+    let account = value(&fields, "account").unwrap_or_default();
+    app.erase(&app.migration(id, Some(account)).await?).await?;
+    // The address of the migration leads nowhere from here on, so the switch leads to the start.
+    let request = Request { path: "/".to_owned(), query: Vec::new(), ..request.clone() };
+    Ok(show(&request, 200, pages::problem::erased))
+}
