@@ -35,8 +35,9 @@ pub mod special_use;
 #[cfg(test)]
 mod tests;
 mod transfer;
-pub mod trouble;
+mod trouble;
 mod verify;
 mod world;
 
+pub use trouble::Side;
 pub use world::{Host, World};

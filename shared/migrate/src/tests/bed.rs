@@ -51,11 +51,18 @@ impl Power {
 pub(super) struct Server {
     pub(super) mailboxes: Mailboxes,
     pub(super) faults: Faults,
+    features: Features,
 }
 
 impl Server {
     pub(super) fn new(features: Features) -> Self {
-        Server { mailboxes: Mailboxes::new(features), faults: Faults::none() }
+        let mailboxes = Mailboxes::new(features.clone());
+        Server { mailboxes, faults: Faults::none(), features }
+    }
+
+    /// A mailbox name in the server's own terms, from one with `/`.
+    pub(super) fn name(&self, path: &str) -> String {
+        format!("{}{}", self.features.prefix, path.replace('/', &self.features.delimiter))
     }
 }
 
@@ -122,7 +129,8 @@ impl Network for TestHost {
     type Stream = Cuttable;
     async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
         let (near, far) = pipe();
-        let Server { mailboxes, faults } = self.servers[usize::from(address.port() - 1)].clone();
+        let Server { mailboxes, faults, .. } =
+            self.servers[usize::from(address.port() - 1)].clone();
         self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap();
         Ok(Cuttable(near, self.power.clone(), self.timers.clone(), idle_s))
     }

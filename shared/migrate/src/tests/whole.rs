@@ -13,6 +13,7 @@ pub(super) fn sample(message_id: &str, body_bytes: usize) -> Message {
 /// Folders, flags, keywords, dates, doubles, no Message-ID, an empty folder.
 pub(super) fn fill(bed: &Bed) {
     let source = &bed.source.mailboxes;
+    let name = |path: &str| bed.source.name(path);
     for n in 0..8 {
         let flags: &[&str] = [&["\\Seen"][..], &[], &["\\Flagged", "$Forwarded"]][n % 3];
         source.add("INBOX", sample(&format!("i{n}@x"), n * 100).flagged(flags));
@@ -26,10 +27,10 @@ pub(super) fn fill(bed: &Bed) {
         internal_date: "29-Feb-2004 23:59:59 -0330".into(),
     };
     for _ in 0..2 {
-        source.add("a/b", nameless.clone());
+        source.add(&name("a/b"), nameless.clone());
     }
-    source.add("a", sample("a@x", 5000).dated("01-Jul-1996 00:00:00 +0000"));
-    source.create("leer");
+    source.add(&name("a"), sample("a@x", 5000).dated("01-Jul-1996 00:00:00 +0000"));
+    source.create(&name("leer"));
 }
 
 #[track_caller]
@@ -39,6 +40,8 @@ fn check(source: Features, destination: Features) {
     let migration = bed.finish();
     let told = futures::executor::block_on(crate::report::failures(&bed.memory, &bed.id, 0, 9));
     assert_eq!(migration.status, Status::Completed, "{:?} {told:?}", migration.last_error);
+    let names = bed.destination.mailboxes.mailboxes();
+    assert_eq!(bed.source.mailboxes.digest(), bed.destination.mailboxes.digest(), "{names:?}");
     bed.assert_same();
     let mail = migration.progress[&Item::Mail];
     assert_eq!((mail.total, mail.migrated, mail.skipped, mail.failed), (13, 13, 0, 0));
