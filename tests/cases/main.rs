@@ -11,6 +11,7 @@ mod api;
 mod components;
 mod crashes;
 mod hostile;
+mod large;
 mod logins;
 mod pages;
 mod pairs;
