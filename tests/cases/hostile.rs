@@ -239,3 +239,57 @@ fn keywords_that_cannot_be_kept_are_reported() {
     let report = app.get(&migration.path("/report")).text();
     assert!(report.contains("$Odd"), "{report}");
 }
+
+/// Names that clash or are impossible at the destination are mapped, and the report says how.
+#[test]
+fn names_that_cannot_be_kept() {
+    let source = Mailboxes::new(Features::modern());
+    let names = ["a.b", "a/b", "with%percent", "Ein sehr &APw-bler Name", "INBOX/below"];
+    for name in names {
+        source.add(name, Message::sample(&format!("{}@x", name.len()), 300 + name.len()));
+    }
+    let destination = Mailboxes::new(Features::modern().under("INBOX.", "."));
+    let (source, destination) =
+        (Fake::start(source, Faults::none()), Fake::start(destination, Faults::none()));
+    let app = App::start(Setup::default());
+    let migration = app.create(&mail_migration(account(&source), account(&destination)));
+    let state = app.wait(&migration, 60);
+    assert_eq!(state["progress"]["mail"]["migrated"], json!(names.len()), "{state:#}");
+    let filled: Vec<String> = destination
+        .account
+        .mailboxes()
+        .into_iter()
+        .filter(|name| destination.account.messages(name).len() == 1)
+        .collect();
+    assert_eq!(filled.len(), names.len(), "each in a mailbox of its own: {filled:?}");
+    let report = app.get(&migration.path("/report")).json();
+    let renamed =
+        report["folders"].as_array().expect("folders").iter().filter(|folder| {
+            folder["remarks"].as_array().is_some_and(|remarks| !remarks.is_empty())
+        });
+    assert!(renamed.count() >= 2, "{report:#}");
+    assert_eq!(destination.account.complaints(), [""; 0]);
+}
+
+/// A mailbox that was restored has new UIDs: the journal is not trusted for it, nothing doubled.
+#[test]
+fn a_changed_uid_validity() {
+    let source = Fake::start(filled(30), Faults::none());
+    let destination = Fake::start(empty(), Faults::none());
+    let app = App::start(Setup::default());
+    let migration = app.create(&mail_migration(account(&source), account(&destination)));
+    app.wait(&migration, 60);
+    source.account.set_uid_validity("INBOX", 4242);
+    destination.account.set_uid_validity("Work", 4243);
+    source.account.add("INBOX", Message::sample("new@example.test", 500));
+    let passwords =
+        json!({"source": {"password": "secret"}, "destination": {"password": "secret"}});
+    let answer = app.post(&migration.path("/synchronise"), &passwords);
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let state = app.wait_for(&migration, 60, |state| {
+        state["sync_points"].as_array().is_some_and(|it| it.len() == 2) && e2e::app::ended(state)
+    });
+    assert_eq!(state["status"], "completed", "{state:#}");
+    assert_eq!(state["sync_points"][1]["migrated"], json!(1), "{state:#}");
+    assert_eq!(destination.account.digest(), source.account.digest());
+}
