@@ -98,3 +98,97 @@ impl<S: Stream> Stream for Deflate<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bitten;
+    use flate2::{Compress, Compression};
+    use futures::executor::block_on;
+    use wire::pipe::pipe;
+
+    fn sample(length: usize, spread: usize) -> Vec<u8> {
+        let mut state = 1usize;
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            u8::try_from((state >> 16) % spread).unwrap()
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    async fn read_all<S: Stream>(stream: &mut Deflate<S>, length: usize) -> Vec<u8> {
+        let mut heard = Vec::new();
+        while heard.len() < length {
+            let bytes = stream.read().await.unwrap();
+            assert!(!bytes.is_empty() && bytes.len() <= READ_MAX, "{}", bytes.len());
+            heard.extend_from_slice(&bytes);
+        }
+        heard
+    }
+
+    #[test]
+    fn both_ways_at_any_cut() {
+        for bite in [1, 2, 7, 1000, usize::MAX] {
+            for (length, spread) in [(1, 2), (50, 250), (300_000, 256), (600_000, 2)] {
+                if bite == 1 && length > 1000 {
+                    continue;
+                }
+                let (near, far) = pipe();
+                let mut near = Deflate::new(Bitten::new(near, bite), Bytes::new());
+                let mut far = Deflate::new(Bitten::new(far, bite), Bytes::new());
+                let said = sample(length, spread);
+                block_on(async {
+                    near.write(said.clone().into()).await.unwrap();
+                    assert!(read_all(&mut far, length).await == said);
+                    far.write(Bytes::from_static(b"* OK")).await.unwrap();
+                    assert_eq!(read_all(&mut near, 4).await, b"* OK");
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_received_already_is_inflated_first() {
+        let (near, far) = pipe();
+        let (packed, rest) = {
+            let mut compress = Compress::new(Compression::fast(), false);
+            let mut packed = Vec::with_capacity(100);
+            compress.compress_vec(b"* OK hello", &mut packed, FlushCompress::Sync).unwrap();
+            let rest = packed.split_off(4);
+            (packed, rest)
+        };
+        block_on(async {
+            let mut stream = Deflate::new(near, packed.into());
+            let mut far = far;
+            far.write(rest.into()).await.unwrap();
+            assert_eq!(read_all(&mut stream, 10).await, b"* OK hello");
+            drop(far);
+            assert_eq!(stream.read().await, Ok(Bytes::new()));
+        });
+    }
+
+    #[test]
+    fn a_small_stream_of_zeros_cannot_fill_memory() {
+        let (near, mut far) = pipe();
+        let mut compress = Compress::new(Compression::best(), false);
+        let mut packed = Vec::with_capacity(200_000);
+        compress.compress_vec(&vec![0; 50 << 20], &mut packed, FlushCompress::Sync).unwrap();
+        assert!(packed.len() < 60_000);
+        block_on(async {
+            far.write(packed.into()).await.unwrap();
+            let mut stream = Deflate::new(near, Bytes::new());
+            assert_eq!(read_all(&mut stream, 50 << 20).await.len(), 50 << 20);
+        });
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let (near, mut far) = pipe();
+        block_on(async {
+            far.write(Bytes::from_static(b"* BAD not compressed\r\n")).await.unwrap();
+            drop(far);
+            let mut stream = Deflate::new(near, Bytes::new());
+            assert_eq!(stream.read().await, Err(Error::Compression));
+        });
+    }
+}

@@ -20,6 +20,8 @@ mod line;
 mod networks;
 mod resolve;
 mod sentences;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod trust;
 mod url;

@@ -219,3 +219,292 @@ fn server_name(host: &str) -> Option<ServerName<'static>> {
         Err(_) => ServerName::try_from(host.to_owned()).ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Authority, World, beside, echo};
+    use crate::url::Plaintext;
+    use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+    use futures::executor::block_on;
+    use futures::{FutureExt, StreamExt};
+    use rustls::{CipherSuite, ServerConfig};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use wire::pipe::{End, pipe};
+
+    const AES: [CipherSuite; 2] = [
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    ];
+
+    /// A world where every connection gives its far end to the test.
+    fn world() -> (World, UnboundedReceiver<End>) {
+        let (sender, far_ends) = unbounded();
+        let world = World::new(move |_| {
+            let (near, far) = pipe();
+            sender.unbounded_send(far).unwrap();
+            Ok(near)
+        });
+        (world, far_ends)
+    }
+
+    fn dialer<'a>(world: &'a World, authority: &Authority) -> Dialer<'a, World> {
+        Dialer {
+            host: world,
+            networks: Networks::parse("127.0.0.1").unwrap(),
+            trust: Trust::new(&authority.pem).unwrap(),
+            doh_url: "https://dns.example/".into(),
+            allow_plaintext: false,
+            idle_timeout_s: 60,
+            ciphers: Ciphers::ChaCha20,
+        }
+    }
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::parse(url, Plaintext::Allowed).unwrap()
+    }
+
+    async fn says_back<S: Stream>(line: &mut Line<S>) {
+        line.write(Bytes::from_static(b"hello")).await.unwrap();
+        assert_eq!(line.read().await, Ok(Bytes::from_static(b"hello")));
+    }
+
+    /// Serves one connection after the other.
+    async fn serve(mut far_ends: UnboundedReceiver<End>, config: Arc<ServerConfig>) {
+        while let Some(far) = far_ends.next().await {
+            let _ = echo(far, config.clone()).await;
+        }
+    }
+
+    fn opened(
+        name: &str,
+        suites: &[CipherSuite],
+    ) -> (Result<(Option<TlsFacts>, Ciphers), Error>, usize) {
+        let authority = Authority::new();
+        let (mut world, far_ends) = world();
+        world.names.push(("mail.example", vec!["127.0.0.1".parse().unwrap()]));
+        let config = authority.server(name, suites);
+        let client = async {
+            let endpoint = endpoint("imaps://mail.example");
+            let mut opened = dialer(&world, &authority).open(&endpoint).await?;
+            says_back(&mut opened.line).await;
+            assert_eq!(opened.address, "127.0.0.1:993".parse().unwrap());
+            Ok((opened.tls, opened.ciphers))
+        };
+        let result = beside(client, serve(far_ends, config));
+        let n_connections = world.connected.borrow().len();
+        (result, n_connections)
+    }
+
+    #[test]
+    fn servers_that_prefer_aes_are_made_to_choose_chacha() {
+        let (result, n_connections) = opened("mail.example", &[]);
+        let (facts, ciphers) = result.unwrap();
+        assert_eq!(facts.unwrap().suite, "TLS13_CHACHA20_POLY1305_SHA256");
+        assert_eq!((ciphers, n_connections), (Ciphers::ChaCha20, 1));
+    }
+
+    #[test]
+    fn servers_that_know_only_aes_get_a_second_connection() {
+        for suite in AES {
+            let (result, n_connections) = opened("mail.example", &[suite]);
+            let (facts, ciphers) = result.unwrap();
+            assert_eq!(facts.unwrap().suite, format!("{suite:?}"));
+            assert_eq!((ciphers, n_connections), (Ciphers::All, 2));
+        }
+    }
+
+    #[test]
+    fn wrong_names_are_named() {
+        let (result, n_connections) = opened("*.other.example", &[]);
+        let sentence = "the certificate of the server is not for mail.example but for \
+                        *.other.example";
+        assert_eq!(result, Err(Error::Tls(sentence.into())));
+        assert_eq!(n_connections, 1);
+    }
+
+    /// Opens `imaps://127.0.0.1` and gives the sentence of the failure.
+    fn refusal(at_ms: Option<u64>, trusted: bool) -> String {
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        let (world, far_ends) = world();
+        let mut dialer = dialer(&world, if trusted { &authority } else { &stranger });
+        dialer.ciphers = Ciphers::All;
+        let config = authority.server("127.0.0.1", &[]);
+        let client = async {
+            let endpoint = endpoint("imaps://127.0.0.1");
+            let Some(at_ms) = at_ms else { return dialer.open(&endpoint).await.map(drop) };
+            let line = dialer.connected(&endpoint).await?.line;
+            let Line::Plain(stream) = line else { unreachable!() };
+            let config = dialer.trust.config(Ciphers::All, at_ms);
+            let name = server_name("127.0.0.1").unwrap();
+            match TlsStream::connect(stream, config, name).await {
+                Ok(_) => Ok(()),
+                Err(Handshake::Failed(error) | Handshake::NoCommonCipher(error)) => Err(error),
+            }
+        };
+        match beside(client, serve(far_ends, config)) {
+            Ok(()) => "none".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn certificates_are_checked() {
+        assert_eq!(refusal(None, true), "none");
+        let unknown = refusal(None, false);
+        assert!(
+            unknown.starts_with("TLS: the certificate of 127.0.0.1 is not issued by"),
+            "{unknown}"
+        );
+        let day_ms = 86_400_000;
+        let late = crate::testing::NOW_MS + 500 * day_ms;
+        let expired = "TLS: the certificate of 127.0.0.1 expired on 2027-12-31";
+        assert_eq!(refusal(Some(late), true), expired);
+        let early = crate::testing::NOW_MS - 500 * day_ms;
+        let not_yet = "TLS: the certificate of 127.0.0.1 is not valid before 2026-01-01";
+        assert_eq!(refusal(Some(early), true), not_yet);
+    }
+
+    /// What becomes of a TLS handshake whose answer is always `answer`, and how many were tried.
+    fn answered(answer: &'static [u8]) -> (String, usize) {
+        let authority = Authority::new();
+        let (world, mut far_ends) = world();
+        let client = async {
+            let endpoint = endpoint("imaps://127.0.0.1");
+            dialer(&world, &authority).open(&endpoint).await.err().unwrap().to_string()
+        };
+        let server = async {
+            while let Some(mut far) = far_ends.next().await {
+                far.read().await.unwrap();
+                far.write(Bytes::from_static(answer)).await.unwrap();
+            }
+        };
+        let sentence = beside(client, server);
+        let n_connections = world.connected.borrow().len();
+        (sentence, n_connections)
+    }
+
+    #[test]
+    fn servers_that_cannot_speak_our_tls() {
+        let (plain, tries) = answered(b"* OK [CAPABILITY IMAP4rev1] ready\r\n");
+        assert!(plain.contains("without TLS on this port: \"* OK [CAPABILITY IMAP4rev1] ready\""));
+        assert_eq!(tries, 1);
+        let (old, tries) = answered(&[21, 3, 1, 0, 2, 2, 70]);
+        assert!(old.contains("older than 1.2"), "{old}");
+        assert_eq!(tries, 1);
+        let (strange, tries) = answered(&[21, 3, 3, 0, 2, 2, 40]);
+        assert!(strange.contains("shares no TLS cipher"), "{strange}");
+        assert_eq!(tries, 2);
+        let (silent, tries) = answered(b"");
+        assert!(silent.contains("closed the connection during"), "{silent}");
+        assert_eq!(tries, 2);
+    }
+
+    #[test]
+    fn start_tls_begins_anew_for_the_second_offer() {
+        let authority = Authority::new();
+        let (world, mut far_ends) = world();
+        let config = authority.server("127.0.0.1", &AES);
+        let said = Rc::new(RefCell::new(0));
+        let client = async {
+            let start_tls = async |mut line: Line<End>| {
+                assert_eq!(line.read().await?, "* OK\r\n");
+                line.write(Bytes::from_static(b"a STARTTLS\r\n")).await?;
+                assert_eq!(line.read().await?, "a OK\r\n");
+                Ok::<_, Error>(line)
+            };
+            let endpoint = endpoint("imap://127.0.0.1");
+            let dialer = dialer(&world, &authority);
+            let mut opened = dialer.open_with(&endpoint, start_tls).await.unwrap();
+            assert_eq!((opened.ciphers, opened.address.port()), (Ciphers::All, 143));
+            says_back(&mut opened.line).await;
+        };
+        let server = async {
+            while let Some(mut far) = far_ends.next().await {
+                far.write(Bytes::from_static(b"* OK\r\n")).await.unwrap();
+                assert_eq!(far.read().await.unwrap(), "a STARTTLS\r\n");
+                far.write(Bytes::from_static(b"a OK\r\n")).await.unwrap();
+                *said.borrow_mut() += 1;
+                let _ = echo(far, config.clone()).await;
+            }
+        };
+        beside(client, server);
+        assert_eq!(*said.borrow(), 2);
+    }
+
+    #[test]
+    fn plain_lines_need_permission_and_can_be_upgraded_once() {
+        let authority = Authority::new();
+        let (world, far_ends) = world();
+        let config = authority.server("127.0.0.1", &[]);
+        let mut dialer = dialer(&world, &authority);
+        let plain = endpoint("imap://127.0.0.1?tls=none");
+        let refused = block_on(dialer.open(&plain)).err();
+        assert_eq!(refused, Some(Error::Tls(PLAINTEXT_REFUSED.into())));
+        assert!(world.connected.borrow().is_empty());
+        dialer.allow_plaintext = true;
+        let client = async {
+            let line = dialer.open(&plain).await.unwrap().line;
+            let start_tls = endpoint("imap://127.0.0.1");
+            let mut line = dialer.upgrade(line, &start_tls).await.unwrap();
+            says_back(&mut line).await;
+            dialer.upgrade(line, &start_tls).await.err()
+        };
+        let again = beside(client, serve(far_ends, config));
+        assert_eq!(again, Some(Error::Tls(NOT_PLAIN.into())));
+    }
+
+    #[test]
+    fn compression_over_either() {
+        let (near, far) = pipe();
+        let (mut near, mut far) =
+            (Line::Plain(near).deflate(Bytes::new()), Line::Plain(far).deflate(Bytes::new()));
+        block_on(async {
+            near.write(Bytes::from_static(b"a NOOP\r\n")).await.unwrap();
+            assert_eq!(far.read().await.unwrap(), "a NOOP\r\n");
+        });
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn only_permitted_addresses_are_connected_to() {
+        let authority = Authority::new();
+        let (mut world, _far_ends) = world();
+        world.names.push(("mixed.example", addresses(&["10.0.0.1", "127.0.0.1", "::1"])));
+        world.names.push(("inside.example", addresses(&["fe80::1", "10.0.0.1"])));
+        let dialer = dialer(&world, &authority);
+        let opened = block_on(dialer.open(&endpoint("imap://mixed.example"))).unwrap();
+        assert_eq!(opened.address, "127.0.0.1:143".parse().unwrap());
+        for host in ["inside.example", "10.9.9.9", "[::ffff:10.0.0.1]", "[::1]"] {
+            let error = block_on(dialer.open(&endpoint(&format!("imap://{host}")))).err();
+            assert!(matches!(error, Some(Error::Forbidden { .. })), "{host} {error:?}");
+        }
+        assert_eq!(world.connected.borrow().len(), 1);
+    }
+
+    #[test]
+    fn addresses_are_tried_in_turn() {
+        let authority = Authority::new();
+        let mut world = World::new(|address: SocketAddr| match address.ip().to_string().as_str() {
+            "9.9.9.1" => Err(Error::TimedOut { seconds: 0 }),
+            "9.9.9.3" => Ok(pipe().0),
+            _ => Err(Error::Closed),
+        });
+        world.timers_ring.set(true);
+        world.names.push(("mail.example", addresses(&["9.9.9.1", "9.9.9.2", "9.9.9.3"])));
+        world.names.push(("slow.example", addresses(&["9.9.9.1"])));
+        let dialer = dialer(&world, &authority);
+        // Without the overall deadline, whose timer rings at once in this world.
+        let mail = endpoint("imap://mail.example");
+        let opened = dialer.connected(&mail).now_or_never().unwrap().unwrap();
+        assert_eq!(opened.address.ip(), addresses(&["9.9.9.3"])[0]);
+        assert_eq!(world.connected.borrow().len(), 3);
+        let error = block_on(dialer.open(&endpoint("imap://slow.example"))).err();
+        assert_eq!(error, Some(Error::TimedOut { seconds: OPEN_TIMEOUT_S }));
+    }
+}

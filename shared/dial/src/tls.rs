@@ -39,6 +39,8 @@ pub struct TlsStream<S> {
     /// Encoded and not yet sent.
     outgoing: Vec<u8>,
     ended: bool,
+    /// The failure after which nothing goes over this line any more.
+    broken: Option<Error>,
 }
 
 /// What client and server agreed on.
@@ -83,6 +85,7 @@ impl<S: Stream> TlsStream<S> {
             plain: Vec::new(),
             outgoing: Vec::new(),
             ended: false,
+            broken: None,
         };
         tls.shake_hands(&name).await?;
         Ok(tls)
@@ -146,7 +149,8 @@ impl<S: Stream> TlsStream<S> {
             let UnbufferedStatus { discard, state } = self.connection.process_tls_records(records);
             let standing = match state {
                 Err(error) => {
-                    self.encode_last_words();
+                    records.advance(discard.min(records.len()));
+                    self.encode_last_words(records);
                     return Err(error);
                 }
                 Ok(ConnectionState::EncodeTlsData(mut message)) => {
@@ -175,10 +179,15 @@ impl<S: Stream> TlsStream<S> {
         }
     }
 
-    /// After a failure rustls still gives out the alert that says why.
-    fn encode_last_words(&mut self) {
+    /// After a failure rustls still gives out the alert that says why. `records` must be what it
+    /// has not used up: it remembers places in it.
+    fn encode_last_words(&mut self, records: &mut [u8]) {
         for _ in 0..LAST_WORDS_MAX {
-            let status = self.connection.process_tls_records(&mut []);
+            // Asked first, since with nothing to send rustls would go on reading records.
+            if !self.connection.wants_write() {
+                return;
+            }
+            let status = self.connection.process_tls_records(records);
             let Ok(ConnectionState::EncodeTlsData(mut message)) = status.state else { return };
             if encode(&mut message, &mut self.outgoing).is_err() {
                 return;
@@ -225,8 +234,16 @@ impl<S: Stream> TlsStream<S> {
                 Ok(sealed)
             }
             Ok(_) => Err(Error::Closed),
-            Err(error) => Err(Error::Tls(sentences::of_broken(&error))),
+            Err(error) => Err(self.fail(&error)),
         }
+    }
+
+    fn fail(&mut self, error: &rustls::Error) -> Error {
+        self.broken.insert(Error::Tls(sentences::of_broken(error))).clone()
+    }
+
+    fn check_whole(&self) -> Result<(), Error> {
+        self.broken.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -235,6 +252,7 @@ impl<S: Stream> Stream for TlsStream<S> {
     /// section 6.1), as many do: the protocols above know by themselves when something is cut.
     async fn read(&mut self) -> Result<Bytes, Error> {
         while self.plain.is_empty() && !self.ended {
+            self.check_whole()?;
             let bytes = self.stream.read().await?;
             if bytes.is_empty() {
                 self.ended = true;
@@ -242,16 +260,16 @@ impl<S: Stream> Stream for TlsStream<S> {
             }
             let received = self.receive(bytes);
             let sent = self.send_outgoing().await;
-            received.map_err(|error| Error::Tls(sentences::of_broken(&error)))?;
+            received.map_err(|error| self.fail(&error))?;
             sent?;
         }
         Ok(std::mem::take(&mut self.plain).into())
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let broken = |error: rustls::Error| Error::Tls(sentences::of_broken(&error));
         for plain in bytes.chunks(BATCH) {
-            self.advance_politely().await.map_err(broken)?;
+            self.check_whole()?;
+            self.advance_politely().await.map_err(|error| self.fail(&error))?;
             self.send_outgoing().await?;
             let sealed = self.seal(plain)?;
             self.stream.write(sealed.into()).await?;
@@ -300,5 +318,217 @@ fn hung_up(error: Error) -> Handshake {
     match error {
         Error::Closed => Handshake::NoCommonCipher(Error::Tls(sentences::HUNG_UP.to_owned())),
         error => Handshake::Failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hybrid::Ciphers;
+    use crate::testing::{Authority, Bitten, NOW_MS, RSA_KEY, beside, echo, give_way};
+    use crate::trust::Trust;
+    use futures::future::join;
+    use rustls::CipherSuite::{self, *};
+    use rustls::ServerConfig;
+    use wire::pipe::{End, pipe};
+
+    const SUITES: [CipherSuite; 9] = [
+        TLS13_AES_128_GCM_SHA256,
+        TLS13_AES_256_GCM_SHA384,
+        TLS13_CHACHA20_POLY1305_SHA256,
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ];
+
+    fn server(authority: &Authority, suite: CipherSuite) -> Arc<ServerConfig> {
+        let is_rsa = format!("{suite:?}").contains("_RSA_");
+        let key = match is_rsa {
+            true => rcgen::KeyPair::from_pem(RSA_KEY).unwrap(),
+            false => rcgen::KeyPair::generate().unwrap(),
+        };
+        authority.server_with("mail.example", &[suite], key)
+    }
+
+    async fn connect<S: Stream>(stream: S, authority: &Authority) -> TlsStream<S> {
+        let config = Trust::new(&authority.pem).unwrap().config(Ciphers::All, NOW_MS);
+        let name = ServerName::try_from("mail.example").unwrap();
+        TlsStream::connect(stream, config, name).await.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    fn sample(length: usize) -> Vec<u8> {
+        (0..length).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect()
+    }
+
+    async fn read_all<S: Stream>(tls: &mut TlsStream<S>, length: usize) -> Vec<u8> {
+        let mut heard = Vec::new();
+        while heard.len() < length {
+            let bytes = tls.read().await.unwrap();
+            assert!(!bytes.is_empty(), "ended after {} octets", heard.len());
+            heard.extend_from_slice(&bytes);
+        }
+        heard
+    }
+
+    fn says_back(
+        authority: &Authority,
+        config: Arc<ServerConfig>,
+        bite: usize,
+        length: usize,
+    ) -> TlsFacts {
+        let (near, far) = pipe();
+        let client = async {
+            let mut tls = connect(Bitten::new(near, bite), authority).await;
+            let said = sample(length);
+            tls.write(said.clone().into()).await.unwrap();
+            assert!(read_all(&mut tls, length).await == said);
+            tls.write(Bytes::from_static(b"more")).await.unwrap();
+            assert_eq!(read_all(&mut tls, 4).await, b"more");
+            tls.facts()
+        };
+        beside(client, echo(far, config))
+    }
+
+    #[test]
+    fn every_suite_agrees_with_ring() {
+        let authority = Authority::new();
+        for suite in SUITES {
+            let config = server(&authority, suite);
+            let facts = says_back(&authority, config, usize::MAX, 600_000);
+            assert_eq!(facts.suite, format!("{suite:?}"));
+            let version = if facts.suite.starts_with("TLS13") { "TLSv1_3" } else { "TLSv1_2" };
+            assert_eq!(facts.version, version);
+        }
+    }
+
+    #[test]
+    fn any_cut_gives_the_same() {
+        let authority = Authority::new();
+        for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256] {
+            for bite in [1, 2, 4, 5, 6, 7, 21, 22, 1000, 16_405, 16_406, 16_407, 40_000] {
+                says_back(&authority, server(&authority, suite), bite, 70_000);
+            }
+        }
+    }
+
+    #[test]
+    fn small_and_empty_writes() {
+        let authority = Authority::new();
+        let (near, far) = pipe();
+        let client = async {
+            let mut tls = connect(near, &authority).await;
+            tls.write(Bytes::new()).await.unwrap();
+            for length in [1, 2, RECORD_MAX - 1, RECORD_MAX, RECORD_MAX + 1, BATCH, BATCH + 1] {
+                tls.write(sample(length).into()).await.unwrap();
+                assert!(read_all(&mut tls, length).await == sample(length), "{length}");
+            }
+        };
+        beside(client, echo(far, server(&authority, TLS13_CHACHA20_POLY1305_SHA256)));
+    }
+
+    /// Flips one bit of the n-th application data record that is read.
+    struct Tampered {
+        stream: End,
+        records_left: usize,
+        at: usize,
+    }
+
+    impl Stream for Tampered {
+        async fn read(&mut self) -> Result<Bytes, Error> {
+            let mut bytes = self.stream.read().await?.to_vec();
+            let mut start = 0;
+            while start + HEADER <= bytes.len() {
+                let length = usize::from(u16::from_be_bytes([bytes[start + 3], bytes[start + 4]]));
+                if bytes[start] == 23 && length > 1000 {
+                    if self.records_left == 0 {
+                        let at = start + HEADER + self.at.min(length - 1);
+                        bytes[at] ^= 1;
+                    }
+                    self.records_left = self.records_left.wrapping_sub(1);
+                }
+                start += HEADER + length;
+            }
+            Ok(bytes.into())
+        }
+
+        async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+            self.stream.write(bytes).await
+        }
+    }
+
+    #[test]
+    fn tampered_records_are_refused() {
+        let authority = Authority::new();
+        for suite in SUITES {
+            for at in [0, 700, usize::MAX] {
+                let (near, far) = pipe();
+                let client = async {
+                    let stream = Tampered { stream: near, records_left: 1, at };
+                    let mut tls = connect(stream, &authority).await;
+                    tls.write(sample(40_000).into()).await.unwrap();
+                    let mut heard = Vec::new();
+                    loop {
+                        match tls.read().await {
+                            Ok(bytes) if bytes.is_empty() => panic!("ended"),
+                            Ok(bytes) => heard.extend_from_slice(&bytes),
+                            Err(error) => break (heard, error),
+                        }
+                    }
+                };
+                let both = join(client, echo(far, server(&authority, suite)));
+                let ((heard, error), server) = futures::executor::block_on(both);
+                assert!(heard.len() <= RECORD_MAX, "{suite:?} {at}");
+                let expected = Error::Tls(sentences::of_broken(&rustls::Error::DecryptError));
+                assert_eq!(error, expected, "{suite:?} {at}");
+                let told =
+                    Err(rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac));
+                assert_eq!(server, told, "{suite:?} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hang_up_is_the_end() {
+        let authority = Authority::new();
+        let (near, far) = pipe();
+        let config = server(&authority, TLS13_CHACHA20_POLY1305_SHA256);
+        futures::executor::block_on(async {
+            let (mut tls, ()) = join(connect(near, &authority), async {
+                let mut server = Box::pin(echo(far, config));
+                // Until the handshake is through and the server waits for more.
+                for _ in 0..3 {
+                    let _ = futures::poll!(&mut server);
+                    give_way().await;
+                }
+            })
+            .await;
+            assert_eq!(tls.read().await, Ok(Bytes::new()));
+            assert_eq!(tls.read().await, Ok(Bytes::new()));
+        });
+    }
+
+    #[test]
+    fn a_handshake_without_end_is_refused() {
+        let (near, mut far) = pipe();
+        let authority = Authority::new();
+        let config = Trust::new(&authority.pem).unwrap().config(Ciphers::All, NOW_MS);
+        let name = ServerName::try_from("mail.example").unwrap();
+        let babble = async {
+            // A ServerHello that claims 16 MiB, in full records.
+            let mut record = vec![22, 3, 3, 0x40, 0, 2, 0xff, 0xff, 0xff];
+            record.resize(HEADER + RECORD_MAX, 0);
+            loop {
+                if far.write(record.clone().into()).await.is_err() {
+                    return;
+                }
+                give_way().await;
+            }
+        };
+        let client = async { TlsStream::connect(near, config, name).await.err() };
+        let failure = beside(client, babble);
+        assert!(matches!(failure, Some(Handshake::Failed(Error::Tls(_)))), "{failure:?}");
     }
 }

@@ -110,3 +110,31 @@ impl TimeProvider for Now {
         Some(UnixTime::since_unix_epoch(since_epoch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Authority, NOW_MS};
+
+    #[test]
+    fn reads_pem() {
+        let two = Authority::new().pem + &Authority::new().pem;
+        for pem in ["", " \n", &two, &format!("# ours\n{two}# end\n")] {
+            assert!(Trust::new(pem).is_ok(), "{pem}");
+        }
+        assert_eq!(Trust::new("hello").err(), Some(BadTrust::Empty));
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let error = Trust::new(&(two + bad)).err().unwrap().to_string();
+        assert!(error.starts_with("extra_ca: certificate 3 cannot be read: "), "{error}");
+        let many = Authority::new().pem.repeat(EXTRA_CA_MAX + 1);
+        assert_eq!(Trust::new(&many).err(), Some(BadTrust::TooMany));
+    }
+
+    #[test]
+    fn time_comes_from_outside() {
+        let trust = Trust::new("").unwrap();
+        trust.config(Ciphers::All, NOW_MS);
+        let now = trust.now.current_time().map(|now| now.as_secs());
+        assert_eq!(now, Some(NOW_MS / 1000));
+    }
+}
