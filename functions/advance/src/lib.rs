@@ -1,1 +1,10 @@
-//! The advance component.
+//! The batch step: `POST /api/v1/advance` takes a due migration one slice further.
+//!
+//! In scope: who may call, the settings, the answer `{"advanced", "active", "next_due_at"}`. Out of
+//! scope: everything a slice does, which is `migrate`.
+//!
+//! Invariant: nothing is kept between requests; a caller that hangs up, or a process that dies,
+//! loses nothing but the time since the last checkpoint.
+
+#[cfg(target_family = "wasm")]
+mod entry;

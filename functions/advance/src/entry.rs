@@ -1,0 +1,108 @@
+//! Spin's side: a request in, one tick, a response out.
+
+use bytes::Bytes;
+use dial::{Ciphers, Dialer, Networks, Trust};
+use host::{Host, KeyValue, Settings, settings};
+use http::StatusCode;
+use migrate::World;
+use migrate::advance::{Tick, tick};
+use model::Timestamp;
+use serde_json::json;
+use spin_sdk::http::{FullBody, IntoResponse, Request, Response};
+use spin_sdk::http_service;
+use store::seal::Seal;
+use subtle::ConstantTimeEq;
+
+/// Longest silence of a server while a slice works with it. Longer than a busy server needs to
+/// store a large batch, shorter than anyone should wait for a dead one.
+const IDLE_TIMEOUT_S: u32 = 60;
+/// The nonce of a host process that owns the store alone (ARCHITECTURE.md, leases).
+const BOOT: &str = "TRASLOCO_BOOT";
+
+/// A refusal: status, title, detail.
+struct Refused(StatusCode, &'static str, String);
+
+#[http_service]
+async fn handle(request: Request) -> impl IntoResponse {
+    match answer(&request).await {
+        Ok(tick) => {
+            let next_due_at = tick.next_due_ms.map(|ms| Timestamp(ms).rfc3339());
+            let (advanced, active) = (tick.advanced, tick.active);
+            let body = json!({"advanced": advanced, "active": active, "next_due_at": next_due_at});
+            respond(StatusCode::OK, "application/json", &body)
+        }
+        Err(Refused(status, title, detail)) => {
+            let body = json!({
+                "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
+            });
+            respond(status, "application/problem+json", &body)
+        }
+    }
+}
+
+fn respond(status: StatusCode, kind: &str, body: &serde_json::Value) -> Response<FullBody<Bytes>> {
+    let bytes = Bytes::from(body.to_string());
+    let length = bytes.len();
+    let mut response = Response::new(FullBody::new(bytes));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Ok(kind) = http::HeaderValue::from_str(kind) {
+        headers.insert(http::header::CONTENT_TYPE, kind);
+    }
+    headers.insert(http::header::CONTENT_LENGTH, length.into());
+    if status == StatusCode::UNAUTHORIZED {
+        let bearer = http::HeaderValue::from_static("Bearer");
+        headers.insert(http::header::WWW_AUTHENTICATE, bearer);
+    }
+    response
+}
+
+async fn answer(request: &Request) -> Result<Tick, Refused> {
+    if request.method() != http::Method::POST {
+        let detail = "Call it with POST.".to_owned();
+        return Err(Refused(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", detail));
+    }
+    let settings = settings().await.map_err(misconfigured)?;
+    authorise(request, &settings)?;
+    let seal = Seal::from_variable(settings.secret_key.expose())
+        .ok_or_else(|| misconfigured("secret_key must be 32 bytes in base64"))?;
+    let store = KeyValue::open().await.map_err(|error| failed(&error))?;
+    let boot = std::env::var(BOOT).unwrap_or_default();
+    let dialer = Dialer {
+        host: &Host,
+        networks: Networks::parse(&settings.allowed_networks).map_err(misconfigured)?,
+        trust: Trust::new(&settings.extra_ca).map_err(misconfigured)?,
+        doh_url: settings.doh_url.clone(),
+        allow_plaintext: settings.allow_plaintext,
+        idle_timeout_s: IDLE_TIMEOUT_S,
+        ciphers: Ciphers::ChaCha20,
+    };
+    let slice_ms = u64::from(settings.slice_seconds) * 1000;
+    let world = World { host: &Host, store: &store, dialer, seal: &seal, boot: &boot, slice_ms };
+    tick(&world).await.map_err(|error| failed(&error))
+}
+
+fn authorise(request: &Request, settings: &Settings) -> Result<(), Refused> {
+    let header = request.headers().get(http::header::AUTHORIZATION);
+    let given = header.and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let expected = settings.advance_token.expose();
+    if expected.is_empty() {
+        return Err(misconfigured("advance_token is not set"));
+    }
+    if bool::from(given.trim().as_bytes().ct_eq(expected.as_bytes())) {
+        return Ok(());
+    }
+    let detail = "The bearer token is missing or is not the installation's advance_token.";
+    Err(Refused(StatusCode::UNAUTHORIZED, "Unauthorized", detail.to_owned()))
+}
+
+fn misconfigured(error: impl std::fmt::Display) -> Refused {
+    let detail = format!("This installation is misconfigured: {error}.");
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", detail)
+}
+
+fn failed(error: &store::Error) -> Refused {
+    let detail = format!("The store failed: {error}.");
+    Refused(StatusCode::SERVICE_UNAVAILABLE, "Store failed", detail)
+}
