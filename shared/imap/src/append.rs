@@ -240,3 +240,314 @@ impl AppendHead<'_> {
         command.literal_head(self.size, self.binary)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::script::Script;
+
+    use super::*;
+    use crate::testing::{name, play, play_error};
+
+    async fn start(
+        session: &mut Session<Script>,
+        to: &str,
+        size: u64,
+        multi: bool,
+    ) -> Result<Started, Error> {
+        let flags = Flags::new();
+        let head = AppendHead { flags: &flags, internal_date: None, size, binary: false };
+        session.append_message(&name(to), &head, multi).await
+    }
+
+    async fn put(
+        session: &mut Session<Script>,
+        to: &str,
+        size: u64,
+        multi: bool,
+    ) -> Result<Started, Error> {
+        let started = start(session, to, size, multi).await?;
+        if started == Started::Ready {
+            session.append_chunk(vec![b'x'; size as usize].into()).await?;
+        }
+        Ok(started)
+    }
+
+    fn ok(uid: u32) -> Appended {
+        Appended::Ok { uid: Some(uid), uid_validity: Some(9) }
+    }
+
+    fn reply(status: crate::Status, text: &str) -> Reply {
+        Reply { status, code: None, text: text.into() }
+    }
+
+    #[test]
+    fn one_command_for_many_messages() {
+        // RFC 3502 section 6.3.11, with flags and dates.
+        let done = play(
+            "LITERAL+ MULTIAPPEND",
+            "C: A1 APPEND \"saved\" (\\Seen Junk) \"17-Jul-1996 02:44:25 -0700\" {3+}
+             C: abc {2+}
+             C: xx {0+}
+             C:
+             S: * 3 EXISTS
+             S: A1 OK [APPENDUID 9 4:6] done",
+            async |session| {
+                let flags: Flags = ["\\Seen", "\\Recent", "Junk"].into_iter().collect();
+                let date = InternalDate::parse(b"17-Jul-1996 02:44:25 -0700");
+                let head = AppendHead {
+                    flags: &flags,
+                    internal_date: date.as_ref(),
+                    size: 3,
+                    binary: false,
+                };
+                session.append_message(&name("saved"), &head, true).await?;
+                session.append_chunk(Bytes::from_static(b"a")).await?;
+                session.append_chunk(Bytes::from_static(b"bc")).await?;
+                put(session, "saved", 2, true).await?;
+                start(session, "saved", 0, true).await?;
+                session.append_finish().await
+            },
+        );
+        assert_eq!(done, Ok(vec![ok(4), ok(5), ok(6)]));
+    }
+
+    #[test]
+    fn single_messages_are_sent_ahead() {
+        let done = play(
+            "LITERAL+",
+            "C: A1 APPEND \"a\" {2+}
+             C: xx
+             C: A2 APPEND \"a\" {3+}
+             C: xxx
+             S: A1 OK [APPENDUID 9 1] done
+             S: A2 NO [OVERQUOTA] full",
+            async |session| {
+                put(session, "a", 2, true).await?;
+                put(session, "a", 3, true).await?;
+                session.append_finish().await
+            },
+        );
+        let full =
+            Reply { status: crate::Status::No, code: Some(Code::OverQuota), text: "full".into() };
+        assert_eq!(done, Ok(vec![ok(1), Appended::Refused(full)]));
+    }
+
+    #[test]
+    fn another_mailbox_or_no_multi_begins_another_command() {
+        let done = play(
+            "LITERAL+ MULTIAPPEND",
+            "C: A1 APPEND \"a\" {1+}
+             C: x {1+}
+             C: x
+             C: A2 APPEND \"b\" {1+}
+             C: x
+             C: A3 APPEND \"b\" ~{1+}
+             C: \0
+             S: A1 OK done
+             S: A2 OK [APPENDUID 9 7] done
+             S: A3 OK [APPENDUID 9 8:9] done"
+                .replace("\\0", "\0")
+                .as_str(),
+            async |session| {
+                put(session, "a", 1, true).await?;
+                put(session, "a", 1, true).await?;
+                put(session, "b", 1, true).await?;
+                let flags = Flags::new();
+                let head = AppendHead { flags: &flags, internal_date: None, size: 1, binary: true };
+                session.append_message(&name("b"), &head, false).await?;
+                session.append_chunk(Bytes::from_static(b"\0")).await?;
+                session.append_finish().await
+            },
+        );
+        let unknown = Appended::Ok { uid: None, uid_validity: None };
+        let odd = Appended::Ok { uid: None, uid_validity: Some(9) };
+        assert_eq!(done, Ok(vec![unknown.clone(), unknown, ok(7), odd]));
+    }
+
+    #[test]
+    fn a_refused_multiappend_refuses_all_its_messages() {
+        let done = play(
+            "LITERAL+ MULTIAPPEND",
+            "C: A1 APPEND \"a\" {1+}
+             C: x {1+}
+             C: x
+             S: A1 NO bare LF",
+            async |session| {
+                put(session, "a", 1, true).await?;
+                put(session, "a", 1, true).await?;
+                session.append_finish().await
+            },
+        );
+        let refused = Appended::Refused(reply(crate::Status::No, "bare LF"));
+        assert_eq!(done, Ok(vec![refused.clone(), refused]));
+    }
+
+    #[test]
+    fn waits_where_the_server_must_agree() {
+        let done = play(
+            "MULTIAPPEND",
+            "C: A1 APPEND \"a\" {1}
+             S: + go
+             C: x {2}
+             S: * OK still here
+             S: +
+             C: xx
+             S: A1 OK [APPENDUID 9 1:2] done
+             C: A2 APPEND \"a\" {3}
+             S: A2 NO [TRYCREATE] none
+             C: A3 APPEND \"a\" {1}
+             S: + go
+             C: x
+             S: A3 OK [APPENDUID 9 3] done",
+            async |session| {
+                put(session, "a", 1, true).await?;
+                put(session, "a", 2, true).await?;
+                let first = session.append_finish().await?;
+                let refused = put(session, "a", 3, true).await?;
+                put(session, "a", 1, true).await?;
+                Ok::<_, Error>((first, refused, session.append_finish().await?))
+            },
+        );
+        let none =
+            Reply { status: crate::Status::No, code: Some(Code::TryCreate), text: "none".into() };
+        assert_eq!(done, Ok((vec![ok(1), ok(2)], Started::Refused(none), vec![ok(3)])));
+    }
+
+    #[test]
+    fn a_literal_refused_in_the_middle_ends_the_command() {
+        let done = play(
+            "MULTIAPPEND",
+            "C: A1 APPEND \"a\" {1}
+             S: + go
+             C: x {900}
+             S: A1 NO [TOOBIG] no
+             C: A2 APPEND \"a\" {2}
+             S: + go
+             C: xx
+             S: A2 OK [APPENDUID 9 5] done",
+            async |session| {
+                put(session, "a", 1, true).await?;
+                let refused = put(session, "a", 900, true).await?;
+                put(session, "a", 2, true).await?;
+                Ok::<_, Error>((refused, session.append_finish().await?))
+            },
+        );
+        let no = Reply { status: crate::Status::No, code: Some(Code::TooBig), text: "no".into() };
+        assert_eq!(done, Ok((Started::Refused(no.clone()), vec![Appended::Refused(no), ok(5)])));
+    }
+
+    #[test]
+    fn literal_minus_waits_above_its_limit() {
+        let done = play(
+            "LITERAL-",
+            "C: A1 APPEND \"a\" {4096+}
+             C~ 4096
+             C:
+             C: A2 APPEND \"a\" {4097}
+             S: A1 OK [APPENDUID 9 1] done
+             S: + go
+             C~ 4097
+             C:
+             S: A2 OK [APPENDUID 9 2] done",
+            async |session| {
+                put(session, "a", 4096, false).await?;
+                put(session, "a", 4097, false).await?;
+                session.append_finish().await
+            },
+        );
+        assert_eq!(done, Ok(vec![ok(1), ok(2)]));
+    }
+
+    #[test]
+    fn answers_are_read_before_there_are_too_many() {
+        let sent = |from: u32, to: u32| -> String {
+            (from..=to).map(|n| format!("C: A{n} APPEND \"a\" {{1+}}\nC: x\n")).collect()
+        };
+        let said = |from: u32, to: u32| -> String {
+            (from..=to).map(|n| format!("S: A{n} OK [APPENDUID 9 {n}] done\n")).collect()
+        };
+        let dialogue = [sent(1, 100), said(1, 50), sent(101, 120), said(51, 120)].concat();
+        let done = play("LITERAL+", &dialogue, async |session| {
+            for _ in 0..120 {
+                put(session, "a", 1, false).await?;
+            }
+            session.append_finish().await
+        });
+        assert_eq!(done, Ok((1..=120).map(ok).collect()));
+    }
+
+    #[test]
+    fn output_is_coalesced_but_large_chunks_pass() {
+        // Written out as one turn: the script cannot see writes, the next assertions can.
+        let done = play(
+            "LITERAL+",
+            "C: A1 APPEND \"a\" {200100+}
+             C~ 200100
+             C:
+             S: A1 OK done",
+            async |session| {
+                start(session, "a", 200_100, false).await?;
+                session.append_chunk(vec![b'x'; 100].into()).await?;
+                let held = session.output.len();
+                session.append_chunk(vec![b'x'; DIRECT_AT].into()).await?;
+                let passed = session.output.len();
+                for _ in 0..16 {
+                    let left = session.appending.open.as_ref().map_or(0, |open| open.owed);
+                    session.append_chunk(vec![b'x'; left.min(20_000) as usize].into()).await?;
+                    assert!(session.output.len() < WRITE_AT);
+                }
+                session.append_finish().await.map(|done| (held, passed, done.len()))
+            },
+        );
+        assert_eq!(done, Ok((125, 0, 1)));
+    }
+
+    #[test]
+    fn promises_are_kept() {
+        let what = |error| match error {
+            Error::OutOfTurn { what } => what,
+            other => panic!("{other:?}"),
+        };
+        let owed = play_error("", async |session| {
+            start(session, "a", 5, true).await?;
+            session.append_chunk(Bytes::from_static(b"abcd")).await?;
+            assert!(session.append_poisoned());
+            session.append_finish().await
+        });
+        assert_eq!(what(owed), "octets of the last message are owed");
+        let owed = play_error("", async |session| {
+            start(session, "a", 5, true).await?;
+            start(session, "a", 5, true).await
+        });
+        assert_eq!(what(owed), "octets of the last message are owed");
+        let over = play_error("", async |session| {
+            start(session, "a", 1, true).await?;
+            session.append_chunk(Bytes::from_static(b"ab")).await
+        });
+        assert_eq!(what(over), "the message has more octets than promised");
+        let busy = play_error("", async |session| {
+            put(session, "a", 1, true).await?;
+            session.noop().await
+        });
+        assert_eq!(what(busy), "an append is not finished");
+    }
+
+    #[test]
+    fn last_words_outlive_a_broken_line() {
+        // The server hangs up while we write: what it said is worth more than "broken pipe".
+        let error = play_error(
+            "C: A1 APPEND \"a\" {9+}
+             S: * BYE [OVERQUOTA] enough",
+            async |session| {
+                put(session, "a", 9, true).await?;
+                session.append_finish().await
+            },
+        );
+        assert!(matches!(error, Error::Bye(reply) if reply.text == "enough"), "BYE is told");
+        let error = play_error("C: A1 APPEND \"a\" {1+}\nC: x\nS: A7 OK done", async |session| {
+            put(session, "a", 1, true).await?;
+            session.append_finish().await
+        });
+        assert!(matches!(error, Error::Unreadable { .. }));
+    }
+}

@@ -275,3 +275,248 @@ fn ways(capabilities: &Capabilities, credentials: &Credentials, encrypted: bool)
     };
     possible.iter().filter(|way| way.1).map(|way| way.0).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::Code;
+    use crate::testing::play;
+
+    /// Draws the same bytes each time, so that a dialogue can be written down.
+    struct Fixed;
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    fn password(login: &str, password: &str) -> Credentials {
+        let password = Secret::new(password.into());
+        Credentials::Password { login: login.into(), password, authorise_as: None }
+    }
+
+    fn check(capabilities: &str, credentials: &Credentials, dialogue: &str) -> Result<(), Error> {
+        play(capabilities, dialogue, async |session| {
+            session.authenticate(credentials, &Fixed).await
+        })
+    }
+
+    fn encrypted(
+        capabilities: &str,
+        credentials: &Credentials,
+        dialogue: &str,
+    ) -> Result<(), Error> {
+        play(capabilities, dialogue, async |session| {
+            session.set_encrypted();
+            session.authenticate(credentials, &Fixed).await
+        })
+    }
+
+    #[test]
+    fn plain() {
+        // RFC 4616 section 4: tim, tanstaaftanstaaf; and acting for somebody else.
+        let tim = password("tim", "tanstaaftanstaaf");
+        let prompt = check(
+            "AUTH=PLAIN",
+            &tim,
+            "C: A1 AUTHENTICATE PLAIN
+             S: +
+             C: AHRpbQB0YW5zdGFhZnRhbnN0YWFm
+             S: A1 OK [CAPABILITY IMAP4rev1 MOVE] in",
+        );
+        assert_eq!(prompt, Ok(()));
+        let kurt = Credentials::Password {
+            login: "Kurt".into(),
+            password: Secret::new("xipj3plmq".into()),
+            authorise_as: Some("Ursel".into()),
+        };
+        let acting = check(
+            "AUTH=PLAIN SASL-IR LOGINDISABLED",
+            &kurt,
+            "C: A1 AUTHENTICATE PLAIN VXJzZWwAS3VydAB4aXBqM3BsbXE=
+             S: * CAPABILITY IMAP4rev1
+             S: A1 OK in",
+        );
+        assert_eq!(acting, Ok(()));
+        let alone = Error::NoMechanism { announced: vec!["LOGIN".into()], login_disabled: false };
+        assert_eq!(check("AUTH=LOGIN", &kurt, ""), Err(alone));
+    }
+
+    #[test]
+    fn capabilities_are_asked_for_before_and_after() {
+        let known = play(
+            "",
+            "C: A1 LOGIN \"a\" \"b\"
+             S: A1 OK in
+             C: A2 CAPABILITY
+             S: * CAPABILITY IMAP4rev1 UIDPLUS
+             S: A2 OK done",
+            async |session| {
+                session.authenticate(&password("a", "b"), &Fixed).await?;
+                Ok::<_, Error>(session.capabilities().uidplus())
+            },
+        );
+        assert_eq!(known, Ok(true));
+        let transcript = "S: * OK hi
+             C: A1 CAPABILITY
+             S: * CAPABILITY IMAP4rev1 LOGINDISABLED
+             S: A1 OK done";
+        let refused = futures::executor::block_on(async {
+            let stream = wire::script::Script::new(transcript, usize::MAX);
+            Session::greet(stream).await?.authenticate(&password("a", "b"), &Fixed).await
+        });
+        assert_eq!(refused, Err(Error::NoMechanism { announced: vec![], login_disabled: true }));
+    }
+
+    #[test]
+    fn login_with_spaces_quotes_and_letters_beyond_ascii() {
+        let odd = check(
+            "",
+            &password("an na", "p\"w\\ ü"),
+            "C: A1 LOGIN \"an na\" {7}
+             S: + go
+             C: p\"w\\ ü
+             S: A1 OK [CAPABILITY IMAP4rev1] in",
+        );
+        assert_eq!(odd, Ok(()));
+        let nul = check("", &password("a", "b\0"), "");
+        assert_eq!(nul, Err(Error::Unsendable { what: "a login or password with a NUL" }));
+    }
+
+    #[test]
+    fn auth_login_where_nothing_else_is_left() {
+        let done = check(
+            "AUTH=LOGIN LOGINDISABLED",
+            &password("anna", "geheim"),
+            "C: A1 AUTHENTICATE LOGIN
+             S: + VXNlcm5hbWU6
+             C: YW5uYQ==
+             S: + UGFzc3dvcmQ6
+             C: Z2VoZWlt
+             S: A1 OK [CAPABILITY IMAP4rev1] in",
+        );
+        assert_eq!(done, Ok(()));
+    }
+
+    #[test]
+    fn wrong_passwords_are_tried_once() {
+        let wrong = encrypted(
+            "AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=LOGIN SASL-IR",
+            &password("tim", "tanstaaftanstaaf"),
+            "C: A1 AUTHENTICATE PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm
+             S: A1 NO [AUTHENTICATIONFAILED] wrong",
+        );
+        let reply = Reply {
+            status: Status::No,
+            code: Some(Code::AuthenticationFailed),
+            text: "wrong".into(),
+        };
+        assert_eq!(wrong, Err(Error::AuthenticationFailed(reply)));
+        let busy = check(
+            "",
+            &password("a", "b"),
+            "C: A1 LOGIN \"a\" \"b\"
+             S: A1 NO [ALERT] Too many simultaneous connections. (Failure)",
+        );
+        assert!(matches!(busy, Err(Error::Refused(_))), "{busy:?}");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_followed_by_the_next_way() {
+        let done = check(
+            "AUTH=PLAIN SASL-IR",
+            &password("tim", "tanstaaftanstaaf"),
+            "C: A1 AUTHENTICATE PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm
+             S: A1 BAD what
+             C: A2 LOGIN \"tim\" \"tanstaaftanstaaf\"
+             S: A2 OK [CAPABILITY IMAP4rev1] in",
+        );
+        assert_eq!(done, Ok(()));
+    }
+
+    const FIRST: &str = "biwsbj11c2VyLHI9QndjSEJ3Y0hCd2NIQndjSEJ3Y0hCd2NI";
+
+    #[test]
+    fn scram() {
+        // The server's side was computed with the formulas of RFC 5802 section 3.
+        let nonce = STANDARD.encode([7; 18]);
+        let challenge = format!("r={nonce}xyz,s={},i=16", STANDARD.encode("salt"));
+        let scram = Scram::new("user", None, [7; 18]);
+        let (proof, _) = scram.prove(challenge.as_bytes(), "pencil").unwrap();
+        let dialogue = format!(
+            "C: A1 AUTHENTICATE SCRAM-SHA-256 {FIRST}
+             S: + {}
+             C: {}
+             ",
+            STANDARD.encode(&challenge),
+            STANDARD.encode(&proof)
+        );
+        assert_eq!(STANDARD.encode(scram.first()), FIRST);
+        let capabilities = "AUTH=SCRAM-SHA-256 SASL-IR LOGINDISABLED";
+        let user = password("user", "pencil");
+        let unproven = check(capabilities, &user, &format!("{dialogue}S: A1 OK in"));
+        assert_eq!(unproven, Err(Error::ServerNotProven));
+        let false_proof = STANDARD.encode(format!("v={}", STANDARD.encode([0; 32])));
+        let lied = format!("{dialogue}S: + {false_proof}\nC: *\nS: A1 BAD cancelled");
+        assert_eq!(check(capabilities, &user, &lied), Err(Error::ServerNotProven));
+        let refused = format!("{dialogue}S: A1 NO [AUTHENTICATIONFAILED] no");
+        assert!(matches!(
+            check(capabilities, &user, &refused),
+            Err(Error::AuthenticationFailed(_))
+        ));
+        // Announced, but this account has no password in that form: PLAIN may still do.
+        let plain = format!(
+            "{refused}
+             C: A2 AUTHENTICATE PLAIN AHVzZXIAcGVuY2ls
+             S: A2 OK [CAPABILITY IMAP4rev1] in"
+        );
+        assert_eq!(check("AUTH=SCRAM-SHA-256 AUTH=PLAIN SASL-IR", &user, &plain), Ok(()));
+    }
+
+    #[test]
+    fn tokens() {
+        let token = Credentials::Token {
+            login: "user@example.com".into(),
+            token: Secret::new("vF9dft4qmT".into()),
+        };
+        // RFC 7628 section 4.3, without host and port; and XOAUTH2 with its explanation.
+        let bearer = STANDARD.encode("n,a=user@example.com,\x01auth=Bearer vF9dft4qmT\x01\x01");
+        let done = check(
+            "AUTH=OAUTHBEARER AUTH=XOAUTH2 SASL-IR",
+            &token,
+            &format!("C: A1 AUTHENTICATE OAUTHBEARER {bearer}\nS: A1 OK [CAPABILITY IMAP4rev1] in"),
+        );
+        assert_eq!(done, Ok(()));
+        let first = STANDARD.encode("user=user@example.com\x01auth=Bearer vF9dft4qmT\x01\x01");
+        let explained = STANDARD.encode("{\"status\":\"400\",\"schemes\":\"Bearer\"}");
+        let refused = check(
+            "AUTH=XOAUTH2",
+            &token,
+            &format!(
+                "C: A1 AUTHENTICATE XOAUTH2
+                 S: +
+                 C: {first}
+                 S: + {explained}
+                 C:
+                 S: A1 NO SASL authentication failed"
+            ),
+        );
+        let Err(Error::AuthenticationFailed(reply)) = refused else { panic!("{refused:?}") };
+        assert_eq!(
+            reply.text,
+            "SASL authentication failed {\"status\":\"400\",\"schemes\":\"Bearer\"}"
+        );
+        let none = Error::NoMechanism { announced: vec!["PLAIN".into()], login_disabled: false };
+        assert_eq!(check("AUTH=PLAIN", &token, ""), Err(none));
+    }
+
+    #[test]
+    fn endless_challenges_are_cancelled() {
+        let asked = "S: + eA==\nC: *\n".repeat(3);
+        let dialogue = format!("C: A1 AUTHENTICATE SCRAM-SHA-256 {FIRST}\n{asked}S: A1 NO enough");
+        let capabilities = "AUTH=SCRAM-SHA-256 SASL-IR LOGINDISABLED";
+        let ended = check(capabilities, &password("user", "pencil"), &dialogue);
+        assert!(matches!(ended, Err(Error::AuthenticationFailed(_))), "{ended:?}");
+    }
+}

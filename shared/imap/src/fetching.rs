@@ -173,6 +173,12 @@ impl Fetching {
         own.map(|fetch| fetch.reply = Some(reply)).is_some()
     }
 
+    /// Whether a fetch has this tag.
+    pub(crate) fn awaits(&self, tag: u32) -> bool {
+        let own = |asked: &Asked| matches!(asked, Asked::Fetch(fetch) if fetch.tag == Some(tag));
+        self.queue.iter().any(own)
+    }
+
     /// Whether a late reply must be waited for, because nothing else is outstanding.
     pub(crate) fn owes_replies(&self) -> bool {
         self.queue.is_empty() && !self.late.is_empty()

@@ -37,6 +37,8 @@ mod reply;
 mod response;
 mod scram;
 mod session;
+#[cfg(test)]
+mod testing;
 mod uid_set;
 mod utf7;
 

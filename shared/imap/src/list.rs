@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::mailbox_name::{MailboxName, Spelling};
 use crate::reply::Reply;
 use crate::response::{Line, Malformed, read_mailbox, read_namespaces, read_status_of};
-use crate::session::Session;
+use crate::session::{PIPELINE_MAX, Session};
 
 /// Most mailboxes of one account; more is a mistake or an attack, and would not fit into memory.
 pub const MAILBOXES_MAX: usize = 100_000;
@@ -304,9 +304,13 @@ impl<S: Stream> Session<S> {
         let mut statuses = vec![MailboxStatus::default(); names.len()];
         let hear = |position: usize, line: Line<'_>| {
             if let Line::StatusOf(mut cursor) = line {
-                // By position: servers may spell the name in another way.
-                let status = read_status_of(&mut cursor, spelling)?.1;
-                statuses.get_mut(position).map(|own| *own = status).unwrap_or_default();
+                let (name, status) = read_status_of(&mut cursor, spelling)?;
+                // By name among those on their way, else by position: servers may spell the name
+                // in another way.
+                let on_their_way = names.iter().skip(position).take(PIPELINE_MAX);
+                let ahead = on_their_way.take_while(|own| **own != name).count();
+                let ahead = if names.get(position + ahead) == Some(&name) { ahead } else { 0 };
+                statuses.get_mut(position + ahead).map(|own| *own = status).unwrap_or_default();
             }
             Ok(())
         };
@@ -316,5 +320,154 @@ impl<S: Stream> Session<S> {
             .zip(statuses)
             .map(|(reply, status)| if reply.is_ok() { Ok(status) } else { Err(reply) });
         Ok(names.iter().cloned().zip(results).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{name, play, play_error};
+
+    /// Mailboxes in short: name, delimiter, what they are, number of messages.
+    fn brief(mailboxes: Vec<Mailbox>) -> Vec<String> {
+        let word = |own: &Mailbox| {
+            let special = own.special_use.map_or("", SpecialUse::attribute);
+            let messages = own.status.as_ref().and_then(|status| status.messages);
+            let messages = messages.map_or(String::new(), |n| format!(" {n}"));
+            let marks = [(own.subscribed, " sub"), (!own.selectable, " closed")];
+            let marks: String = marks.iter().filter(|mark| mark.0).map(|mark| mark.1).collect();
+            format!("{} {:?} {special}{marks}{messages}", own.name, own.delimiter)
+        };
+        mailboxes.iter().map(word).collect()
+    }
+
+    fn check(capabilities: &str, with_status: bool, dialogue: &str, expected: &[&str]) {
+        let listed = play(capabilities, dialogue, async |session| session.list(with_status).await);
+        assert_eq!(brief(listed.unwrap()), expected, "{dialogue}");
+    }
+
+    #[test]
+    fn everything_in_one_round_trip() {
+        check(
+            "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE CONDSTORE OBJECTID",
+            true,
+            "C: A1 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY SIZE HIGHESTMODSEQ MAILBOXID))
+             S: * LIST (\\Subscribed \\HasNoChildren) \".\" INBOX
+             S: * STATUS INBOX (MESSAGES 3 UIDNEXT 5 UIDVALIDITY 1 SIZE 99 HIGHESTMODSEQ 7 MAILBOXID (x))
+             S: * LIST (\\NonExistent) \".\" \"INBOX.a b\"
+             S: * LIST (\\Sent) \".\" {10}
+             S: INBOX.Sent
+             S: * STATUS INBOX.Sent (MESSAGES 0)
+             S: * LIST (\\Subscribed) \".\" inbox
+             S: A1 OK done",
+            &["INBOX Some('.')  sub 3", "INBOX.a b Some('.')  closed", "INBOX.Sent Some('.') \\Sent 0"],
+        );
+        check(
+            "LIST-EXTENDED",
+            false,
+            "C: A1 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN)
+             S: A1 OK done",
+            &[],
+        );
+    }
+
+    #[test]
+    fn old_servers_take_two() {
+        check(
+            "",
+            true,
+            "C: A1 LIST \"\" \"*\"
+             C: A2 LSUB \"\" \"*\"
+             S: * LIST () \"/\" INBOX
+             S: * LIST (\\Noselect) \"/\" a
+             S: * LIST () \"/\" a/b
+             S: A1 OK done
+             S: * LSUB () \"/\" a/b
+             S: * LSUB () \"/\" gone
+             S: A2 OK done
+             C: A3 STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)
+             C: A4 STATUS \"a/b\" (MESSAGES UIDNEXT UIDVALIDITY)
+             S: * STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)
+             S: A3 OK done
+             S: A4 NO denied",
+            &["INBOX Some('/')  1", "a Some('/')  closed", "a/b Some('/')  sub"],
+        );
+        check(
+            "XLIST",
+            false,
+            "C: A1 XLIST \"\" \"*\"
+             C: A2 LSUB \"\" \"*\"
+             S: * XLIST (\\HasNoChildren \\Inbox) \"/\" \"Inbox\"
+             S: * XLIST (\\AllMail) \"/\" \"[Gmail]/All Mail\"
+             S: A1 OK done
+             S: A2 NO not today",
+            &["INBOX Some('/') ", "[Gmail]/All Mail Some('/') \\All"],
+        );
+    }
+
+    #[test]
+    fn a_refused_list_is_an_error() {
+        let refused = play(
+            "",
+            "C: A1 LIST \"\" \"*\"\nC: A2 LSUB \"\" \"*\"\nS: A1 NO no\nS: A2 OK",
+            async |s| s.list(false).await.map_err(|error| error.to_string()),
+        );
+        assert_eq!(refused, Err("the server refused: NO no".into()));
+    }
+
+    #[test]
+    fn endless_lists_end() {
+        let many: String =
+            (0..=MAILBOXES_MAX).map(|n| format!("S: * LIST () \"/\" m{n}\n")).collect();
+        let long: String = (0..150)
+            .map(|n| format!("S: * LIST () \"/\" \"{}\"\n", format!("{n:05}").repeat(12_000)))
+            .collect();
+        for dialogue in [many, long] {
+            let dialogue = format!(
+                "C: A1 LIST \"\" \"*\"\nC: A2 LSUB \"\" \"*\"\n{dialogue}S: A1 OK\nS: A2 OK"
+            );
+            let error = play_error(&dialogue, async |session| session.list(false).await);
+            assert_eq!(error, Error::TooMany { what: "mailboxes", limit: MAILBOXES_MAX });
+        }
+    }
+
+    #[test]
+    fn statuses_by_name() {
+        let names = [name("a"), name("Ünï"), name("c")];
+        let statuses = play(
+            "LIST-STATUS",
+            "C: A1 STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY)
+             C: A2 STATUS \"&ANw-n&AO8-\" (MESSAGES UIDNEXT UIDVALIDITY)
+             C: A3 STATUS \"c\" (MESSAGES UIDNEXT UIDVALIDITY)
+             S: * STATUS \"&ANw-n&AO8-\" (MESSAGES 2)
+             S: * STATUS a (MESSAGES 1 RECENT 7)
+             S: A2 OK done
+             S: A1 OK done
+             S: A3 NO [NONEXISTENT] none",
+            async |session| session.status(&names).await,
+        );
+        let found: Vec<_> = statuses
+            .unwrap()
+            .into_iter()
+            .map(|(name, status)| (name, status.map(|own| own.messages).map_err(|no| no.text)))
+            .collect();
+        let [a, b, c] = names.clone();
+        assert_eq!(found, [(a, Ok(Some(1))), (b, Ok(Some(2))), (c, Err("none".into()))]);
+    }
+
+    #[test]
+    fn namespaces_with_and_without() {
+        let read = |capabilities, dialogue: &str| {
+            let namespaces =
+                play(capabilities, dialogue, async |session| session.namespace().await);
+            let first = namespaces.unwrap().personal.remove(0);
+            (first.prefix.text().to_owned(), first.delimiter)
+        };
+        let own = "C: A1 NAMESPACE\nS: * NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\nS: A1 OK";
+        assert_eq!(read("NAMESPACE", own), ("INBOX.".into(), Some('.')));
+        let list = "LIST \"\" \"\"\nS: * LIST (\\Noselect) \"/\" \"\"\n";
+        assert_eq!(read("", &format!("C: A1 {list}S: A1 OK")), (String::new(), Some('/')));
+        let refused = format!("C: A1 NAMESPACE\nS: A1 NO\nC: A2 {list}S: A2 OK");
+        assert_eq!(read("NAMESPACE", &refused), (String::new(), Some('/')));
     }
 }

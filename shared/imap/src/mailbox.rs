@@ -192,3 +192,136 @@ impl Selected {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::SystemFlag;
+    use crate::reply::Status;
+    use crate::testing::{name, play};
+
+    #[test]
+    fn selects() {
+        // RFC 9051 section 6.3.2, RFC 7162 section 3.1.8, RFC 8474 section 4.2.
+        let selected = play(
+            "CONDSTORE",
+            "C: A1 SELECT \"Entw&APw-rfe\" (CONDSTORE)
+             S: * 172 EXISTS
+             S: * 1 RECENT
+             S: * OK [UNSEEN 12] Message 12 is first unseen
+             S: * OK [UIDVALIDITY 3857529045] UIDs valid
+             S: * OK [UIDNEXT 4392] Predicted next UID
+             S: * FLAGS (\\Answered \\Deleted Junk)
+             S: * OK [PERMANENTFLAGS (\\Deleted \\*)] Limited
+             S: * OK [HIGHESTMODSEQ 715194045007]
+             S: * OK [MAILBOXID (F2212ea87)] Ok
+             S: A1 OK [READ-WRITE] SELECT completed",
+            async |session| session.select(&name("Entwürfe"), Mode::ReadWrite).await,
+        );
+        let expected = Selected {
+            exists: 172,
+            uid_validity: 3_857_529_045,
+            uid_next: Some(4392),
+            highest_modseq: Some(715_194_045_007),
+            flags: ["\\Answered", "\\Deleted", "Junk"].into_iter().collect(),
+            permanent_flags: PermanentFlags {
+                flags: [SystemFlag::Deleted].into_iter().collect(),
+                any_keyword: true,
+            },
+            read_only: false,
+            uids_not_sticky: false,
+            mailbox_id: Some("F2212ea87".into()),
+        };
+        assert_eq!(selected, Ok(expected));
+    }
+
+    #[test]
+    fn an_old_server_says_little() {
+        let selected = play(
+            "",
+            "C: A1 EXAMINE \"INBOX\"
+             S: * FLAGS (\\Seen)
+             S: * 2 EXISTS
+             S: * NO [UIDNOTSTICKY] sorry
+             S: A1 OK [READ-ONLY] done",
+            async |session| session.select(&name("inbox"), Mode::ReadOnly).await,
+        )
+        .unwrap();
+        assert_eq!((selected.exists, selected.uid_next, selected.uid_validity), (2, None, 0));
+        assert!(selected.read_only && selected.uids_not_sticky);
+        assert_eq!(selected.permanent_flags.flags, selected.flags);
+    }
+
+    #[test]
+    fn creates_many_at_once() {
+        let created = play(
+            "CREATE-SPECIAL-USE LITERAL+",
+            "C: A1 CREATE \"Sent\" (USE (\\Sent))
+             C: A2 CREATE \"a \\\"b\\\"\"
+             S: A1 OK done
+             S: A2 NO [ALREADYEXISTS] there",
+            async |session| {
+                let wanted = [(name("Sent"), Some(SpecialUse::Sent)), (name("a \"b\""), None)];
+                session.create(&wanted).await
+            },
+        );
+        let there =
+            Reply { status: Status::No, code: Some(Code::AlreadyExists), text: "there".into() };
+        assert_eq!(created, Ok(vec![Ok(()), Err(there)]));
+        let without = play("", "C: A1 CREATE \"Sent\"\nS: A1 OK done", async |session| {
+            session.create(&[(name("Sent"), Some(SpecialUse::Sent))]).await
+        });
+        assert_eq!(without, Ok(vec![Ok(())]));
+    }
+
+    #[test]
+    fn names_that_need_literals() {
+        // A server's own 8-bit name, sent back as it came.
+        let odd = MailboxName::from_wire(b"caf\xe9", crate::Spelling::ModifiedUtf7);
+        let refused = play(
+            "",
+            "C: A1 SUBSCRIBE \"a\"
+             S: A1 OK done
+             C: A2 SUBSCRIBE {4}
+             S: A2 BAD no literals here",
+            async |session| session.subscribe(&[name("a"), odd.clone()]).await,
+        );
+        let bad = Reply { status: Status::Bad, code: None, text: "no literals here".into() };
+        assert_eq!(refused, Ok(vec![Ok(()), Err(bad)]));
+    }
+
+    #[test]
+    fn renames_and_deletes() {
+        let done = play(
+            "",
+            "C: A1 RENAME \"a\" \"b\"
+             S: A1 OK done
+             C: A2 DELETE \"b\"
+             S: A2 NO [NONEXISTENT] gone",
+            async |session| {
+                session.rename(&name("a"), &name("b")).await?;
+                session.delete_mailbox(&name("b")).await
+            },
+        );
+        let gone = Reply { status: Status::No, code: Some(Code::NonExistent), text: "gone".into() };
+        assert_eq!(done, Err(Error::Refused(gone)));
+    }
+
+    #[test]
+    fn leaves_without_expunging() {
+        let select = "C: A1 SELECT \"a\"\nS: * 0 EXISTS\nS: A1 OK done\n";
+        for (capabilities, rest) in [
+            ("UNSELECT", "C: A2 UNSELECT\nS: A2 OK done"),
+            ("", "C: A2 EXAMINE \"a\"\nS: A2 OK done\nC: A3 CLOSE\nS: A3 OK done"),
+            ("", "C: A2 EXAMINE \"a\"\nS: A2 NO gone"),
+        ] {
+            let left = play(capabilities, &format!("{select}{rest}"), async |session| {
+                session.unselect().await?;
+                session.select(&name("a"), Mode::ReadWrite).await?;
+                session.unselect().await?;
+                session.unselect().await
+            });
+            assert_eq!(left, Ok(()));
+        }
+    }
+}

@@ -279,3 +279,144 @@ fn read_quota(cursor: &mut Cursor<'_>) -> Result<Quota, Malformed> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::SystemFlag;
+    use crate::testing::{name, play, play_error};
+
+    fn uids(text: &str) -> UidSet {
+        UidSet::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn stores_flags() {
+        let done = play(
+            "",
+            "C: A1 UID STORE 1:3 +FLAGS.SILENT (\\Seen)
+             S: * 1 FETCH (UID 1 MODSEQ (5))
+             S: A1 OK done
+             C: A2 UID STORE 9 FLAGS.SILENT (\\Draft k)
+             S: A2 OK done
+             C: A3 UID STORE 9 -FLAGS.SILENT ()
+             S: A3 NO [NOPERM] no",
+            async |session| {
+                let seen = [SystemFlag::Seen].into_iter().collect();
+                session.store_flags(&uids("1:3"), &seen, Change::Add).await?;
+                let draft = ["\\Draft", "k", "\\Recent"].into_iter().collect();
+                session.store_flags(&uids("9"), &draft, Change::Replace).await?;
+                session.store_flags(&uids("9"), &Flags::new(), Change::Remove).await
+            },
+        );
+        assert!(matches!(done, Err(Error::Refused(reply)) if reply.code == Some(Code::Permission)));
+    }
+
+    #[test]
+    fn copies_and_moves() {
+        let done = play(
+            "",
+            "C: A1 UID COPY 2:4 \"a\"
+             S: A1 OK [COPYUID 38505 2:4 56:58] Done
+             C: A2 UID MOVE 7 \"a\"
+             S: * OK [COPYUID 38505 7 59] Done
+             S: * 3 EXPUNGE
+             S: A2 OK done
+             C: A3 UID COPY 9 \"a\"
+             S: A3 OK nothing to tell",
+            async |session| {
+                let mut told = session.copy(&uids("2:4"), &name("a")).await?;
+                told.extend(session.move_(&uids("7"), &name("a")).await?);
+                told.extend(session.copy(&uids("9"), &name("a")).await?);
+                Ok::<_, Error>(told)
+            },
+        );
+        let told = |from, to| CopyUid { uid_validity: 38_505, from: uids(from), to: uids(to) };
+        assert_eq!(done, Ok(vec![told("2:4", "56:58"), told("7", "59")]));
+    }
+
+    #[test]
+    fn expunges_only_these() {
+        let done = play(
+            "UIDPLUS",
+            "C: A1 UID EXPUNGE 3,5
+             S: * 3 EXPUNGE
+             S: A1 OK done",
+            async |session| session.expunge_uids(&uids("3,5")).await,
+        );
+        assert_eq!(done, Ok(()));
+        assert_eq!(play("", "", async |s| s.expunge_uids(&UidSet::new()).await), Ok(()));
+    }
+
+    fn search(capabilities: &str, criteria: &Criteria, command: &str, answer: &str) -> String {
+        let dialogue = format!("C: A1 UID SEARCH{command}\n{answer}\nS: A1 OK done");
+        play(capabilities, &dialogue, async |session| session.search(criteria).await)
+            .unwrap()
+            .to_string()
+    }
+
+    #[test]
+    fn searches() {
+        let all = Criteria::default();
+        let id = Criteria { message_id: Some("<a\"b@c>".into()), ..all.clone() };
+        let dated = Criteria {
+            uids: Some(uids("1:9")),
+            since: Day::new(1994, 2, 1),
+            before: Day::new(1995, 2, 1),
+            ..all.clone()
+        };
+        let plain =
+            search("", &id, " HEADER Message-ID \"<a\\\"b@c>\"", "S: * SEARCH 7 2 3 (MODSEQ 9)");
+        assert_eq!(plain, "2:3,7");
+        let set = " UID 1:9 SINCE 01-Feb-1994 BEFORE 01-Feb-1995";
+        assert_eq!(search("", &dated, set, "S: * SEARCH"), "");
+        assert_eq!(search("", &all, " ALL", "S: * SEARCH 1 2\nS: * SEARCH 3"), "1:3");
+        let back = " RETURN (ALL) ALL";
+        let answer = "S: * ESEARCH (TAG \"A1\") UID MIN 2 ALL 2,10:15 MODSEQ 9";
+        assert_eq!(search("ESEARCH", &all, back, answer), "2,10:15");
+        assert_eq!(search("ESEARCH", &all, back, "S: * ESEARCH (TAG \"A1\") UID"), "");
+        assert_eq!(search("ESEARCH", &all, back, "S: * SEARCH 4"), "4");
+        let foreign = Criteria { message_id: Some("<ü>".into()), ..all };
+        let literal = " CHARSET UTF-8 HEADER Message-ID {4+}\nC: <ü>";
+        assert_eq!(search("LITERAL+", &foreign, literal, "S: * SEARCH"), "");
+    }
+
+    #[test]
+    fn bad_answers_to_searches() {
+        for answer in [
+            "SEARCH x",
+            "SEARCH 99999999999",
+            "ESEARCH UID ALL x",
+            "ESEARCH ALL",
+            "ESEARCH \"",
+            "ESEARCH MIN",
+        ] {
+            let error =
+                play_error(&format!("C: A1 UID SEARCH ALL\nS: * {answer}"), async |session| {
+                    session.search(&Criteria::default()).await
+                });
+            assert!(matches!(error, Error::Unreadable { .. }), "{answer}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn quotas() {
+        // RFC 9208 section 4.2.2.
+        let quotas = play(
+            "QUOTA",
+            "C: A1 GETQUOTAROOT \"INBOX\"
+             S: * QUOTAROOT INBOX \"\" #user/alice
+             S: * QUOTA \"\" (STORAGE 10 512 message 3 1000)
+             S: * QUOTA #user/alice ()
+             S: A1 OK done",
+            async |session| session.quota(&name("INBOX")).await,
+        );
+        let resource = |name: &str, usage, limit| QuotaResource { name: name.into(), usage, limit };
+        let first = vec![resource("STORAGE", 10, 512), resource("MESSAGE", 3, 1000)];
+        let expected = vec![
+            Quota { root: String::new(), resources: first },
+            Quota { root: "#user/alice".into(), resources: vec![] },
+        ];
+        assert_eq!(quotas, Ok(expected));
+    }
+}

@@ -40,6 +40,8 @@ pub struct Session<S> {
     pub(crate) state: State,
     pub(crate) fetching: Fetching,
     pub(crate) appending: Appending,
+    /// Replies that came before their turn.
+    overtaken: Vec<(u32, Reply)>,
 }
 
 /// What outlives a change of stream (STARTTLS, COMPRESS).
@@ -105,6 +107,7 @@ impl<S: Stream> Session<S> {
             output: BytesMut::new(),
             fetching: Fetching::default(),
             appending: Appending::default(),
+            overtaken: Vec::new(),
         }
     }
 
@@ -256,6 +259,10 @@ impl<S: Stream> Session<S> {
 
     /// Says goodbye; the work is done, so an error of the line is none.
     pub async fn logout(mut self) {
+        self.say_goodbye().await;
+    }
+
+    async fn say_goodbye(&mut self) {
         let command = self.command("LOGOUT");
         if self.send(command).await.is_ok() && self.flush().await.is_ok() {
             for _ in 0..FAREWELL_MAX {
@@ -476,11 +483,14 @@ impl<S: Stream> Session<S> {
         tag: u32,
         mut each: impl FnMut(Line<'_>) -> Result<(), Malformed>,
     ) -> Result<Reply, Error> {
+        if let Some(at) = self.overtaken.iter().position(|own| own.0 == tag) {
+            return Ok(self.overtaken.swap_remove(at).1);
+        }
         for _ in 0..UNASKED_MAX {
             match self.hear(Bodies::Within).await? {
                 Heard::Tagged(own, reply) if own == tag => return Ok(reply),
                 Heard::Tagged(own, reply) => {
-                    if !self.fetching.settle(own, reply) {
+                    if !self.overtakes(tag, own, &reply) && !self.fetching.settle(own, reply) {
                         return Err(self.stranger());
                     }
                 }
@@ -498,6 +508,18 @@ impl<S: Stream> Session<S> {
             }
         }
         Err(self.endless())
+    }
+
+    /// Keeps the reply to a command that was sent after `tag`, for commands that do not depend on
+    /// each other may be answered in any order (RFC 9051 section 5.5).
+    fn overtakes(&mut self, tag: u32, own: u32, reply: &Reply) -> bool {
+        let later = own > tag && own <= self.state.last_tag;
+        let room = self.overtaken.len() < PIPELINE_MAX;
+        if later && room && !self.fetching.awaits(own) {
+            self.overtaken.push((own, reply.clone()));
+            return true;
+        }
+        false
     }
 
     pub(crate) fn malformed(&self, malformed: Malformed, bytes: &[u8]) -> Error {
@@ -583,5 +605,230 @@ impl<S: Stream> Session<S> {
             return Err(Error::OutOfTurn { what: "an append is not finished" });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+    use wire::script::Script;
+
+    use super::*;
+    use crate::testing::{play, play_error};
+
+    fn greet(transcript: &str) -> Result<(String, bool), Error> {
+        block_on(async {
+            let session = Session::greet(Script::new(transcript, 1)).await?;
+            Ok((session.greeting().to_owned(), session.is_preauth()))
+        })
+    }
+
+    #[test]
+    fn greetings() {
+        assert_eq!(greet("S: * OK Dovecot ready."), Ok(("Dovecot ready.".into(), false)));
+        assert_eq!(greet("S: * PREAUTH [CAPABILITY IMAP4rev1] hi"), Ok(("hi".into(), true)));
+        assert_eq!(greet("S: * OK"), Ok((String::new(), false)));
+        let Err(Error::Bye(reply)) = greet("S: * BYE [UNAVAILABLE] Too many connections") else {
+            panic!()
+        };
+        assert_eq!(
+            (reply.code, reply.text.as_str()),
+            (Some(Code::Unavailable), "Too many connections")
+        );
+        for other in [
+            "+OK POP3 ready",
+            "220 mail ESMTP",
+            "HTTP/1.1 400 Bad Request",
+            "* 220 x",
+            "* NO x",
+            "A1 OK",
+        ] {
+            assert_eq!(greet(&format!("S: {other}")), Err(Error::NotImap { said: other.into() }));
+        }
+        let Err(Error::NotImap { said }) = greet(&format!("S~ 20000")) else { panic!() };
+        assert_eq!(said.len(), 80);
+        assert_eq!(greet(""), Err(wire::Error::Closed.into()));
+    }
+
+    #[test]
+    fn start_tls_forgets_what_was_announced() {
+        let upgraded = play(
+            "STARTTLS LOGINDISABLED",
+            "C: A1 STARTTLS
+             S: A1 OK go ahead",
+            async |session| {
+                session.start_tls().await?;
+                Ok::<_, Error>(session.capabilities().is_empty())
+            },
+        );
+        assert_eq!(upgraded, Ok(true));
+        assert_eq!(play("AUTH=PLAIN", "", async |s| s.start_tls().await), Err(Error::NoStartTls));
+        let preauth = block_on(async {
+            let stream = Script::new("S: * PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] hi", 9);
+            Session::greet(stream).await?.start_tls().await
+        });
+        assert_eq!(preauth, Err(Error::NoStartTls));
+    }
+
+    #[test]
+    fn injected_answers_are_noticed() {
+        let transcript = "S: * OK [CAPABILITY IMAP4rev1 STARTTLS] hi
+             C: A1 STARTTLS
+             S: A1 OK go ahead
+             S: * CAPABILITY IMAP4rev1 AUTH=PLAIN";
+        let injected = block_on(async {
+            let mut session = Session::greet(Script::new(transcript, usize::MAX)).await?;
+            session.start_tls().await?;
+            session.into_stream().map(drop)
+        });
+        assert!(matches!(injected, Err(Error::Unreadable { .. })), "{injected:?}");
+    }
+
+    #[test]
+    fn resumes_on_another_stream() {
+        let transcript = "S: * OK [CAPABILITY IMAP4rev1 STARTTLS] Cyrus
+             C: A1 STARTTLS
+             S: A1 OK go ahead
+             C: A2 CAPABILITY
+             S: * CAPABILITY IMAP4rev1 ID
+             S: A2 OK done";
+        block_on(async {
+            let mut session = Session::greet(Script::new(transcript, 5)).await.unwrap();
+            session.start_tls().await.unwrap();
+            let (stream, resume) = session.into_stream().unwrap();
+            let mut session = Session::resume(stream, resume);
+            session.learn_capabilities().await.unwrap();
+            assert!(session.capabilities().id() && session.greeting() == "Cyrus");
+            assert_eq!(session.stream.finish(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn identifies() {
+        let id = play(
+            "ID",
+            "C: A1 ID (\"name\" \"trasloco\" \"version\" \"1.0\")
+             S: * ID (\"version\" \"3.8\" \"name\" {5}
+             S: Cyrus \"os\" NIL)
+             S: A1 OK done",
+            async |session| {
+                session.id("trasloco", "1.0").await?;
+                Ok::<_, Error>(session.server_id().map(str::to_owned))
+            },
+        );
+        assert_eq!(id, Ok(Some("Cyrus 3.8".into())));
+        let refused = play(
+            "ID",
+            "C: A1 ID (\"name\" \"x\" \"version\" \"1\")
+             S: A1 BAD what",
+            async |session| session.id("x", "1").await,
+        );
+        assert_eq!(refused, Ok(()));
+    }
+
+    #[test]
+    fn enables_what_is_announced() {
+        let enabled = play(
+            "ENABLE UTF8=ACCEPT CONDSTORE",
+            "C: A1 ENABLE UTF8=ACCEPT CONDSTORE
+             S: * ENABLED utf8=accept
+             S: A1 OK done",
+            async |session| {
+                let enabled = session.enable(&["UTF8=ACCEPT", "CONDSTORE", "QRESYNC"]).await?;
+                Ok::<_, Error>((enabled, session.spelling()))
+            },
+        );
+        assert_eq!(enabled, Ok((vec!["UTF8=ACCEPT".into()], Spelling::Utf8)));
+    }
+
+    #[test]
+    fn unasked_responses_are_skipped() {
+        let done = play(
+            "",
+            "C: A1 NOOP
+             S: * 5 EXISTS
+             S: * 2 EXPUNGE
+             S: * 1 FETCH (FLAGS (\\Seen))
+             S: * OK [ALERT] maintenance {3}
+             S: * X-UNKNOWN (a {2}
+             S: )) \"b)\"
+             S: *  STATUS x ()
+             S: * CAPABILITY IMAP4rev1 MOVE
+             S: * NO slow disk
+             S: * LSUB garbage
+             S: A1 OK done",
+            async |session| (session.noop().await, session.capabilities().move_()),
+        );
+        assert_eq!(done, (Ok(()), true));
+    }
+
+    #[test]
+    fn refusals_keep_the_words() {
+        let refused = play("", "C: A1 NOOP\nS: A1 NO [SERVERBUG] oh", async |s| s.noop().await);
+        let reply = Reply { status: Status::No, code: Some(Code::ServerBug), text: "oh".into() };
+        assert_eq!(refused, Err(Error::Refused(reply)));
+    }
+
+    #[test]
+    fn the_end_may_come_at_any_moment() {
+        let error =
+            |said: &str| play_error(&format!("C: A1 NOOP\n{said}"), async |s| s.noop().await);
+        assert!(
+            matches!(error("S: * BYE going down"), Error::Bye(reply) if reply.text == "going down")
+        );
+        assert_eq!(error(""), wire::Error::Closed.into());
+        assert_eq!(error("S: * OK half"), wire::Error::Closed.into());
+        for garbage in ["A2 OK", "+ what", "hello", "A1", "A1 MAYBE", "", "*", "A99999999999 OK"] {
+            let error = error(&format!("S: {garbage}\nS: x"));
+            assert!(matches!(error, Error::Unreadable { .. }), "{garbage}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn replies_may_overtake_each_other() {
+        let replies = play(
+            "",
+            "C: A1 X
+             C: A2 X
+             C: A3 X
+             S: A3 OK three
+             S: A1 NO one
+             S: A2 OK two",
+            async |session| {
+                let commands = (0..3).map(|_| session.command("X")).collect();
+                let replies = session.run_all(commands, |_, _| Ok(())).await?;
+                Ok::<_, Error>(replies.into_iter().map(|reply| reply.text).collect::<Vec<_>>())
+            },
+        );
+        assert_eq!(replies, Ok(vec!["one".into(), "two".into(), "three".into()]));
+    }
+
+    #[test]
+    fn many_commands_share_round_trips() {
+        let said = |from: u32, to: u32, side: &str, text: &str| -> String {
+            (from..=to).map(|n| format!("{side} A{n} {text}\n")).collect()
+        };
+        // 100 go out at once, then 50 whenever 50 are answered.
+        let dialogue = [
+            said(1, 100, "C:", "X"),
+            said(1, 50, "S:", "OK"),
+            said(101, 150, "C:", "X"),
+            said(51, 100, "S:", "OK"),
+            said(151, 160, "C:", "X"),
+            said(101, 160, "S:", "OK"),
+        ];
+        let count = play("", &dialogue.concat(), async |session| {
+            let commands = (0..160).map(|_| session.command("X")).collect();
+            session.run_all(commands, |_, _| Ok(())).await.map(|replies| replies.len())
+        });
+        assert_eq!(count, Ok(160));
+    }
+
+    #[test]
+    fn logout_is_polite_and_brief() {
+        for answers in ["S: * BYE see you", "S: A1 OK done", "S: * 1 EXPUNGE\nS: A1 BAD no", ""] {
+            let said = format!("C: A1 LOGOUT\n{answers}");
+            play("", &said, async |session| session.say_goodbye().await);
+        }
     }
 }
