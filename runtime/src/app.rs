@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use anyhow::Result;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::driver;
@@ -41,6 +42,8 @@ pub struct App {
     pub(crate) changed: Notify,
     /// Told after every slice of the driver.
     pub(crate) advanced: Notify,
+    /// True once the process is told to stop: no more slices, and event streams end.
+    pub(crate) stopping: watch::Sender<bool>,
     /// Held for as long as the application lives.
     pub(crate) folder: Folder,
 }
@@ -93,6 +96,15 @@ impl App {
         let level = if path == driver::PATH { log::Level::Debug } else { log::Level::Info };
         log::log!(level, "{name}: {method} {path} {} in {} ms", status.as_u16(), took.as_millis());
         response
+    }
+
+    /// Waits until the process is told to stop.
+    pub(crate) fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let mut stopping = self.stopping.subscribe();
+        Box::pin(async move {
+            // The application itself is gone: that is a stop, too.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        })
     }
 
     /// A new set of [`MAX_INSTANCES`] permits.

@@ -91,6 +91,7 @@ fn append(files: &mut Vec<u8>, file: &[u8]) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EMPTY;
 
     #[test]
     fn carries_components() {
@@ -98,13 +99,14 @@ mod tests {
         let manifest = "spin_manifest_version = 2\n[application]\nname = \"a\"\n[trigger]\n\
             [component.one]\nsource = \"one.wasm\"\n[component.two]\nsource = \"two.wasm\"\n";
         std::fs::write(folder.path().join("spin.toml"), manifest).unwrap();
-        std::fs::write(folder.path().join("one.wasm"), "(component)").unwrap();
-        std::fs::write(folder.path().join("two.wasm"), "(component (core module))").unwrap();
+        let two = [EMPTY, b"\0\x02\x01x"].concat();
+        std::fs::write(folder.path().join("one.wasm"), EMPTY).unwrap();
+        std::fs::write(folder.path().join("two.wasm"), &two).unwrap();
         let bytes = make(&folder.path().join("spin.toml")).unwrap().leak();
         let bundle = Bundle::read(bytes).unwrap().unwrap();
         assert_eq!(bundle.manifest, manifest);
         let code = bundle.code("two").unwrap();
-        assert_eq!(code.wasm, b"(component (core module))");
+        assert_eq!(code.wasm, two);
         let engine = engine::engine().unwrap();
         engine::load(&engine, "two", code).unwrap();
         assert!(bundle.code("three").is_none());

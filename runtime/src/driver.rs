@@ -8,7 +8,6 @@ use http::Method;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -39,8 +38,9 @@ struct Report {
     next_due_at: Option<String>,
 }
 
-/// Drives until `stop` says so, then until the running slices end.
-pub async fn drive(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// Drives until the application stops, then until the running slices end.
+pub async fn drive(app: Arc<App>) {
+    let mut stop = app.stopping.subscribe();
     let Some(token) = app.advance_token.clone() else {
         log::warn!("spin.toml declares no advance_token: nothing drives advance");
         return;

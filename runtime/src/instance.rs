@@ -6,8 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -130,6 +130,7 @@ impl Ready {
         request: http::Request<WasiBody>,
         permit: OwnedSemaphorePermit,
     ) -> anyhow::Result<http::Response<Body>> {
+        let safe = request.method().is_safe();
         let mut store = self.store(app);
         let service = self.pre.instantiate_async(&mut store).await?;
         let (sender, receiver) = oneshot::channel();
@@ -149,8 +150,14 @@ impl Ready {
             ended
         };
         let instance = tokio::spawn(supervise(self.settings.clone(), work)).abort_handle();
-        match receiver.await {
-            Ok(response) => Ok(response.map(|body| Body { body, instance: Some(instance) })),
+        let waiting = AbortUnanswered(safe.then(|| instance.clone()));
+        let answer = receiver.await;
+        waiting.answered();
+        match answer {
+            Ok(response) => {
+                let end = is_event_stream(&response).then(|| app.stopped());
+                Ok(response.map(|body| Body { body, instance: Some(instance), end }))
+            }
             Err(_) => anyhow::bail!("the component {} gave no answer", self.settings.name),
         }
     }
@@ -161,7 +168,7 @@ impl Ready {
             table: ResourceTable::new(),
             wasi: wasi(settings),
             http: WasiHttpCtx::new(),
-            hooks: Hooks { app: Arc::downgrade(app) as Weak<App>, hosts: settings.hosts.clone() },
+            hooks: Hooks { app: Arc::downgrade(app), hosts: settings.hosts.clone() },
             memory: Memory { settings: settings.clone(), total_bytes: 0 },
             database: app.database.clone(),
             settings: settings.clone(),
@@ -171,6 +178,24 @@ impl Ready {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store
+    }
+}
+
+/// Ends the instance where nobody waits any more for the answer; one that changes something
+/// (RFC 9110 section 9.2.1) goes on.
+struct AbortUnanswered(Option<AbortHandle>);
+
+impl AbortUnanswered {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AbortUnanswered {
+    fn drop(&mut self) {
+        if let Some(instance) = &self.0 {
+            instance.abort();
+        }
     }
 }
 
@@ -218,22 +243,29 @@ fn wasi(settings: &Settings) -> WasiCtx {
     wasi.build()
 }
 
+/// An event stream (HTML, Server-sent events) has no end of its own.
+fn is_event_stream<T>(response: &http::Response<T>) -> bool {
+    let media_type = response.headers().get(http::header::CONTENT_TYPE);
+    media_type.is_some_and(|media_type| media_type.as_bytes().starts_with(b"text/event-stream"))
+}
+
 /// The body of an answer; dropping it before its end ends the instance.
 pub struct Body {
     body: WasiBody,
     instance: Option<AbortHandle>,
+    /// When to end it early.
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Body {
     /// A body that is there as a whole.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let body = http_body_util::Full::new(bytes.into());
-        Body { body: body.map_err(|never| match never {}).boxed_unsync(), instance: None }
-    }
-
-    /// Lets the instance go on without a reader.
-    pub fn detach(&mut self) {
-        self.instance = None;
+        Body {
+            body: body.map_err(|never| match never {}).boxed_unsync(),
+            instance: None,
+            end: None,
+        }
     }
 }
 
@@ -245,6 +277,12 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         context: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(context).is_ready()
+        {
+            self.end = None;
+            return Poll::Ready(None);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
             self.instance = None;

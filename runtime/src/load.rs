@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
@@ -88,6 +88,7 @@ pub fn load(options: &Options) -> Result<Arc<App>> {
         instances: App::permits(),
         changed: Notify::new(),
         advanced: Notify::new(),
+        stopping: watch::Sender::new(false),
         folder,
     }))
 }

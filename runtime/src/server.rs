@@ -12,7 +12,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use wasmtime_wasi_http::Error;
 
 use crate::app::App;
@@ -30,14 +29,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the process is told to stop (SIGTERM, SIGINT).
 pub async fn serve(options: Options, listen: SocketAddr) -> Result<()> {
+    let mut signals = Signals::new()?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let app = tokio::task::spawn_blocking(move || load::load(&options)).await??;
-    let (stop, stopped) = watch::channel(false);
-    let driver = tokio::spawn(driver::drive(app.clone(), stopped));
+    let driver = tokio::spawn(driver::drive(app.clone()));
     println!("listening on http://{}", listener.local_addr()?);
     let graceful = GracefulShutdown::new();
-    let mut told = std::pin::pin!(told_to_stop());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -47,22 +45,20 @@ pub async fn serve(options: Options, listen: SocketAddr) -> Result<()> {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            told = &mut told => {
-                told?;
-                break;
-            }
+            () = signals.told_to_stop() => break,
         }
     }
     log::info!("stopping");
     drop(listener);
-    let _ = stop.send(true);
+    app.stopping.send_replace(true);
     let end = async {
         graceful.shutdown().await;
+        // A driver that failed is at its end, too.
         let _ = driver.await;
     };
     tokio::select! {
         _ = tokio::time::timeout(GRACE, end) => {}
-        again = told_to_stop() => again?,
+        () = signals.told_to_stop() => {}
     }
     Ok(())
 }
@@ -92,21 +88,47 @@ fn connection(app: &Arc<App>, graceful: &GracefulShutdown, stream: TcpStream, pe
     });
 }
 
-/// Returns when the process is asked to end.
+/// What asks this process to end.
 #[cfg(unix)]
-pub async fn told_to_stop() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+pub struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Returns when the process is asked to end.
+#[cfg(unix)]
+impl Signals {
+    /// Takes the signals over.
+    pub fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Signals { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns at the next signal.
+    pub async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What asks this process to end.
 #[cfg(not(unix))]
-pub async fn told_to_stop() -> Result<()> {
-    Ok(tokio::signal::ctrl_c().await?)
+pub struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Takes the signals over.
+    pub fn new() -> Result<Self> {
+        Ok(Signals)
+    }
+
+    /// Returns at the next signal.
+    pub async fn told_to_stop(&mut self) {
+        // An error would mean that there is no such signal: then nobody can ask.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

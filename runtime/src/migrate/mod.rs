@@ -15,14 +15,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use http::{Method, StatusCode};
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli;
 use crate::client::{self, Answer, escape};
 use crate::driver;
 use crate::load::{self, Options};
-use crate::server::told_to_stop;
+use crate::server::Signals;
 use progress::{Progress, Totals};
 use request::Request;
 use runs::Runs;
@@ -56,12 +55,9 @@ pub async fn migrate(arguments: cli::Migrate, options: Options) -> Result<ExitCo
     let app = loading.await??;
     log::info!("ready after {} ms", started.elapsed().as_millis());
     let migration = begin(&app, &request).await?;
-    let (stop_driver, stopped) = watch::channel(false);
-    let driver = tokio::spawn(driver::drive(app.clone(), stopped));
-    let ended = migration.follow(&app).await;
-    let _ = stop_driver.send(true);
-    let ended = ended?;
-    driver.abort();
+    // It ends with the process: what it needs is in the store.
+    tokio::spawn(driver::drive(app.clone()));
+    let ended = migration.follow(&app).await?;
     report(&app, &migration, &ended, &arguments, started.elapsed()).await
 }
 
@@ -133,20 +129,18 @@ impl Migration {
         let mut progress = Progress::start();
         let poll = if progress.is_live() { LIVE_POLL } else { QUIET_POLL };
         let mut stopping: Option<Instant> = None;
-        let mut told = std::pin::pin!(told_to_stop());
+        let mut signals = Signals::new()?;
         loop {
             tokio::select! {
                 () = app.advanced.notified() => {}
                 () = tokio::time::sleep(poll) => {}
-                told = &mut told, if stopping.is_none() => {
-                    told?;
+                () = signals.told_to_stop() => {
+                    if stopping.is_some() {
+                        bail!("interrupted; run the same command again to go on");
+                    }
                     stopping = Some(Instant::now());
                     eprintln!("stopping; what is migrated stays");
                     client::send(app, Method::POST, &self.path("/stop"), None, None).await?;
-                }
-                again = told_to_stop(), if stopping.is_some() => {
-                    again?;
-                    bail!("interrupted; run the same command again to go on");
                 }
             }
             let answer = self.get(app).await?;
