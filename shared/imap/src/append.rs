@@ -199,6 +199,27 @@ impl<S: Stream> Session<S> {
         Ok(std::mem::take(&mut self.appending.done))
     }
 
+    /// Ends the open command and sends what is held, without waiting; a later message begins
+    /// another command, and [`Session::append_answer`] takes the replies one by one.
+    pub async fn append_end(&mut self) -> Result<(), Error> {
+        if self.append_poisoned() {
+            return Err(Error::OutOfTurn { what: "octets of the last message are owed" });
+        }
+        self.close_append().await?;
+        self.flush().await
+    }
+
+    /// Waits for the reply to the oldest unanswered command that was ended, and tells what became
+    /// of the messages settled since the last call, in order; empty where nothing is unanswered.
+    /// May be called while a later message is under way.
+    pub async fn append_answer(&mut self) -> Result<Vec<Appended>, Error> {
+        let waiting = self.appending.waiting.len();
+        if self.appending.done.is_empty() && waiting > 0 {
+            self.settle_appends(waiting - 1).await?;
+        }
+        Ok(std::mem::take(&mut self.appending.done))
+    }
+
     /// Whether octets are owed that a head promised. If their source died, the connection must be
     /// dropped: only that keeps the server from storing half a message.
     pub fn append_poisoned(&self) -> bool {
@@ -231,8 +252,8 @@ impl<S: Stream> Session<S> {
 impl AppendHead<'_> {
     /// `[SP flag-list] [SP date-time] SP literal`.
     fn write(&self, command: Command) -> Command {
-        let flags = self.flags.to_string();
-        let command = if flags.is_empty() { command } else { command.text(&format!(" ({flags})")) };
+        // Gromox takes no message without the list, though RFC 9051 makes it optional (issue 60).
+        let command = command.text(&format!(" ({})", self.flags));
         let command = match self.internal_date {
             Some(date) => command.text(&format!(" \"{date}\"")),
             None => command,
@@ -286,8 +307,8 @@ mod tests {
         let done = play(
             "LITERAL+ MULTIAPPEND",
             "C: A1 APPEND \"saved\" (\\Seen Junk) \"17-Jul-1996 02:44:25 -0700\" {3+}
-             C: abc {2+}
-             C: xx {0+}
+             C: abc () {2+}
+             C: xx () {0+}
              C:
              S: * 3 EXISTS
              S: A1 OK [APPENDUID 9 4:6] done",
@@ -315,9 +336,9 @@ mod tests {
     fn single_messages_are_sent_ahead() {
         let done = play(
             "LITERAL+",
-            "C: A1 APPEND \"a\" {2+}
+            "C: A1 APPEND \"a\" () {2+}
              C: xx
-             C: A2 APPEND \"a\" {3+}
+             C: A2 APPEND \"a\" () {3+}
              C: xxx
              S: A1 OK [APPENDUID 9 1] done
              S: A2 NO [OVERQUOTA] full",
@@ -336,12 +357,12 @@ mod tests {
     fn another_mailbox_or_no_multi_begins_another_command() {
         let done = play(
             "LITERAL+ MULTIAPPEND",
-            "C: A1 APPEND \"a\" {1+}
-             C: x {1+}
+            "C: A1 APPEND \"a\" () {1+}
+             C: x () {1+}
              C: x
-             C: A2 APPEND \"b\" {1+}
+             C: A2 APPEND \"b\" () {1+}
              C: x
-             C: A3 APPEND \"b\" ~{1+}
+             C: A3 APPEND \"b\" () ~{1+}
              C: \0
              S: A1 OK done
              S: A2 OK [APPENDUID 9 7] done
@@ -368,8 +389,8 @@ mod tests {
     fn a_refused_multiappend_refuses_all_its_messages() {
         let done = play(
             "LITERAL+ MULTIAPPEND",
-            "C: A1 APPEND \"a\" {1+}
-             C: x {1+}
+            "C: A1 APPEND \"a\" () {1+}
+             C: x () {1+}
              C: x
              S: A1 NO bare LF",
             async |session| {
@@ -383,19 +404,46 @@ mod tests {
     }
 
     #[test]
+    fn answers_may_be_taken_one_by_one() {
+        let done = play(
+            "LITERAL+ MULTIAPPEND",
+            "C: A1 APPEND \"a\" () {1+}
+             C: x () {1+}
+             C: x
+             C: A2 APPEND \"a\" () {1+}
+             S: A1 OK [APPENDUID 9 1:2] done
+             C: x
+             S: A2 OK [APPENDUID 9 3] done",
+            async |session| {
+                put(session, "a", 1, true).await?;
+                put(session, "a", 1, true).await?;
+                session.append_end().await?;
+                start(session, "a", 1, true).await?;
+                session.flush().await?;
+                let first = session.append_answer().await?;
+                session.append_chunk(Bytes::from_static(b"x")).await?;
+                session.append_end().await?;
+                let second = session.append_answer().await?;
+                Ok::<_, Error>((first, second, session.append_answer().await?))
+            },
+        );
+        assert_eq!(done, Ok((vec![ok(1), ok(2)], vec![ok(3)], vec![])));
+    }
+
+    #[test]
     fn waits_where_the_server_must_agree() {
         let done = play(
             "MULTIAPPEND",
-            "C: A1 APPEND \"a\" {1}
+            "C: A1 APPEND \"a\" () {1}
              S: + go
-             C: x {2}
+             C: x () {2}
              S: * OK still here
              S: +
              C: xx
              S: A1 OK [APPENDUID 9 1:2] done
-             C: A2 APPEND \"a\" {3}
+             C: A2 APPEND \"a\" () {3}
              S: A2 NO [TRYCREATE] none
-             C: A3 APPEND \"a\" {1}
+             C: A3 APPEND \"a\" () {1}
              S: + go
              C: x
              S: A3 OK [APPENDUID 9 3] done",
@@ -417,11 +465,11 @@ mod tests {
     fn a_literal_refused_in_the_middle_ends_the_command() {
         let done = play(
             "MULTIAPPEND",
-            "C: A1 APPEND \"a\" {1}
+            "C: A1 APPEND \"a\" () {1}
              S: + go
-             C: x {900}
+             C: x () {900}
              S: A1 NO [TOOBIG] no
-             C: A2 APPEND \"a\" {2}
+             C: A2 APPEND \"a\" () {2}
              S: + go
              C: xx
              S: A2 OK [APPENDUID 9 5] done",
@@ -440,10 +488,10 @@ mod tests {
     fn literal_minus_waits_above_its_limit() {
         let done = play(
             "LITERAL-",
-            "C: A1 APPEND \"a\" {4096+}
+            "C: A1 APPEND \"a\" () {4096+}
              C~ 4096
              C:
-             C: A2 APPEND \"a\" {4097}
+             C: A2 APPEND \"a\" () {4097}
              S: A1 OK [APPENDUID 9 1] done
              S: + go
              C~ 4097
@@ -461,7 +509,7 @@ mod tests {
     #[test]
     fn answers_are_read_before_there_are_too_many() {
         let sent = |from: u32, to: u32| -> String {
-            (from..=to).map(|n| format!("C: A{n} APPEND \"a\" {{1+}}\nC: x\n")).collect()
+            (from..=to).map(|n| format!("C: A{n} APPEND \"a\" () {{1+}}\nC: x\n")).collect()
         };
         let said = |from: u32, to: u32| -> String {
             (from..=to).map(|n| format!("S: A{n} OK [APPENDUID 9 {n}] done\n")).collect()
@@ -481,7 +529,7 @@ mod tests {
         // Written out as one turn: the script cannot see writes, the next assertions can.
         let done = play(
             "LITERAL+",
-            "C: A1 APPEND \"a\" {200100+}
+            "C: A1 APPEND \"a\" () {200100+}
              C~ 200100
              C:
              S: A1 OK done",
@@ -499,7 +547,7 @@ mod tests {
                 session.append_finish().await.map(|done| (held, passed, done.len()))
             },
         );
-        assert_eq!(done, Ok((125, 0, 1)));
+        assert_eq!(done, Ok((128, 0, 1)));
     }
 
     #[test]
@@ -536,7 +584,7 @@ mod tests {
     fn last_words_outlive_a_broken_line() {
         // The server hangs up while we write: what it said is worth more than "broken pipe".
         let error = play_error(
-            "C: A1 APPEND \"a\" {9+}
+            "C: A1 APPEND \"a\" () {9+}
              S: * BYE [OVERQUOTA] enough",
             async |session| {
                 put(session, "a", 9, true).await?;
@@ -544,10 +592,11 @@ mod tests {
             },
         );
         assert!(matches!(error, Error::Bye(reply) if reply.text == "enough"), "BYE is told");
-        let error = play_error("C: A1 APPEND \"a\" {1+}\nC: x\nS: A7 OK done", async |session| {
-            put(session, "a", 1, true).await?;
-            session.append_finish().await
-        });
+        let error =
+            play_error("C: A1 APPEND \"a\" () {1+}\nC: x\nS: A7 OK done", async |session| {
+                put(session, "a", 1, true).await?;
+                session.append_finish().await
+            });
         assert!(matches!(error, Error::Unreadable { .. }));
     }
 }

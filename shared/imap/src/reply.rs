@@ -142,6 +142,11 @@ impl Reply {
         }
     }
 
+    /// How long the server itself asks to wait, in milliseconds (Exchange Online).
+    pub fn wait_ms(&self) -> Option<u64> {
+        quirks::backoff_ms(&self.text)
+    }
+
     /// Reads `resp-text` after the status: `["[" resp-text-code "]" SP] text`.
     pub(crate) fn read(status: Status, text: &[u8]) -> Self {
         let text = text.trim_ascii();
@@ -348,6 +353,25 @@ mod tests {
         check("[unclosed", None, "[unclosed");
         check("[", None, "[");
         check("", None, "");
+    }
+
+    #[test]
+    fn tells_later_from_never() {
+        for (text, temporary) in [
+            ("[UNAVAILABLE] x", true),
+            ("[THROTTLED] x", true),
+            ("[OVERQUOTA] Mailbox is full", false),
+            ("[OVERQUOTA] Account exceeded command or bandwidth limits.", true),
+            ("[AUTHENTICATIONFAILED] temporarily", false),
+            ("Server Unavailable. 15", true),
+            ("no", false),
+        ] {
+            assert_eq!(
+                Reply::read(Status::No, text.as_bytes()).is_temporary(),
+                temporary,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -645,7 +645,7 @@ mod tests {
         ] {
             assert_eq!(greet(&format!("S: {other}")), Err(Error::NotImap { said: other.into() }));
         }
-        let Err(Error::NotImap { said }) = greet(&format!("S~ 20000")) else { panic!() };
+        let Err(Error::NotImap { said }) = greet("S~ 20000") else { panic!() };
         assert_eq!(said.len(), 80);
         assert_eq!(greet(""), Err(wire::Error::Closed.into()));
     }
