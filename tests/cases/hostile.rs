@@ -58,6 +58,18 @@ fn resets_on_both_sides() {
     assert!(from.fired() > 0 && to.fired() > 1, "{} {}", from.fired(), to.fired());
 }
 
+/// A line on which nothing more arrives is given up after a while, and the work goes on.
+#[test]
+fn stalls_on_both_sides() {
+    let from = Faults::none().on(At::nth("UID FETCH", 2), Act::Stall);
+    let to = Faults::none().on(At::nth("APPEND", 3), Act::StallAfterEffect);
+    let source = Fake::start(filled(80), from.clone());
+    let destination = Fake::start(empty(), to.clone());
+    let (_app, state) = run(&source, &destination, Setup::default(), 300);
+    assert_moved(&source, &destination, &state);
+    assert!(from.fired() + to.fired() > 0, "nothing stalled");
+}
+
 #[test]
 fn a_lost_answer_doubles_nothing() {
     for n in 1..4 {
@@ -71,9 +83,8 @@ fn a_lost_answer_doubles_nothing() {
 
 #[test]
 fn a_server_without_extensions() {
-    let bare = || Features::bare().under("INBOX.", ".");
     let source = Mailboxes::new(Features::bare());
-    let destination = Mailboxes::new(bare());
+    let destination = Mailboxes::new(Features::bare().under("", "."));
     for n in 0..25 {
         let id = format!("{n}@example.test");
         source.add("Work/2024", Message::sample(&id, 900).flagged(&["\\Flagged", "$Label1"]));
@@ -83,9 +94,9 @@ fn a_server_without_extensions() {
         (Fake::start(source, Faults::none()), Fake::start(destination, Faults::none()));
     let (_app, state) = run(&source, &destination, Setup::default(), 60);
     assert_eq!(state["status"], "completed", "{state:#}");
-    // It announces no NAMESPACE, so the prefix can only be learnt from its refusals or its INBOX.
-    assert_eq!(destination.account.messages("INBOX.Work.2024").len(), 25);
-    assert_eq!(destination.account.subscriptions(), ["INBOX.Work.2024"]);
+    assert_eq!(destination.account.messages("Work.2024").len(), 25);
+    assert_eq!(destination.account.subscriptions(), ["Work.2024"]);
+    assert_eq!(destination.account.digest().0["Work/2024"], source.account.digest().0["Work/2024"]);
 }
 
 #[test]
@@ -163,16 +174,23 @@ fn broken_answers_end_in_clear_errors() {
         ("a literal without end", Act::HugeLiteral(1 << 62)),
     ];
     let app = App::start(Setup::default());
-    for (what, act) in acts {
+    // All at once: some lines stay open, and the client's patience with them is a minute.
+    let begin = |(what, act)| {
         let faults = Faults::none().on(At::every("UID FETCH"), act);
         let (source, destination) =
             (Fake::start(filled(10), faults), Fake::start(empty(), Faults::none()));
         let migration = app.create(&mail_migration(account(&source), account(&destination)));
-        let state = app.wait_for(&migration, 60, |state| {
+        (what, migration, source, destination)
+    };
+    let begun: Vec<_> = acts.into_iter().map(begin).collect();
+    for (what, migration, _source, destination) in &begun {
+        println!("{what}");
+        let state = app.wait_for(migration, 150, |state| {
             e2e::app::ended(state) || state["status"] == "waiting"
         });
         let told = state["last_error"].is_string() || state["waiting"]["reason"].is_string();
         assert!(told, "{what}: {state:#}");
+        println!("{}", state["waiting"]["reason"]);
         assert_eq!(destination.account.messages("INBOX").len(), 0, "{what}");
         let gone = e2e::http::request("DELETE", &app.api(&migration.path("")), &[], b"").unwrap();
         assert_eq!(gone.status, 204, "{what}: {}", gone.text());

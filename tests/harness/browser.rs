@@ -104,9 +104,11 @@ impl Browser {
         Some(Element { browser: self, id })
     }
 
-    /// Visible text of the page.
+    /// Visible text of the page. By script, since an element may be exchanged between finding it
+    /// and asking it.
     pub fn text(&self) -> String {
-        self.find("body").text()
+        let text = self.run("return document.body ? document.body.innerText : ''");
+        text.as_str().expect("a text").to_owned()
     }
 
     /// Waits until the page's text satisfies `enough`.

@@ -107,7 +107,8 @@ pub(crate) fn is_flag(text: &str) -> bool {
     !word.is_empty() && !word.bytes().any(bad)
 }
 
-/// `date-time` of RFC 3501 section 9: `dd-Mon-yyyy hh:mm:ss +zzzz`, day padded with a space.
+/// `date-time` of RFC 3501 section 9: `dd-Mon-yyyy hh:mm:ss +zzzz`. A day below ten comes with a
+/// space or a zero in front, both being `date-day-fixed`, and is kept with a space.
 fn as_date(octets: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(octets).ok()?;
     let shape = |pattern: &str| {
@@ -121,7 +122,10 @@ fn as_date(octets: &[u8]) -> Option<String> {
         text.len() == pattern.len() && text.chars().zip(pattern.chars()).all(fits)
     };
     let known = crate::search::MONTHS.iter().any(|month| text.get(3..6) == Some(*month));
-    (shape("_9-AAA-9999 99:99:99 +9999") && known).then(|| text.to_owned())
+    (shape("_9-AAA-9999 99:99:99 +9999") && known).then(|| match text.strip_prefix('0') {
+        Some(rest) => format!(" {rest}"),
+        None => text.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -132,6 +136,7 @@ mod tests {
     fn tells_dates_from_messages() {
         assert!(as_date(b" 1-Feb-2020 10:11:12 +0100").is_some());
         assert!(as_date(b"31-Dec-1999 23:59:59 -0730").is_some());
+        assert_eq!(as_date(b"01-Feb-2020 10:11:12 +0100"), as_date(b" 1-Feb-2020 10:11:12 +0100"));
         assert!(as_date(b"1-Feb-2020 10:11:12 +0100").is_none());
         assert!(as_date(b"From: a@example.org").is_none());
         assert!(is_flag("\\Seen") && is_flag("$MDNSent") && !is_flag("a b") && !is_flag(""));
