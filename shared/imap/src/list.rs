@@ -277,14 +277,14 @@ impl<S: Stream> Session<S> {
         (self.command("LIST").text(&text), None, with_status && !at_once)
     }
 
+    /// MAILBOXID is not asked for: Cyrus 3.10.1 answers with random octets (observed 2026-11),
+    /// and SELECT tells it.
     fn status_items(&self) -> String {
         let capabilities = &self.state.capabilities;
         let mut items = "MESSAGES UIDNEXT UIDVALIDITY".to_owned();
-        for (announced, item) in [
-            (capabilities.status_size(), " SIZE"),
-            (capabilities.condstore(), " HIGHESTMODSEQ"),
-            (capabilities.objectid(), " MAILBOXID"),
-        ] {
+        for (announced, item) in
+            [(capabilities.status_size(), " SIZE"), (capabilities.condstore(), " HIGHESTMODSEQ")]
+        {
             items.push_str(if announced { item } else { "" });
         }
         items
@@ -349,9 +349,9 @@ mod tests {
     #[test]
     fn everything_in_one_round_trip() {
         check(
-            "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE CONDSTORE OBJECTID",
+            "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE CONDSTORE",
             true,
-            "C: A1 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY SIZE HIGHESTMODSEQ MAILBOXID))
+            "C: A1 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY SIZE HIGHESTMODSEQ))
              S: * LIST (\\Subscribed \\HasNoChildren) \".\" INBOX
              S: * STATUS INBOX (MESSAGES 3 UIDNEXT 5 UIDVALIDITY 1 SIZE 99 HIGHESTMODSEQ 7 MAILBOXID (x))
              S: * LIST (\\NonExistent) \".\" \"INBOX.a b\"

@@ -109,7 +109,7 @@ impl<S: Stream> Session<S> {
     }
 
     /// Creates mailboxes, pipelined; the special use goes along where the server takes it
-    /// (CREATE-SPECIAL-USE).
+    /// (CREATE-SPECIAL-USE), and is left out where another mailbox has it (`USEATTR`).
     pub async fn create(
         &mut self,
         mailboxes: &[(MailboxName, Option<SpecialUse>)],
@@ -125,7 +125,13 @@ impl<S: Stream> Session<S> {
                 None => command,
             });
         }
-        let replies = self.run_all(commands, |_, _| Ok(())).await?;
+        let mut replies = self.run_all(commands, |_, _| Ok(())).await?;
+        for (reply, (name, _)) in replies.iter_mut().zip(mailboxes) {
+            if reply.code == Some(Code::UseAttr) {
+                let command = self.command("CREATE").mailbox(name)?;
+                *reply = self.answer(command, |_| Ok(())).await?;
+            }
+        }
         Ok(replies.into_iter().map(done).collect())
     }
 
@@ -268,6 +274,15 @@ mod tests {
         let there =
             Reply { status: Status::No, code: Some(Code::AlreadyExists), text: "there".into() };
         assert_eq!(created, Ok(vec![Ok(()), Err(there)]));
+        let taken = play(
+            "CREATE-SPECIAL-USE",
+            "C: A1 CREATE \"Junk2\" (USE (\\Junk))
+             S: A1 NO [USEATTR] SPECIAL-USE flag conflict
+             C: A2 CREATE \"Junk2\"
+             S: A2 OK done",
+            async |session| session.create(&[(name("Junk2"), Some(SpecialUse::Junk))]).await,
+        );
+        assert_eq!(taken, Ok(vec![Ok(())]));
         let without = play("", "C: A1 CREATE \"Sent\"\nS: A1 OK done", async |session| {
             session.create(&[(name("Sent"), Some(SpecialUse::Sent))]).await
         });

@@ -263,7 +263,10 @@ fn read_quota(cursor: &mut Cursor<'_>) -> Result<Quota, Malformed> {
     let root = String::from_utf8_lossy(&cursor.astring()?).into_owned();
     let mut resources = Vec::new();
     cursor.spaces();
-    cursor.expect(b'(', "a list of resources was expected")?;
+    // Courier 5.0 leaves the list out where it is empty (observed 2026-11).
+    if !cursor.eat(b'(') {
+        return Ok(Quota { root, resources });
+    }
     loop {
         cursor.spaces();
         if cursor.eat(b')') {
@@ -407,7 +410,7 @@ mod tests {
             "C: A1 GETQUOTAROOT \"INBOX\"
              S: * QUOTAROOT INBOX \"\" #user/alice
              S: * QUOTA \"\" (STORAGE 10 512 message 3 1000)
-             S: * QUOTA #user/alice ()
+             S: * QUOTA #user/alice
              S: A1 OK done",
             async |session| session.quota(&name("INBOX")).await,
         );

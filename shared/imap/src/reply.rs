@@ -107,6 +107,8 @@ pub enum Code {
     UidValidity(u32),
     /// `UNAVAILABLE` (RFC 5530): a part of the server is down for now.
     Unavailable,
+    /// `USEATTR` (RFC 6154 section 3): the special use cannot be given to this mailbox.
+    UseAttr,
     /// `WEBALERT` (Gmail): the user must sign in with a browser; the address.
     WebAlert(String),
     /// Any other code, as it was written.
@@ -223,6 +225,7 @@ impl Code {
             b"TRYCREATE" => Code::TryCreate,
             b"UIDNOTSTICKY" => Code::UidNotSticky,
             b"UNAVAILABLE" => Code::Unavailable,
+            b"USEATTR" => Code::UseAttr,
             _ => return None,
         })
     }
@@ -293,6 +296,7 @@ impl Code {
             Code::UidNotSticky => "UIDNOTSTICKY",
             Code::UidValidity(_) => "UIDVALIDITY",
             Code::Unavailable => "UNAVAILABLE",
+            Code::UseAttr => "USEATTR",
             Code::WebAlert(_) => "WEBALERT",
             Code::Other(text) => text,
         }

@@ -223,6 +223,7 @@ impl<S: Stream> Session<S> {
     }
 
     /// ENABLE (RFC 5161), for those of `what` that are announced; gives those that were enabled.
+    /// UTF8=ACCEPT changes [`Session::spelling`]: names made before must be made anew.
     pub async fn enable(&mut self, what: &[&str]) -> Result<Vec<String>, Error> {
         let announced = |word: &&&str| {
             let capabilities = &self.state.capabilities;
