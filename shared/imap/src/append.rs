@@ -7,11 +7,12 @@ use wire::Stream;
 
 use crate::command::Command;
 use crate::date::InternalDate;
+use crate::dialogue::PIPELINE_MAX;
 use crate::error::Error;
 use crate::flags::Flags;
 use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, Reply};
-use crate::session::{PIPELINE_MAX, Session};
+use crate::session::Session;
 
 /// What goes before a message's octets.
 #[derive(Debug, Clone, Copy)]

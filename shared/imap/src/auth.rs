@@ -6,11 +6,12 @@ use wire::{Random, Secret, Stream};
 
 use crate::capability::Capabilities;
 use crate::command::Dialect;
+use crate::dialogue::{Heard, UNASKED_MAX};
 use crate::error::Error;
 use crate::input::Bodies;
 use crate::reply::{Reply, Status};
 use crate::scram::{Proven, Scram};
-use crate::session::{Heard, Session, UNASKED_MAX};
+use crate::session::Session;
 
 /// How to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use wire::Stream;
 
 use crate::date::InternalDate;
+use crate::dialogue::{Heard, UNASKED_MAX};
 use crate::error::Error;
 use crate::fetching::{Asked, Fetch, Part, Range, Ready};
 use crate::flags::Flags;
 use crate::input::Bodies;
 use crate::reply::Reply;
 use crate::response::{Cursor, Fetched, Line};
-use crate::session::{Heard, Session, UNASKED_MAX};
+use crate::session::Session;
 use crate::uid_set::{SET_TEXT_MAX, UidSet};
 
 /// Which messages a FETCH is about.

@@ -4,11 +4,12 @@
 //! any [`wire::Stream`]. Out of scope: opening connections, TLS and compression (the caller wraps
 //! the stream and resumes), what is migrated and why, when to try again.
 //!
-//! Reading order: [`Session`] and its `session.rs` (one connection), `auth.rs` and `scram.rs`
-//! (logging in), `list.rs` and `mailbox.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`, `messages.rs`
-//! (flags, copies, searches); below them `command.rs` (what is sent), `input.rs` and `response/`
-//! (what is read); the values `reply.rs`, `capability.rs`, `flags.rs`, `date.rs`, `uid_set.rs`,
-//! `mailbox_name.rs` with `utf7.rs`; `quirks.rs`, what named servers do differently, as data.
+//! Reading order: [`Session`] in `session.rs` (one connection), `auth.rs` and `scram.rs` (logging
+//! in), `list.rs` and `mailbox.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
+//! `messages.rs` (flags, copies, searches); below them `dialogue.rs` (which answer belongs to
+//! which command), `command.rs` (what is sent), `input.rs` and `response/` (what is read); the
+//! values `reply.rs`, `capability.rs`, `flags.rs`, `date.rs`, `uid_set.rs`, `mailbox_name.rs` with
+//! `utf7.rs`; `quirks.rs`, what named servers do differently, as data.
 //!
 //! Invariants:
 //! - No message is held: bodies pass as [`bytes::Bytes`] slices of what the stream gave.
@@ -23,6 +24,7 @@ mod auth;
 mod capability;
 mod command;
 mod date;
+mod dialogue;
 mod error;
 mod fetch;
 mod fetching;

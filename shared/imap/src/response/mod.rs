@@ -11,7 +11,19 @@ pub(crate) use cursor::{Cursor, Malformed};
 pub(crate) use fetch::{Fetched, Item};
 pub(crate) use list::{read_mailbox, read_namespaces, read_status_of};
 
-use crate::reply::Reply;
+use crate::reply::{Reply, Status};
+
+/// The word of a status response.
+pub(crate) fn read_status(word: &[u8]) -> Option<Status> {
+    let known: [(&[u8], Status); 5] = [
+        (b"OK", Status::Ok),
+        (b"NO", Status::No),
+        (b"BAD", Status::Bad),
+        (b"BYE", Status::Bye),
+        (b"PREAUTH", Status::PreAuth),
+    ];
+    known.iter().find(|(own, _)| own.eq_ignore_ascii_case(word)).map(|(_, status)| *status)
+}
 
 /// Untagged data, told apart by its first words; the cursor stands behind them.
 #[derive(Debug)]
