@@ -208,12 +208,18 @@ async fn folders(
     while let Some(some) = report::folders(store, &migration.id, page).await? {
         folders.extend(some);
         if folders.len() > max {
-            folders.truncate(max);
-            return Ok((folders, true));
+            break;
         }
         page += 1;
     }
-    Ok((folders, false))
+    let more = folders.len() > max;
+    folders.truncate(max);
+    // People look for their inbox first, and for the rest by name.
+    folders.sort_by_cached_key(|folder| {
+        let name = folder.source.to_lowercase();
+        (name != "inbox", name)
+    });
+    Ok((folders, more))
 }
 
 /// `GET /migrations/{id}/report`.

@@ -140,10 +140,10 @@ fn folder_row(page: &Page<'_>, folder: &FolderReport) -> Markup {
             (with_bytes(page, words.column_source_messages, folder.source_messages, folder.source_bytes))
             (with_bytes(page, words.column_destination_messages, folder.destination_messages, folder.destination_bytes))
             (tables::count(page, words.column_migrated, folder.migrated))
-            (tables::count(page, words.column_adopted, folder.adopted))
-            (tables::count(page, words.column_left_out, folder.left_out))
-            (tables::count(page, words.column_failed, folder.failed))
-            td data-label=(words.column_verdict) {
+            (tables::rest(page, words.column_adopted, folder.adopted))
+            (tables::rest(page, words.column_left_out, folder.left_out))
+            (tables::rest(page, words.column_failed, folder.failed))
+            td.verdict data-label=(words.column_verdict) {
                 span.badge.(tables::verdict_class(folder.verdict)) { (words.verdict(folder.verdict)) }
             }
         }
@@ -161,9 +161,9 @@ fn totals(page: &Page<'_>, folders: &[FolderReport]) -> Markup {
             (with_bytes(page, words.column_source_messages, sum(|f| f.source_messages), sum(|f| f.source_bytes)))
             (with_bytes(page, words.column_destination_messages, sum(|f| f.destination_messages), sum(|f| f.destination_bytes)))
             (tables::count(page, words.column_migrated, sum(|f| f.migrated)))
-            (tables::count(page, words.column_adopted, sum(|f| f.adopted)))
-            (tables::count(page, words.column_left_out, sum(|f| f.left_out)))
-            (tables::count(page, words.column_failed, sum(|f| f.failed)))
+            (tables::rest(page, words.column_adopted, sum(|f| f.adopted)))
+            (tables::rest(page, words.column_left_out, sum(|f| f.left_out)))
+            (tables::rest(page, words.column_failed, sum(|f| f.failed)))
             td {}
         }
     }

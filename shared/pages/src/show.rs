@@ -5,6 +5,9 @@ use model::Timestamp;
 
 use crate::words::Words;
 
+/// Between a number and its unit no line ends.
+const NBSP: char = '\u{a0}';
+
 /// A whole number with separators between thousands.
 pub fn number(words: &Words, n: u64) -> String {
     let digits = n.to_string();
@@ -22,16 +25,16 @@ pub fn number(words: &Words, n: u64) -> String {
 pub fn bytes(words: &Words, n: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if n < 1000 {
-        return format!("{n} B");
+        return format!("{n}{NBSP}B");
     }
     let mut divisor = 1000;
     for (at, unit) in UNITS.iter().enumerate() {
         if n / divisor < 1000 || at + 1 == UNITS.len() {
             let tenths = n / (divisor / 10);
             return if tenths < 1000 {
-                format!("{}{}{} {unit}", tenths / 10, words.decimal_separator, tenths % 10)
+                format!("{}{}{}{NBSP}{unit}", tenths / 10, words.decimal_separator, tenths % 10)
             } else {
-                format!("{} {unit}", number(words, tenths / 10))
+                format!("{}{NBSP}{unit}", number(words, tenths / 10))
             };
         }
         divisor *= 1000;
@@ -42,10 +45,10 @@ pub fn bytes(words: &Words, n: u64) -> String {
 /// Seconds as the two largest units, such as `2 h 5 min`.
 pub fn duration(seconds: u64) -> String {
     match seconds {
-        0..60 => format!("{seconds} s"),
-        60..600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        600..3600 => format!("{} min", seconds / 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        0..60 => format!("{seconds}{NBSP}s"),
+        60..600 => format!("{}{NBSP}min {}{NBSP}s", seconds / 60, seconds % 60),
+        600..3600 => format!("{}{NBSP}min", seconds / 60),
+        _ => format!("{}{NBSP}h {}{NBSP}min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 
@@ -87,13 +90,13 @@ mod tests {
             (999_999, "999 kB"),
             (u64::MAX, "18,446 PB"),
         ] {
-            assert_eq!(bytes(english, n), expected);
+            assert_eq!(bytes(english, n).replace(NBSP, " "), expected);
         }
-        assert_eq!(bytes(italian, 20_480_000), "20,4 MB");
+        assert_eq!(bytes(italian, 20_480_000), "20,4\u{a0}MB");
         for (seconds, expected) in
             [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3599, "59 min"), (7500, "2 h 5 min")]
         {
-            assert_eq!(duration(seconds), expected);
+            assert_eq!(duration(seconds).replace(NBSP, " "), expected);
         }
         assert_eq!(percent(1, 0), None);
         assert_eq!(percent(999, 1000), Some(99));

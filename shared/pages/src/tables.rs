@@ -31,6 +31,12 @@ pub(crate) fn count(page: &Page<'_>, label: &str, n: u64) -> Markup {
     html! { td.number data-label=(label) { (number(page.words, n)) } }
 }
 
+/// A table cell with a number that is mostly zero; narrow screens then leave it out.
+pub(crate) fn rest(page: &Page<'_>, label: &str, n: u64) -> Markup {
+    let class = if n == 0 { "number zero" } else { "number" };
+    html! { td class=(class) data-label=(label) { (number(page.words, n)) } }
+}
+
 /// Failures, one row each; the reason is the server's, so it is marked as English.
 pub(crate) fn failures(page: &Page<'_>, failures: &[(u64, Failure)]) -> Markup {
     let words = page.words;
@@ -72,7 +78,7 @@ fn failure_row(page: &Page<'_>, failure: &Failure) -> Markup {
             td.number data-label=(words.column_size) {
                 @if failure.size_bytes > 0 { (bytes(words, failure.size_bytes)) } @else { "–" }
             }
-            td data-label=(words.column_reason) {
+            td.reason data-label=(words.column_reason) {
                 span.badge.(if failure.code.is_loss() { "bad" } else { "fair" }) { (words.failure(failure.code)) }
                 " " span.said lang="en" { (failure.reason) }
             }

@@ -258,8 +258,8 @@ fn no_page_has_untranslated_text() {
         "imaps://mail.example.org",
         "2026-09-21 14:13 UTC",
         "1970-01-01 00:00 UTC",
-        " B",
-        "B/s",
+        "\u{a0}B",
+        "\u{a0}B/s",
         "9999",
         "5555",
     ];

@@ -54,10 +54,9 @@ pub fn page(page: &Page<'_>, tracking: &Tracking<'_>) -> String {
             }
             (state(page, tracking))
             (progress(page, migration))
+            aside { (about(page, migration)) (actions(page, tracking)) }
             (folders(page, tracking))
             (failures(page, tracking))
-            (actions(page, tracking))
-            (about(page, migration))
         }
     };
     let title = format!("{} – {}", words.status(migration.status), migration.source.login);
@@ -105,7 +104,7 @@ fn state(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
 fn progress(page: &Page<'_>, migration: &Migration) -> Markup {
     let words = page.words;
     html! {
-        section.card aria-labelledby="progress" {
+        section.card.progress aria-labelledby="progress" {
             h2 #progress { (words.progress_title) }
             div data-live="progress" {
                 @for (item, counters) in &migration.progress {
@@ -180,7 +179,7 @@ fn figures(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Marku
 fn folders(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
     let words = page.words;
     html! {
-        section.card aria-labelledby="folders" {
+        section.card.folders aria-labelledby="folders" {
             h2 #folders { (words.folders_title) }
             div data-live="folders" {
                 @if tracking.folders.is_empty() {
@@ -215,9 +214,9 @@ fn folder_table(page: &Page<'_>, folders: &[FolderReport]) -> Markup {
                         th scope="row" data-label=(words.column_folder) { (tables::folder_name(folder)) }
                         (tables::count(page, words.column_source_messages, folder.source_messages))
                         (tables::count(page, words.column_migrated, folder.migrated))
-                        (tables::count(page, words.column_adopted, folder.adopted))
-                        (tables::count(page, words.column_failed, folder.failed))
-                        td data-label=(words.column_verdict) {
+                        (tables::rest(page, words.column_adopted, folder.adopted))
+                        (tables::rest(page, words.column_failed, folder.failed))
+                        td.verdict data-label=(words.column_verdict) {
                             span.badge.(tables::verdict_class(folder.verdict)) { (words.verdict(folder.verdict)) }
                         }
                     }
@@ -233,7 +232,7 @@ fn failures(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
     let account = encode(tracking.account);
     let last = tracking.failures.last().map_or(0, |(ordinal, _)| *ordinal);
     html! {
-        section.card aria-labelledby="failures" {
+        section.card.failures aria-labelledby="failures" {
             h2 #failures { (words.failures_title) }
             div data-live="failures" {
                 @if tracking.failures.is_empty() {

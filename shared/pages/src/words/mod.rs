@@ -67,18 +67,17 @@ catalogue! {
     progress_skipped progress_failed progress_of progress_unknown progress_folder
     progress_percent
     waiting_until waiting_reason last_error_title
-    started_at updated_at finished_at scheduled_for
+    started_at updated_at scheduled_for
     folders_title folders_lead folders_none folders_more
-    column_folder column_destination column_source_messages column_destination_messages
+    column_folder column_source_messages column_destination_messages
     column_migrated column_adopted column_left_out column_failed column_verdict column_size
-    column_remarks
     failures_title failures_none failures_lead failures_more failures_all
     column_subject column_date column_reason
     actions_title action_stop action_stop_hint action_synchronise action_synchronise_hint
     source_password destination_password action_delete action_delete_hint action_delete_confirm
     report_link reload_link stopping deleted_title deleted_lead
     runs_title column_run column_started column_finished column_items run_active
-    no_subject live_on
+    no_subject
 
     // report
     report_title report_lead report_print report_back report_csv failures_csv
