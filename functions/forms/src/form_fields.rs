@@ -12,11 +12,13 @@ use crate::refusals::{Code, Refusal};
 /// Fields whose values are never shown again.
 const SECRET: [&str; 2] = ["source.password", "destination.password"];
 
-/// The object of `POST /migrations` (or of `synchronise`) from a form's fields.
-pub fn object(fields: &[(String, String)]) -> Value {
+/// The object of `POST /migrations` (or of `synchronise`) from a form's fields. Passwords are
+/// taken out of them, so that no second copy is left to be shown or to lie about.
+pub fn object(fields: &mut [(String, String)]) -> Value {
     let mut root = Map::new();
     for (name, text) in fields {
         let value = match name.as_str() {
+            secret if SECRET.contains(&secret) => Value::String(std::mem::take(text)),
             "items" => {
                 let items = root.entry("items").or_insert_with(|| json!([]));
                 if let Value::Array(items) = items {
@@ -128,14 +130,14 @@ mod tests {
 
     #[test]
     fn a_form_says_what_the_api_says() {
-        let form = fields(
+        let mut form = fields(
             "source.type=imap&source.url=mail.example.org&source.login=anna&source.password=+p+\
              &source.delegate=&items=mail&items=contacts&options.exclude_folders=Junk%0D%0A%0D%0A+Old+\
              &options.folder_map=A+%3D+B%2FC%0Abroken&options.since=&options.max_item_bytes=25\
              &options.start_at=2026-11-22T15%3A04&notify.email=",
         );
         assert_eq!(
-            object(&form),
+            object(&mut form),
             json!({
                 "source": {"type": "imap", "url": "mail.example.org", "login": "anna",
                            "password": " p "},
@@ -145,7 +147,7 @@ mod tests {
                             "max_item_bytes": 25_000_000, "start_at": "2026-11-22T15:04:00Z"},
             })
         );
-        assert_eq!(object(&fields("source=1&source.url=x")), json!({"source": "1"}));
+        assert_eq!(object(&mut fields("source=1&source.url=x")), json!({"source": "1"}));
     }
 
     #[test]

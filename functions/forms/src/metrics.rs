@@ -2,34 +2,18 @@
 
 use std::fmt::Write;
 
-use store::{Error, Store, due, keys};
+use store::metrics::ALL;
+use store::{Store, due, keys};
 
 use crate::answer::Answer;
 use crate::refusals::Refusal;
 
-/// Migrations that were begun.
-pub const CREATED: &str = "migrations_created";
-
-/// Counters in the store, with what each counts. The engine counts the others.
-const COUNTERS: [(&str, &str); 5] = [
-    (CREATED, "Migrations that were begun"),
-    ("runs_finished", "Runs that came to an end, whatever way"),
-    ("messages_migrated", "Messages put at a destination"),
-    ("messages_failed", "Messages that a destination refused"),
-    ("bytes_migrated", "Bytes put at a destination"),
-];
-
-/// Counts one more.
-pub async fn count(store: &impl Store, name: &str) -> Result<(), Error> {
-    store.increment(&keys::metric(name), 1).await.map(|_| ())
-}
-
 /// `GET /metrics`.
 pub async fn answer(store: &impl Store) -> Result<Answer, Refusal> {
-    let names: Vec<String> = COUNTERS.iter().map(|(name, _)| keys::metric(name)).collect();
+    let names: Vec<String> = ALL.iter().map(|(name, _)| keys::metric(name)).collect();
     let values = store.get_many(&names).await?;
     let mut text = String::new();
-    for ((name, help), value) in COUNTERS.iter().zip(values) {
+    for ((name, help), value) in ALL.iter().zip(values) {
         let value = value.map_or(0, |bytes| read_counter(&bytes));
         metric(&mut text, (&format!("{name}_total"), "counter"), help, value);
     }

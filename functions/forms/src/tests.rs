@@ -533,9 +533,9 @@ fn metrics_count() {
     let text = text(&get(&app, "/metrics"));
     assert!(text.contains("trasloco_migrations_created_total 1\n"), "{text}");
     assert!(text.contains("trasloco_migrations_active 1\n"), "{text}");
-    block_on(app.outside.store.increment(&keys::metric("bytes_migrated"), 7)).unwrap();
+    block_on(app.outside.store.increment(&keys::metric("items_migrated"), 7)).unwrap();
     assert!(
-        self::text(&get(&app, "/api/v1/metrics")).contains("trasloco_bytes_migrated_total 7\n")
+        self::text(&get(&app, "/api/v1/metrics")).contains("trasloco_items_migrated_total 7\n")
     );
 }
 
@@ -571,6 +571,41 @@ fn the_description_holds_together() {
             let described = operation["parameters"].as_array().unwrap();
             let in_path = described.iter().filter(|parameter| parameter["in"] == "path").count();
             assert_eq!(in_path, path.matches('{').count(), "{method} {path}");
+        }
+    }
+}
+
+/// Every link and every form of a page leads to a route.
+#[test]
+fn no_page_leads_nowhere() {
+    let app = app();
+    let id = begun(&app);
+    let account = "account=anna@a.example";
+    let page = format!("/migrations/{id}?{account}");
+    let mut pages = vec![
+        text(&get(&app, "/")),
+        text(&get(&app, "/new")),
+        text(&get(&app, "/find")),
+        text(&get(&app, "/nowhere")),
+        text(&get(&app, &page)),
+        text(&get(&app, &format!("/migrations/{id}/report?{account}"))),
+    ];
+    set(&app, &id, |migration| migration.status = Status::Completed);
+    pages.push(text(&get(&app, &page)));
+    pages.push(text(&form(&app, &format!("/migrations/{id}/stop"), "account=anna@a.example")));
+    pages.push(text(&form(&app, &format!("/migrations/{id}/stop"), "account=bob")));
+    for html in pages {
+        for (start, method) in [
+            (" href=\"", "GET"),
+            (" src=\"", "GET"),
+            (" action=\"", "POST"),
+            ("data-events=\"", "GET"),
+        ] {
+            for address in html.split(start).skip(1).filter_map(|part| part.split('"').next()) {
+                let path = address.split(['?', '#']).next().unwrap();
+                let known = path.is_empty() || path == "/nowhere";
+                assert!(known || route(method, path).is_ok(), "{method} {address}");
+            }
         }
     }
 }

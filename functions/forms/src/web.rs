@@ -54,8 +54,18 @@ pub fn problem(request: &Request, refusal: &Refusal) -> Answer {
     };
     let status = refusal.code.status();
     let problem = pages::problem::Problem { code: refusal.code.name(), status, said };
+    // The address of a form that was sent shows nothing, so the language switch leads to the start.
+    let request = match request.method {
+        http::Method::GET => request,
+        _ => &elsewhere(request, "/".to_owned(), Vec::new()),
+    };
     let answer = show(request, status, |page| pages::problem::page(page, problem));
     if refusal.allow.is_empty() { answer } else { answer.with("allow", refusal.allow.join(", ")) }
+}
+
+/// The request as if it had come for another page.
+fn elsewhere(request: &Request, path: String, query: Vec<(String, String)>) -> Request {
+    Request { path, query, ..request.clone() }
 }
 
 /// Pages and files that need nothing but the request.
@@ -111,7 +121,7 @@ pub async fn create<O: Outside>(
     let mut fields = form_body(request, body)?;
     // Without a box ticked a browser sends no field at all, which the API takes for "everything".
     let wanted = fields.iter().any(|(name, _)| name == "items");
-    let mut object = form_fields::object(&fields);
+    let mut object = form_fields::object(&mut fields);
     if let (false, Some(object)) = (wanted, object.as_object_mut()) {
         object.insert("items".to_owned(), serde_json::json!([]));
         fields.push(("items".to_owned(), String::new()));
@@ -269,7 +279,9 @@ async fn after_action<O: Outside>(
                 }
             }
             let status = refusal.code.status();
-            tracking_page(app, request, (migration, account), (status, &filled)).await
+            let query = vec![("account".to_owned(), account.to_owned())];
+            let request = elsewhere(request, format!("/migrations/{}", migration.id), query);
+            tracking_page(app, &request, (migration, account), (status, &filled)).await
         }
         Err(refusal) => Err(refusal),
     }
@@ -296,11 +308,11 @@ pub async fn synchronise<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let fields = form_body(request, body)?;
-    let account = value(&fields, "account").unwrap_or_default();
+    let (mut passwords, others): (Vec<_>, Vec<_>) =
+        fields.into_iter().partition(|(name, _)| name.ends_with(".password"));
+    let account = value(&others, "account").unwrap_or_default();
     let migration = app.migration(id, Some(account)).await?;
-    let passwords: Vec<_> =
-        fields.iter().filter(|(name, _)| name.ends_with(".password")).cloned().collect();
-    let result = match submission::read_credentials(form_fields::object(&passwords)) {
+    let result = match submission::read_credentials(form_fields::object(&mut passwords)) {
         Ok(credentials) => app.again(&migration, &credentials).await,
         Err(refusal) => Err(refusal),
     };
@@ -318,6 +330,6 @@ pub async fn delete<O: Outside>(
     let account = value(&fields, "account").unwrap_or_default();
     app.erase(&app.migration(id, Some(account)).await?).await?;
     // The address of the migration leads nowhere from here on, so the switch leads to the start.
-    let request = Request { path: "/".to_owned(), query: Vec::new(), ..request.clone() };
+    let request = elsewhere(request, "/".to_owned(), Vec::new());
     Ok(show(&request, 200, pages::problem::erased))
 }

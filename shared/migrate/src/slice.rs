@@ -4,7 +4,7 @@ use futures::join;
 use imap::Session;
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
 use store::seal::Credentials;
-use store::{Store, due, keys, lease};
+use store::{Store, due, keys, lease, metrics};
 
 use crate::login::{self, Line};
 use crate::run::Run;
@@ -197,7 +197,23 @@ async fn conclude<H: Host, S: Store>(
     }
     due::set(run.world.store, &run.migration.id, due_ms).await?;
     run.lease.release(run.world.store).await?;
+    if due_ms.is_none() {
+        count(run.world.store, &run.migration).await;
+    }
     Ok(Advanced::Until(due_ms))
+}
+
+/// Counts an ended run for `/metrics`. What cannot be counted is no reason to fail the run.
+async fn count(store: &impl Store, migration: &Migration) {
+    let (moved, refused) =
+        migration.sync_points.last().map_or((0, 0), |point| (point.migrated, point.failed));
+    for (name, by) in [
+        (metrics::RUNS_FINISHED, 1),
+        (metrics::ITEMS_MIGRATED, moved),
+        (metrics::ITEMS_FAILED, refused),
+    ] {
+        let _ = metrics::count(store, name, by).await;
+    }
 }
 
 fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<u64> {

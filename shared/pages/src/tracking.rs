@@ -265,7 +265,7 @@ fn actions(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
                 p.buttons {
                     a.button href=(report) { (words.report_link) }
                     @if !migration.status.is_final() {
-                        noscript { a.button href={ (path("")) "?account=" (encode(account)) } { (words.reload_link) } }
+                        noscript { a.button href={ "/migrations/" (migration.id) "?account=" (encode(account)) } { (words.reload_link) } }
                     }
                 }
                 @if migration.status.allows(Action::Stop) && !tracking.stopping {

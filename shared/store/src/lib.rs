@@ -3,8 +3,8 @@
 //! In scope: the trait in front of a key-value store, every key, every record with its version,
 //! leases, the index of what is due, sealed credentials. Out of scope: what a migration does.
 //!
-//! Reading order: [`Store`], [`keys`], [`records`], [`lease`], [`due`], [`seal`], [`control`];
-//! [`memory`] is the double for tests.
+//! Reading order: [`Store`], [`keys`], [`records`], [`lease`], [`due`], [`seal`], [`control`],
+//! [`metrics`]; [`memory`] is the double for tests.
 //!
 //! Invariants: an error is never absence; a value is at most [`VALUE_MAX_BYTES`] and a key at most
 //! [`KEY_MAX_BYTES`], since hosted stores take no more; nothing scans the keys.
@@ -15,6 +15,7 @@ pub mod due;
 pub mod keys;
 pub mod lease;
 pub mod memory;
+pub mod metrics;
 pub mod records;
 pub mod seal;
 
