@@ -1,6 +1,7 @@
 //! INTERNALDATE and the dates of SEARCH (RFC 9051 section 9, `date-time` and `date`).
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -34,21 +35,28 @@ impl InternalDate {
     /// `date-day-fixed = (SP DIGIT) / 2DIGIT`; one digit alone is taken too, since quoting
     /// servers trim it. A second of 60 is the leap second and counts as the next one.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?.trim();
-        let mut words = text.split_ascii_whitespace();
-        let (date, time, zone) = (words.next()?, words.next()?, words.next()?);
-        let mut date = date.split('-');
-        let day = digits(date.next()?, 1..=2)?;
-        let month = date.next()?;
-        let month = 1 + MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? as i64;
-        let year = digits(date.next()?, 4..=4)?;
-        let mut time = time.split(':').map(|part| digits(part, 2..=2));
-        let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-        let east = zone.starts_with('+');
-        let zone = digits(zone.strip_prefix(['+', '-'])?, 4..=4)?;
+        // By hand, octet by octet: every message of a listing has one.
+        let mut rest = text.trim_ascii();
+        let day = digits(&mut rest, 1..=2)?;
+        let month = month(&mut rest)?;
+        let year = digits(&mut rest, 4..=4)?;
+        rest = rest.strip_prefix(b" ")?.trim_ascii_start();
+        let hour = digits(&mut rest, 2..=2)?;
+        rest = rest.strip_prefix(b":")?;
+        let minute = digits(&mut rest, 2..=2)?;
+        rest = rest.strip_prefix(b":")?;
+        let second = digits(&mut rest, 2..=2)?;
+        rest = rest.strip_prefix(b" ")?.trim_ascii_start();
+        let (sign, zone) = rest.split_first()?;
+        let mut rest = zone;
+        let zone = digits(&mut rest, 4..=4)?;
         let zone = (zone / 100) * 60 + zone % 100;
-        let zone = if east { zone } else { -zone };
-        if words.next().is_some() || hour > 23 || minute > 59 || second > 60 {
+        let zone = match sign {
+            b'+' => zone,
+            b'-' => -zone,
+            _ => return None,
+        };
+        if !rest.is_empty() || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         let days = Day::new(year, month, day)?.days;
@@ -107,32 +115,61 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-fn digits(text: &str, width: std::ops::RangeInclusive<usize>) -> Option<i64> {
-    let plain = width.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
+/// Takes a number of so many digits.
+fn digits(rest: &mut &[u8], width: RangeInclusive<usize>) -> Option<i64> {
+    let digits = rest.iter().take(*width.end()).take_while(|byte| byte.is_ascii_digit());
+    let (mut value, mut n) = (0, 0);
+    for digit in digits {
+        value = value * 10 + i64::from(digit - b'0');
+        n += 1;
+    }
+    *rest = rest.get(n..)?;
+    width.contains(&n).then_some(value)
 }
 
-fn write_day(f: &mut fmt::Formatter<'_>, days: i64) -> fmt::Result {
+/// Takes `-Mon-`.
+fn month(rest: &mut &[u8]) -> Option<i64> {
+    let name = rest.strip_prefix(b"-")?.get(..3)?;
+    *rest = rest.get(4..)?.strip_prefix(b"-")?;
+    let at = MONTHS.iter().position(|own| own.as_bytes().eq_ignore_ascii_case(name))?;
+    Some(1 + at as i64)
+}
+
+/// Two digits.
+fn two(value: i64) -> [u8; 2] {
+    let digit = |n: i64| b'0' + u8::try_from(n.rem_euclid(10)).unwrap_or(0);
+    [digit(value / 10), digit(value)]
+}
+
+/// `dd-Mon-yyyy`.
+fn day_text(days: i64) -> [u8; 11] {
     let (year, month, day) = civil(days);
-    let month = usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).unwrap_or(&"Jan");
-    write!(f, "{day:02}-{month}-{year:04}")
+    let name = usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).unwrap_or(&"Jan");
+    let [d1, d2] = two(day);
+    let [y1, y2] = two(year / 100);
+    let [y3, y4] = two(year);
+    let [m1, m2, m3] = name.as_bytes().try_into().unwrap_or(*b"Jan");
+    [d1, d2, b'-', m1, m2, m3, b'-', y1, y2, y3, y4]
 }
 
 impl fmt::Display for InternalDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let local_s = self.unix_s + i64::from(self.zone_minutes) * 60;
-        write_day(f, local_s.div_euclid(DAY_S))?;
+        let day = day_text(local_s.div_euclid(DAY_S));
         let s = local_s.rem_euclid(DAY_S);
-        let sign = if self.zone_minutes < 0 { '-' } else { '+' };
-        let zone = self.zone_minutes.abs();
-        write!(f, " {:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)?;
-        write!(f, " {sign}{:02}{:02}", zone / 60, zone % 60)
+        let zone = i64::from(self.zone_minutes.abs());
+        let ([h1, h2], [m1, m2], [s1, s2]) = (two(s / 3600), two(s / 60 % 60), two(s % 60));
+        let ([z1, z2], [z3, z4]) = (two(zone / 60), two(zone % 60));
+        let sign = if self.zone_minutes < 0 { b'-' } else { b'+' };
+        let time = [b' ', h1, h2, b':', m1, m2, b':', s1, s2, b' ', sign, z1, z2, z3, z4];
+        f.write_str(&String::from_utf8_lossy(&day))?;
+        f.write_str(&String::from_utf8_lossy(&time))
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_day(f, self.days)
+        f.write_str(&String::from_utf8_lossy(&day_text(self.days)))
     }
 }
 

@@ -105,6 +105,9 @@ impl<S: Stream> Session<S> {
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         const LAST_WORDS_MAX: usize = 100;
         let Err(broken) = self.stream.write(bytes).await else { return Ok(()) };
+        if broken != wire::Error::Closed {
+            return Err(broken.into());
+        }
         for _ in 0..LAST_WORDS_MAX {
             match self.hear(Bodies::Within).await {
                 Err(Error::Bye(reply)) => return Err(Error::Bye(reply)),
@@ -380,5 +383,119 @@ mod tests {
             session.run_all(commands, |_, _| Ok(())).await.map(|replies| replies.len())
         });
         assert_eq!(count, Ok(160));
+    }
+
+    /// Says what comes to its mind, in small bites, and hangs up after a while. Lines begin as
+    /// they should, or the first would end it all.
+    struct Babbler {
+        seed: u64,
+        begins: bool,
+        left: u32,
+    }
+
+    impl Babbler {
+        fn next(&mut self) -> u64 {
+            self.seed ^= self.seed << 13;
+            self.seed ^= self.seed >> 7;
+            self.seed ^= self.seed << 17;
+            self.seed
+        }
+    }
+
+    impl Stream for Babbler {
+        async fn read(&mut self) -> Result<Bytes, wire::Error> {
+            const WORDS: [&[u8]; 40] = [
+                b"* ",
+                b"A1 ",
+                b"A2 ",
+                b"A3 ",
+                b"OK ",
+                b"NO ",
+                b"[",
+                b"]",
+                b"+ \r\n",
+                b"\r\n",
+                b"\r\n",
+                b"\r\n",
+                b"1 ",
+                b"2 FETCH (",
+                b"UID ",
+                b"1",
+                b"FLAGS (",
+                b"\\Seen",
+                b")",
+                b")",
+                b"(",
+                b"\"",
+                b"{3}\r\n",
+                b"{70000}\r\n",
+                b"BODY[] ",
+                b"BODY[",
+                b"LIST ",
+                b"STATUS ",
+                b"SEARCH ",
+                b"ESEARCH ",
+                b"ALL ",
+                b"QUOTA ",
+                b"NAMESPACE ",
+                b"EXISTS",
+                b"APPENDUID 1 ",
+                b"1:9",
+                b"NIL",
+                b"VANISHED ",
+                b"\xff",
+                b" ",
+            ];
+            if self.left == 0 {
+                return Ok(Bytes::new());
+            }
+            self.left -= 1;
+            let choice = if self.begins { 4 } else { WORDS.len() };
+            let word = WORDS[self.next() as usize % choice];
+            self.begins = word == b"\r\n";
+            Ok(Bytes::from_static(word))
+        }
+
+        async fn write(&mut self, _bytes: Bytes) -> Result<(), wire::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn any_answers_end_without_panic() {
+        use crate::testing::name;
+        let inbox = name("INBOX");
+        let all = crate::Sequence::Numbers { first: 1, last: None };
+        let items = crate::FetchItems { flags: true, body: true, ..Default::default() };
+        let flags = crate::Flags::new();
+        let head = crate::AppendHead { flags: &flags, internal_date: None, size: 1, binary: false };
+        for seed in 1..3_000u64 {
+            futures::executor::block_on(async {
+                let seed_word = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let babbler = Babbler { seed: seed_word, begins: true, left: 80 };
+                let mut session = Session::resume(babbler, crate::session::Resume::default());
+                match seed % 6 {
+                    0 => drop(session.list(true).await),
+                    1 => drop(session.select(&inbox, crate::Mode::ReadWrite).await),
+                    2 => drop(session.search(&crate::Criteria::default()).await),
+                    3 => drop(session.quota(&inbox).await),
+                    4 => {
+                        if session.append_message(&inbox, &head, true).await.is_ok() {
+                            let _ = session.append_chunk(Bytes::from_static(b"x")).await;
+                            let _ = session.append_finish().await;
+                        }
+                    }
+                    _ => {
+                        let _ = session.start_fetch(&all, items).await;
+                        while session
+                            .next()
+                            .await
+                            .is_ok_and(|event| event != crate::FetchEvent::Done)
+                        {
+                        }
+                    }
+                }
+            });
+        }
     }
 }

@@ -36,6 +36,7 @@ pub struct Session<S> {
 
 /// What outlives a change of stream (STARTTLS, COMPRESS).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Default))]
 pub struct Resume {
     state: State,
 }
