@@ -185,7 +185,7 @@ fn broken_answers_end_in_clear_errors() {
     let begun: Vec<_> = acts.into_iter().map(begin).collect();
     for (what, migration, _source, destination) in &begun {
         println!("{what}");
-        let state = app.wait_for(migration, 150, |state| {
+        let state = app.wait_for(migration, 240, |state| {
             e2e::app::ended(state) || state["status"] == "waiting"
         });
         let told = state["last_error"].is_string() || state["waiting"]["reason"].is_string();

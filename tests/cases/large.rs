@@ -39,7 +39,8 @@ fn large_messages_are_streamed() {
         .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
         .collect();
     assert!(!peaks.is_empty(), "no peak of memory in the metrics:\n{metrics}");
-    assert!(peaks.iter().all(|peak| *peak > 0.0 && *peak <= MEMORY), "{peaks:?}");
+    assert!(peaks.iter().any(|peak| *peak > 0.0), "{peaks:?}");
+    assert!(peaks.iter().all(|peak| *peak <= MEMORY), "{peaks:?}");
 }
 
 /// What the destination announces as too large is not even sent.

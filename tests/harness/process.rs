@@ -1,10 +1,10 @@
 //! Child processes that end with their value, and free ports.
 
-use std::collections::HashSet;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::sync::{LazyLock, Mutex, OnceLock, mpsc};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
@@ -84,15 +84,23 @@ impl Drop for Running {
 }
 
 /// A port that nothing listens on, never the same twice.
+///
+/// Below the range that the system gives to outgoing connections (32768 and above on Linux):
+/// one of those could take the port before its server does.
 pub fn free_port() -> u16 {
-    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("a bound socket").port();
-        if GIVEN.lock().unwrap().insert(port) {
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test processes side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(101);
+    for _ in 0..COUNT {
+        let turn = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + turn % COUNT).expect("a port");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }
     }
+    panic!("no port is free");
 }
 
 /// Waits until something listens; `log` is shown when nothing does.
