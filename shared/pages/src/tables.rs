@@ -41,7 +41,6 @@ pub(crate) fn rest(page: &Page<'_>, label: &str, n: u64) -> Markup {
 pub(crate) fn failures(page: &Page<'_>, failures: &[(u64, Failure)]) -> Markup {
     let words = page.words;
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(words.failures_title) {
             table.rows {
                 thead { tr {
                     th scope="col" { (words.column_subject) }
@@ -54,7 +53,6 @@ pub(crate) fn failures(page: &Page<'_>, failures: &[(u64, Failure)]) -> Markup {
                     @for (_, failure) in failures { (failure_row(page, failure)) }
                 }
             }
-        }
     }
 }
 
