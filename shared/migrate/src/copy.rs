@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::{FetchItems, Mode, Sequence, UidSet};
+use imap::{Mode, UidSet};
 use model::{Failure, FailureCode, Item, Phase, Timestamp};
 use store::{Store, keys};
 
@@ -16,7 +16,7 @@ use crate::journal::{Entry, Intention, Origin, Segment};
 use crate::listing::{self, Wanted, Window};
 use crate::run::Run;
 use crate::slice::Lines;
-use crate::transfer::{Fate, Target, transfer};
+use crate::transfer::{Fate, Target, ask, transfer};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
 use crate::{reconcile, repair};
@@ -156,17 +156,16 @@ async fn window_through<H: Host, S: Store>(
     learn_flags(run, lines, at, &mut messages).await?;
     let batches = plan(&messages);
     let mut batches = batches.iter().filter_map(|range| messages.get(range.clone())).peekable();
-    if let Some(first) = batches.peek() {
-        ask(lines, first).await?;
-    }
+    let mut asked = false;
     while let Some(batch) = batches.next() {
-        if multi && let Some(next) = batches.peek() {
-            ask(lines, next).await?;
+        if !asked {
+            ask(&mut lines.source, batch).await.at(Side::Source)?;
         }
-        carry(run, lines, at, batch).await?;
-        if !multi && let Some(next) = batches.peek() {
-            ask(lines, next).await?;
-        }
+        // A message that is refused alone is fetched again, which needs a line without more on it.
+        let mut next = batches.peek().copied().filter(|_| multi);
+        let more = next.is_some();
+        carry(run, lines, at, (batch, &mut next)).await?;
+        asked = more && next.is_none();
     }
     let folder = run.folder_mut(at)?;
     folder.done_uid = folder.done_uid.max(window.last_uid);
@@ -176,13 +175,6 @@ async fn window_through<H: Host, S: Store>(
         run.checkpoint().await?;
     }
     Ok(())
-}
-
-/// Asks the source for a batch, without waiting.
-pub(crate) async fn ask<H: Host>(lines: &mut Lines<H>, batch: &[Message]) -> Result<(), Halt> {
-    let uids: UidSet = batch.iter().map(|message| message.uid).collect();
-    let items = FetchItems { body: true, ..FetchItems::default() };
-    lines.source.start_fetch(&Sequence::Uids(uids), items).await.at(Side::Source)
 }
 
 /// Leaves out what the options leave out.
@@ -341,7 +333,7 @@ async fn carry<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    batch: &[Message],
+    (batch, next): (&[Message], &mut Option<&[Message]>),
 ) -> Result<(), Halt> {
     let Some(last) = batch.last() else { return Ok(()) };
     let mut intention = intend(run, at, batch)?;
@@ -349,7 +341,7 @@ async fn carry<H: Host, S: Store>(
     run.folder_mut(at)?.done_uid = last.uid;
     run.stage(keys::intention(run.id()), intention.encode());
     run.checkpoint().await?;
-    attempt(run, lines, at, &mut intention, batch).await?;
+    attempt(run, lines, at, &mut intention, (batch, next)).await?;
     run.check_budget()
 }
 
@@ -397,14 +389,13 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     lines: &mut Lines<H>,
     at: usize,
     intention: &mut Intention,
-    group: &[Message],
+    (group, next): (&[Message], &mut Option<&[Message]>),
 ) -> Result<(), Halt> {
     let name = run.folder(at)?.destination.mailbox();
     let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
     let target = Target { name: &name, multi, binary: false };
     let before_ms = run.world.host.monotonic_ms();
-    let flags = |message: &Message| message.flags.clone();
-    let fates = transfer(&mut lines.source, &mut lines.destination, &target, group, flags).await?;
+    let fates = transfer(&mut lines.source, &mut lines.destination, &target, (group, next)).await?;
     let took_ms = run.world.host.monotonic_ms().saturating_sub(before_ms);
     run.cursor.slowest_ms = run.cursor.slowest_ms.max(took_ms);
 
@@ -414,8 +405,11 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     }
     let mut settled = Vec::new();
     let mut waits: Option<imap::Reply> = None;
+    let mut missing = false;
     for (message, fate) in group.iter().zip(fates) {
         match fate {
+            // Only what does not come when asked for alone is gone.
+            Fate::Gone if group.len() > 1 => missing = true,
             Fate::Refused(reply, _) if waits.is_some() || asks_to_wait(&reply).is_some() => {
                 waits.get_or_insert(reply);
             }
@@ -427,11 +421,13 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     let done: Vec<u32> = settled.iter().map(|(message, _)| message.uid).collect();
     intention.batch.entries.retain(|entry| !done.contains(&entry.source_uid));
     (intention.sent, intention.tries) = (0, 0);
+    intention.one_by_one |= missing;
     settle(run, at, settled, intention, &BTreeMap::new())?;
     run.progressed |= !done.is_empty();
     run.checkpoint().await?;
     match waits {
         Some(reply) => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply))),
+        None if missing => Err(Halt::Budget),
         None => Ok(()),
     }
 }

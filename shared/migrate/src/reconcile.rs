@@ -8,13 +8,13 @@ use store::{Store, keys};
 use wire::Stream;
 
 use crate::adopt::{self, imap_set_octets};
-use crate::copy::{ask, attempt, lost, settle};
+use crate::copy::{attempt, lost, settle};
 use crate::cursor::Message;
 use crate::header::{self, Header};
 use crate::journal::{Entry, Intention, Segment};
 use crate::run::Run;
 use crate::slice::Lines;
-use crate::transfer::Fate;
+use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
@@ -152,8 +152,8 @@ async fn again<H: Host, S: Store>(
     intention.uid_next = run.folder(at)?.destination_uid_next;
     run.stage(keys::intention(run.id()), intention.encode());
     run.checkpoint().await?;
-    ask(lines, &group).await?;
-    attempt(run, lines, at, intention, &group).await
+    ask(&mut lines.source, &group).await.at(Side::Source)?;
+    attempt(run, lines, at, intention, (&group, &mut None)).await
 }
 
 /// One message breaks the connection each time: it is left out, and the rest goes on.

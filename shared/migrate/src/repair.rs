@@ -9,12 +9,12 @@ use model::FailureCode;
 use store::Store;
 use wire::Bytes;
 
-use crate::copy::{ask, lost};
+use crate::copy::lost;
 use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
 use crate::run::Run;
 use crate::slice::Lines;
-use crate::transfer::Fate;
+use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
 
@@ -136,7 +136,7 @@ async fn pass<H: Host>(
     mender: &mut Mender,
     mut take: impl AsyncFnMut(&mut Lines<H>, Bytes, bool) -> Result<(), Halt>,
 ) -> Result<(), Halt> {
-    ask(lines, std::slice::from_ref(message)).await?;
+    ask(&mut lines.source, std::slice::from_ref(message)).await.at(Side::Source)?;
     let mut reader = HeaderReader::default();
     loop {
         match lines.source.next().await.at(Side::Source)? {

@@ -7,7 +7,7 @@ use super::bed::{Bed, Server};
 
 /// A message dated as servers print it, so that digests can be compared as text.
 pub(super) fn sample(message_id: &str, body_bytes: usize) -> Message {
-    Message::sample(message_id, body_bytes).dated("01-Jan-2020 10:00:00 +0100")
+    Message::sample(message_id, body_bytes).dated("11-Jan-2020 10:00:00 +0100")
 }
 
 /// Folders, flags, keywords, dates, doubles, no Message-ID, an empty folder.
@@ -29,7 +29,7 @@ pub(super) fn fill(bed: &Bed) {
     for _ in 0..2 {
         source.add(&name("a/b"), nameless.clone());
     }
-    source.add(&name("a"), sample("a@x", 5000).dated("01-Jul-1996 00:00:00 +0000"));
+    source.add(&name("a"), sample("a@x", 5000).dated("11-Jul-1996 00:00:00 +0000"));
     source.create(&name("leer"));
 }
 
