@@ -121,14 +121,16 @@ pub(crate) fn back_off_s(attempts: u32, at_least_s: u64) -> u64 {
 
 /// A sentence for the user, with the server's words.
 pub(crate) fn sentence(side: Side, error: &imap::Error) -> String {
-    match error {
+    let said = match error {
         imap::Error::AuthenticationFailed(reply) => {
-            format!("The {side} does not accept the login and password: {reply}.")
+            format!("The {side} does not accept the login and password: {reply}")
         }
-        imap::Error::Refused(reply) => format!("The {side} refused: {reply}."),
-        imap::Error::Bye(reply) => format!("The {side} hung up: {reply}."),
-        other => format!("The {side}: {other}."),
-    }
+        imap::Error::Refused(reply) => format!("The {side} refused: {reply}"),
+        imap::Error::Bye(reply) => format!("The {side} hung up: {reply}"),
+        other => format!("The {side}: {other}"),
+    };
+    // Many servers end their words with a full stop of their own.
+    format!("{}.", said.trim_end_matches('.'))
 }
 
 #[cfg(test)]
