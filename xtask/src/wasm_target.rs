@@ -12,8 +12,8 @@ use crate::shell::{Done, Step, repository};
 /// The target of the components.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
-/// Suites that may have the source of a recent compiler.
-const SUITES: [&str; 5] = ["trixie", "trixie-backports", "forky", "sid", "experimental"];
+/// Suites that may have the source of a recent compiler, asked one by one: each is a download.
+const SUITES: [&str; 5] = ["trixie-backports", "forky", "sid", "experimental", "trixie"];
 
 /// Makes sure that the toolchain has the target.
 pub(crate) fn ensure() -> Done {
@@ -70,9 +70,18 @@ impl Target {
     }
 
     fn build_within(&self, work: &Path) -> Done {
-        let debian = Debian::new(work)?;
-        debian.unpack("rust-src", Some(&self.version))?;
-        debian.unpack("wasi-libc", None)?;
+        let mirror = mirror()?;
+        for (package, upstream) in [("rust-src", Some(self.version.as_str())), ("wasi-libc", None)]
+        {
+            let found = SUITES.iter().find_map(|suite| {
+                let debian = Debian::new(work, &mirror, suite).ok()?;
+                Some((debian.newest(package, upstream)?, debian))
+            });
+            let (version, debian) = found.ok_or_else(|| {
+                format!("no Debian suite has {package} {}", upstream.unwrap_or_default())
+            })?;
+            debian.unpack(package, &version)?;
+        }
         let source = work.join("root/usr/src").join(format!("rustc-{}", self.version));
         let place = self.sysroot.join("lib/rustlib/src/rust");
         if place.exists() {
@@ -118,33 +127,35 @@ fn build_standard_library(work: &Path) -> Done<PathBuf> {
     Ok(output.join(TARGET).join("release/deps"))
 }
 
-/// apt with its own list of suites, so that the system's stays as it is; signatures are checked.
+/// apt with a list of its own, one suite, so that the system's stays as it is; signatures are
+/// checked.
 struct Debian {
     work: PathBuf,
     options: Vec<String>,
 }
 
 impl Debian {
-    fn new(work: &Path) -> Done<Self> {
-        let mirror = mirror()?;
-        let sources = work.join("sources.list");
-        let lines = SUITES.map(|suite| format!("deb {mirror} {suite} main\n"));
-        write(&sources, &lines.concat())?;
-        for folder in ["state/lists/partial", "cache/archives/partial", "root"] {
-            make_folder(&work.join(folder))?;
+    fn new(work: &Path, mirror: &str, suite: &str) -> Done<Self> {
+        let sources = work.join(format!("{suite}.list"));
+        write(&sources, &format!("deb {mirror} {suite} main\n"))?;
+        let state = work.join(suite);
+        for folder in
+            [state.join("lists/partial"), work.join("archives/partial"), work.join("root")]
+        {
+            make_folder(&folder)?;
         }
         let option = |name: &str, value: &str| ["-o".to_owned(), format!("{name}={value}")];
         let options = [
             option("Dir::Etc::SourceList", &text(&sources)),
             option("Dir::Etc::SourceParts", "/dev/null"),
-            option("Dir::State", &text(&work.join("state"))),
-            option("Dir::Cache", &text(&work.join("cache"))),
+            option("Dir::State", &text(&state)),
+            option("Dir::Cache", &text(work)),
             option("APT::Sandbox::User", "root"),
             option("Acquire::Languages", "none"),
+            option("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"),
         ];
         let debian = Debian { work: work.to_owned(), options: options.concat() };
-        // A suite that the mirror lacks is an error to apt; the others are read all the same.
-        let _ = debian.apt("apt-get").args(["update", "-q"]).output();
+        debian.apt("apt-get").args(["update", "-q"]).output()?;
         Ok(debian)
     }
 
@@ -152,15 +163,16 @@ impl Debian {
         Step::new(program).args(&self.options).within(&self.work)
     }
 
-    /// Unpacks the newest version of a package, or the newest one of an upstream version.
-    fn unpack(&self, package: &str, upstream: Option<&str>) -> Done {
+    /// The newest version of a package, or the newest one of an upstream version.
+    fn newest(&self, package: &str, upstream: Option<&str>) -> Option<String> {
         // Lines such as `rust-src | 1.95.0+dfsg1-1 | http://… sid/main amd64 Packages`.
-        let known = self.apt("apt-cache").args(["madison", package]).output()?;
+        let known = self.apt("apt-cache").args(["madison", package]).output().ok()?;
         let mut versions = known.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim);
-        let version = versions.find(|version| upstream.is_none_or(|wanted| is_of(version, wanted)));
-        let version = version.ok_or_else(|| {
-            format!("no Debian suite has {package} {}", upstream.unwrap_or_default())
-        })?;
+        let wanted = |version: &&str| upstream.is_none_or(|upstream| is_of(version, upstream));
+        versions.find(wanted).map(str::to_owned)
+    }
+
+    fn unpack(&self, package: &str, version: &str) -> Done {
         self.apt("apt-get").args(["download", "-q"]).arg(&format!("{package}={version}")).run()?;
         let start = format!("{package}_");
         let archive = files(&self.work).into_iter().find(|file| starts_with(file, &start));
