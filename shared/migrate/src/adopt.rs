@@ -7,10 +7,18 @@ use std::collections::BTreeMap;
 
 use imap::{FetchEvent, FetchItems, Mode, Sequence, Session, UidSet};
 use sha2::{Digest, Sha256};
+use store::Store;
 use wire::Stream;
 
 use crate::cursor::Message;
 use crate::header;
+use crate::journal::{Entry, Origin};
+use crate::reconcile;
+use crate::run::Run;
+use crate::settle::{segment_for, stage_segment};
+use crate::slice::Lines;
+use crate::trouble::{At, Halt, Side};
+use crate::world::Host;
 
 /// The most messages of a destination folder that are compared with a source folder: 24 bytes each.
 pub(crate) const ADOPT_MAX: usize = 1_000_000;
@@ -151,6 +159,97 @@ pub(crate) async fn digests<S: Stream>(
 /// Octets of a UID set in one command: RFC 7162 section 4 asks clients to stay below 8192 a line.
 pub(crate) fn imap_set_octets() -> usize {
     7_000
+}
+
+/// What the destination's folder held before us, where it has to be compared.
+pub(crate) async fn shelf<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+) -> Result<Option<Shelf>, Halt> {
+    let folder = run.folder(at)?;
+    if !folder.adopt {
+        return Ok(None);
+    }
+    let any_size =
+        lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
+    let name = folder.destination.mailbox();
+    let mut shelf =
+        Shelf::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
+    // What the journal knows belongs to a source message already.
+    for number in 0..folder.segments {
+        let segment = reconcile::segment(run, at, number).await?;
+        if segment.destination_uid_validity == folder.destination_uid_validity
+            && segment.source_uid_validity == folder.found.uid_validity
+        {
+            segment.entries.iter().for_each(|entry| shelf.take_uid(entry.destination_uid));
+        }
+    }
+    Ok(Some(shelf))
+}
+
+/// Leaves out what the destination has already, and journals it.
+pub(crate) async fn adopted<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    messages: Vec<Message>,
+    shelf: &mut Shelf,
+) -> Result<Vec<Message>, Halt> {
+    let mut segment = segment_for(run, at)?;
+    segment.destination_uid_validity = run.folder(at)?.destination_uid_validity;
+    let (mut kept, mut found) = (Vec::new(), Vec::new());
+    for message in messages {
+        let uid = match shelf.take(&message) {
+            Some(uid) => Some(uid),
+            None if message.identity == 0 => twin(lines, &message, shelf).await?,
+            None => None,
+        };
+        match uid {
+            Some(uid) => found.push((message, uid)),
+            None => kept.push(message),
+        }
+    }
+    for (message, uid) in &found {
+        let flags = segment.flag_set(&message.flags);
+        segment.entries.push(Entry {
+            source_uid: message.uid,
+            destination_uid: *uid,
+            size: message.size,
+            date: message.date,
+            identity: message.identity,
+            flags,
+            origin: Origin::Adopted,
+        });
+    }
+    if !found.is_empty() {
+        let n = found.len() as u64;
+        run.mail().skipped += n;
+        run.folder_mut(at)?.counts.adopted += n;
+        stage_segment(run, at, &segment)?;
+    }
+    Ok(kept)
+}
+
+/// The copy of a message without Message-ID: one with the same content.
+async fn twin<H: Host>(
+    lines: &mut Lines<H>,
+    message: &Message,
+    shelf: &mut Shelf,
+) -> Result<Option<u32>, Halt> {
+    let candidates: UidSet = shelf.nameless(message.size).collect();
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    let own: UidSet = std::iter::once(message.uid).collect();
+    let own = digests(&mut lines.source, &own).await.at(Side::Source)?;
+    let Some(own) = own.get(&message.uid) else { return Ok(None) };
+    let theirs = digests(&mut lines.destination, &candidates).await.at(Side::Destination)?;
+    let uid = theirs.iter().find(|(_, digest)| *digest == own).map(|(uid, _)| *uid);
+    if let Some(uid) = uid {
+        shelf.take_uid(uid);
+    }
+    Ok(uid)
 }
 
 #[cfg(test)]

@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Mode, UidSet};
+use imap::Mode;
 use model::{Failure, FailureCode, Item, Phase, Timestamp};
 use store::{Store, keys};
 
-use crate::adopt::{self, Shelf};
+use crate::adopt::{Shelf, adopted, shelf};
 use crate::cursor::Message;
-use crate::header;
-use crate::journal::{Entry, Intention, Origin, Segment};
+use crate::journal::{Entry, Intention, Origin};
 use crate::listing::{self, Wanted, Window};
 use crate::run::Run;
+use crate::settle::{lost, lost_folder, segment_for, settle};
 use crate::slice::Lines;
 use crate::transfer::{Fate, Target, ask, transfer};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
@@ -39,10 +39,7 @@ pub(crate) async fn copy<H: Host, S: Store>(
             if folder.exists && !folder.refused {
                 copy_folder(run, lines, at).await?;
             } else {
-                let lost = folder.found.messages;
-                run.mail().failed += lost.saturating_sub(1);
-                run.folder_mut(at)?.counts.failed = lost;
-                run.folder_mut(at)?.done = true;
+                lost_folder(run, at)?;
             }
         }
         run.cursor.at += 1;
@@ -105,33 +102,6 @@ fn count_settled<H: Host, S: Store>(
         run.mail().skipped += before;
     }
     Ok(())
-}
-
-/// What the destination's folder held before us, where it has to be compared.
-async fn shelf<H: Host, S: Store>(
-    run: &Run<'_, H, S>,
-    lines: &mut Lines<H>,
-    at: usize,
-) -> Result<Option<Shelf>, Halt> {
-    let folder = run.folder(at)?;
-    if !folder.adopt {
-        return Ok(None);
-    }
-    let any_size =
-        lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
-    let name = folder.destination.mailbox();
-    let mut shelf =
-        Shelf::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
-    // What the journal knows belongs to a source message already.
-    for number in 0..folder.segments {
-        let segment = reconcile::segment(run, at, number).await?;
-        if segment.destination_uid_validity == folder.destination_uid_validity
-            && segment.source_uid_validity == folder.found.uid_validity
-        {
-            segment.entries.iter().for_each(|entry| shelf.take_uid(entry.destination_uid));
-        }
-    }
-    Ok(Some(shelf))
 }
 
 /// Takes one window through: options, adoption, batches.
@@ -204,70 +174,6 @@ fn chosen<H: Host, S: Store>(
         }
     }
     Ok(kept)
-}
-
-/// Leaves out what the destination has already, and journals it.
-async fn adopted<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    lines: &mut Lines<H>,
-    at: usize,
-    messages: Vec<Message>,
-    shelf: &mut Shelf,
-) -> Result<Vec<Message>, Halt> {
-    let mut segment = segment_for(run, at)?;
-    segment.destination_uid_validity = run.folder(at)?.destination_uid_validity;
-    let (mut kept, mut found) = (Vec::new(), Vec::new());
-    for message in messages {
-        let uid = match shelf.take(&message) {
-            Some(uid) => Some(uid),
-            None if message.identity == 0 => twin(lines, &message, shelf).await?,
-            None => None,
-        };
-        match uid {
-            Some(uid) => found.push((message, uid)),
-            None => kept.push(message),
-        }
-    }
-    for (message, uid) in &found {
-        let flags = segment.flag_set(&message.flags);
-        segment.entries.push(Entry {
-            source_uid: message.uid,
-            destination_uid: *uid,
-            size: message.size,
-            date: message.date,
-            identity: message.identity,
-            flags,
-            origin: Origin::Adopted,
-        });
-    }
-    if !found.is_empty() {
-        let n = found.len() as u64;
-        run.mail().skipped += n;
-        run.folder_mut(at)?.counts.adopted += n;
-        stage_segment(run, at, &segment)?;
-    }
-    Ok(kept)
-}
-
-/// The copy of a message without Message-ID: one with the same content.
-async fn twin<H: Host>(
-    lines: &mut Lines<H>,
-    message: &Message,
-    shelf: &mut Shelf,
-) -> Result<Option<u32>, Halt> {
-    let candidates: UidSet = shelf.nameless(message.size).collect();
-    if candidates.is_empty() {
-        return Ok(None);
-    }
-    let own: UidSet = std::iter::once(message.uid).collect();
-    let own = adopt::digests(&mut lines.source, &own).await.at(Side::Source)?;
-    let Some(own) = own.get(&message.uid) else { return Ok(None) };
-    let theirs = adopt::digests(&mut lines.destination, &candidates).await.at(Side::Destination)?;
-    let uid = theirs.iter().find(|(_, digest)| *digest == own).map(|(uid, _)| *uid);
-    if let Some(uid) = uid {
-        shelf.take_uid(uid);
-    }
-    Ok(uid)
 }
 
 /// Takes away the keywords that the destination would not keep, and says so once.
@@ -374,14 +280,6 @@ fn intend<H: Host, S: Store>(
     })
 }
 
-fn segment_for<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<Segment, Halt> {
-    Ok(Segment {
-        sync_point: run.migration.sync_point(),
-        source_uid_validity: run.folder(at)?.found.uid_validity,
-        ..Segment::default()
-    })
-}
-
 /// Sends the first `intention.sent` messages, which were asked for, and settles what became of
 /// them. On return the intention holds what is left, and is stored so.
 pub(crate) async fn attempt<H: Host, S: Store>(
@@ -455,115 +353,6 @@ async fn refused_batch<H: Host, S: Store>(
         }
         _ => Err(Halt::Budget),
     }
-}
-
-/// Stages what is known for good about these messages: journal, counters, failures. `identities`
-/// are those of messages whose header was not seen now.
-pub(crate) fn settle<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    at: usize,
-    settled: Vec<(Message, Fate)>,
-    left: &Intention,
-    identities: &BTreeMap<u32, u64>,
-) -> Result<(), Halt> {
-    let mut segment = Segment { sync_point: run.migration.sync_point(), ..left.batch.like() };
-    let mut validity = run.folder(at)?.destination_uid_validity;
-    let mut uid_next = run.folder(at)?.destination_uid_next;
-    let (mut count, mut bytes) = (0u64, 0u64);
-    for (message, fate) in settled {
-        match fate {
-            Fate::Arrived { uid, uid_validity, size, header } => {
-                let flags = segment.flag_set(&message.flags);
-                segment.entries.push(Entry {
-                    source_uid: message.uid,
-                    destination_uid: uid,
-                    size,
-                    date: message.date,
-                    identity: identities
-                        .get(&message.uid)
-                        .copied()
-                        .unwrap_or_else(|| header::identity(&header.message_id)),
-                    flags,
-                    origin: Origin::Copied,
-                });
-                validity = if uid_validity == 0 { validity } else { uid_validity };
-                uid_next = uid_next.max(uid.saturating_add(1));
-                (count, bytes) = (count + 1, bytes + message.size);
-            }
-            Fate::Gone => {
-                run.mail().skipped += 1;
-                run.folder_mut(at)?.counts.left_out += 1;
-            }
-            Fate::Unreadable => {
-                let reason = "The source lists this message but does not deliver it.".to_owned();
-                lost(run, at, &message, FailureCode::Unreadable, reason, &[])?;
-            }
-            Fate::Refused(reply, header) => {
-                let code = match reply.code {
-                    Some(imap::Code::TooBig) => FailureCode::TooLarge,
-                    _ => FailureCode::Refused,
-                };
-                let reason = format!("The destination refused the message: {reply}.");
-                lost(run, at, &message, code, reason, &header.subject)?;
-            }
-        }
-    }
-    segment.destination_uid_validity = validity;
-    let folder = run.folder_mut(at)?;
-    folder.counts.migrated += count;
-    folder.counts.migrated_bytes += bytes;
-    (folder.destination_uid_validity, folder.destination_uid_next) = (validity, uid_next);
-    let mail = run.mail();
-    (mail.migrated, mail.bytes_migrated) = (mail.migrated + count, mail.bytes_migrated + bytes);
-    // What arrived since discovery counts too, so that nothing ever shows more than its total.
-    mail.total = mail.total.max(mail.migrated + mail.skipped + mail.failed);
-    if let Some(point) = run.migration.sync_points.last_mut() {
-        point.migrated += count;
-    }
-    if !segment.entries.is_empty() {
-        stage_segment(run, at, &segment)?;
-    }
-    let rest = if left.batch.entries.is_empty() { Vec::new() } else { left.encode() };
-    run.stage(keys::intention(run.id()), rest);
-    Ok(())
-}
-
-fn stage_segment<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    at: usize,
-    segment: &Segment,
-) -> Result<(), Halt> {
-    let folder = run.folder_mut(at)?;
-    let number = folder.segments;
-    folder.segments += 1;
-    let key = keys::journal(run.id(), u32::try_from(at).unwrap_or(u32::MAX), number);
-    run.stage(key, segment.encode());
-    Ok(())
-}
-
-/// One line in the failures.
-pub(crate) fn lost<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    at: usize,
-    message: &Message,
-    code: FailureCode,
-    reason: String,
-    subject: &[u8],
-) -> Result<(), Halt> {
-    let folder = run.folder_mut(at)?;
-    folder.counts.failed += u64::from(code.is_loss());
-    let seconds = u64::try_from(message.date.unix_s()).unwrap_or(0);
-    let failure = Failure {
-        item: Item::Mail,
-        folder: folder.source_path.clone(),
-        subject: String::from_utf8_lossy(subject).into_owned(),
-        date: Some(Timestamp(seconds * 1000).rfc3339()),
-        size_bytes: message.size,
-        code,
-        reason,
-    };
-    run.fail(failure);
-    Ok(())
 }
 
 #[cfg(test)]

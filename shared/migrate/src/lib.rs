@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`advance`] (what is due), `slice.rs` (one slice of one migration), `run.rs` (its
 //! state and its checkpoints), then the phases `discover.rs`, `folders.rs`, `copy.rs` with
-//! `listing.rs`, `adopt.rs`, `transfer.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
+//! `listing.rs`, `adopt.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
 //! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
 //! [`lifecycle`] and [`report`] are what pages and API call, [`login`] what both call.
 //!
@@ -30,6 +30,7 @@ mod reconcile;
 mod repair;
 pub mod report;
 mod run;
+mod settle;
 mod slice;
 pub mod special_use;
 #[cfg(test)]

@@ -8,11 +8,12 @@ use store::{Store, keys};
 use wire::Stream;
 
 use crate::adopt::{self, imap_set_octets};
-use crate::copy::{attempt, lost, settle};
+use crate::copy::attempt;
 use crate::cursor::Message;
 use crate::header::{self, Header};
 use crate::journal::{Entry, Intention, Segment};
 use crate::run::Run;
+use crate::settle::{lost, settle};
 use crate::slice::Lines;
 use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Side};

@@ -9,10 +9,10 @@ use model::FailureCode;
 use store::Store;
 use wire::Bytes;
 
-use crate::copy::lost;
 use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
 use crate::run::Run;
+use crate::settle::lost;
 use crate::slice::Lines;
 use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Side, asks_to_wait};

@@ -1,8 +1,12 @@
 //! One slice of one migration: claim, open, reconcile, work, conclude, release.
 
+use std::pin::pin;
+
+use futures::future::{Either, select};
 use futures::join;
 use imap::Session;
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
+use store::lease::Lease;
 use store::seal::Credentials;
 use store::{Store, due, keys, lease, metrics};
 
@@ -56,9 +60,25 @@ pub(crate) async fn advance<H: Host, S: Store>(
         held.release(world.store).await?;
         return Ok(Advanced::Until(later));
     }
+    let beating = held.clone();
     let mut run = Run::load(world, held, migration).await?;
-    let result = work(&mut run).await;
+    let result = match select(pin!(work(&mut run)), pin!(heartbeat(world, beating))).await {
+        Either::Left((result, _)) => result,
+        Either::Right((halt, _)) => Err(halt),
+    };
     conclude(run, result).await
+}
+
+/// Keeps the lease while a slow server is waited for; ends where it is lost.
+async fn heartbeat<H: Host, S: Store>(world: &World<'_, H, S>, mut lease: Lease) -> Halt {
+    loop {
+        world.host.sleep_ms(lease::LEASE_MS / 3).await;
+        match lease.renew(world.store, world.host.now_ms()).await {
+            Ok(true) => {}
+            Ok(false) => return Halt::Lost,
+            Err(error) => return Halt::Store(error),
+        }
+    }
 }
 
 /// `Some` where there is nothing to do now: when it is due, or `None` for never.

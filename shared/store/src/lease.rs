@@ -61,27 +61,39 @@ pub async fn claim(
 }
 
 impl Lease {
-    /// Whether the lease is still ours; renews it where a third of its time has gone.
+    /// Whether the lease is still ours; renews it where a third of its time has gone. Clones of a
+    /// lease may renew it in turn: the fence says whose it is.
     pub async fn renew(&mut self, store: &impl Store, now_ms: u64) -> Result<bool, Error> {
         let key = keys::lease(&self.id);
-        let mine = records::encode(&key, &self.record)?;
+        let Some(bytes) = store.get(&key).await? else { return Ok(false) };
+        let current: Record = records::decode(&key, &bytes)?;
+        if current.fence != self.record.fence || current.until_ms == 0 {
+            return Ok(false);
+        }
+        self.record = current;
         if self.record.until_ms > now_ms + LEASE_MS / 3 * 2 {
-            return Ok(store.get(&key).await?.as_deref() == Some(&mine[..]));
+            return Ok(true);
         }
         let renewed = Record { until_ms: now_ms + LEASE_MS, ..self.record.clone() };
-        let ours = store.swap(&key, &mine, records::encode(&key, &renewed)?).await?;
-        if ours {
+        if store.swap(&key, &bytes, records::encode(&key, &renewed)?).await? {
             self.record = renewed;
+            return Ok(true);
         }
-        Ok(ours)
+        // Somebody swapped meanwhile: a clone of ours, or a taker.
+        let after = store.get(&key).await?.map(|bytes| records::decode::<Record>(&key, &bytes));
+        let after = after.transpose()?;
+        Ok(after.is_some_and(|record| record.fence == self.record.fence && record.until_ms != 0))
     }
 
-    /// Gives it back.
-    pub async fn release(self, store: &impl Store) -> Result<(), Error> {
+    /// Gives it back, if it is ours.
+    pub async fn release(mut self, store: &impl Store) -> Result<(), Error> {
         let key = keys::lease(&self.id);
-        let mine = records::encode(&key, &self.record)?;
-        let free = Record { until_ms: 0, boot: String::new(), ..self.record };
-        store.swap(&key, &mine, records::encode(&key, &free)?).await?;
+        let Some(bytes) = store.get(&key).await? else { return Ok(()) };
+        let current: Record = records::decode(&key, &bytes)?;
+        if current.fence == self.record.fence {
+            self.record = Record { until_ms: 0, boot: String::new(), ..current };
+            store.swap(&key, &bytes, records::encode(&key, &self.record)?).await?;
+        }
         Ok(())
     }
 }
