@@ -1,17 +1,16 @@
 //! The cryptography of TLS: ring, with record ciphers that are fast in WebAssembly.
 //!
 //! ring does the key exchange, hashes, key derivation and signatures. Its record ciphers are
-//! assembly on native machines only; in a component its portable C is two (AES) times slower than
-//! the RustCrypto ciphers used here, which are compiled to 128-bit SIMD. The record formats are
+//! assembly on native machines only; in a component its portable C is slower than what is used
+//! here: half as fast as [`ChaCha20Poly1305`] and as RustCrypto's AES-GCM. The record formats are
 //! RFC 8446 section 5.2 (TLS 1.3), RFC 5288 (AES-GCM in TLS 1.2) and RFC 7905 (ChaCha20-Poly1305
 //! in TLS 1.2).
 
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
+use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
-use chacha20poly1305::ChaCha20Poly1305;
-use chacha20poly1305::aead::{AeadInOut, KeyInit, KeySizeUser};
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
     MessageEncrypter, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload,
@@ -23,6 +22,8 @@ use rustls::{
     CipherSuite, ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion,
     SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
+
+use crate::chacha20::ChaCha20Poly1305;
 
 /// Octets of the authentication tag of all three ciphers.
 const TAG: usize = 16;
@@ -125,34 +126,80 @@ fn swap_tls12(of: &SupportedCipherSuite) -> Option<Tls12CipherSuite> {
     })
 }
 
-/// A record cipher and what TLS needs to know of it.
-trait Aead: AeadInOut + KeyInit + KeySizeUser + Send + Sync + 'static {
+/// A record cipher with its key, and what TLS needs to know of it.
+trait Aead: Sized + Send + Sync + 'static {
+    /// Octets of the key.
+    const KEY: usize;
     /// Octets of the nonce that each TLS 1.2 record carries.
     const TLS12_EXPLICIT_NONCE: usize;
+    /// `None` where the key has another length.
+    fn keyed(key: &[u8]) -> Option<Self>;
+    /// Encrypts in place and returns the tag.
+    fn seal(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG]>;
+    /// Checks the tag and decrypts in place; `None` where the tag is not right.
+    fn open(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8], tag: &[u8]) -> Option<()>;
     /// The form in which rustls gives secrets out.
     fn secrets(key: AeadKey, iv: Iv) -> ConnectionTrafficSecrets;
 }
 
-impl Aead for Aes128Gcm {
-    const TLS12_EXPLICIT_NONCE: usize = EXPLICIT_NONCE;
-    fn secrets(key: AeadKey, iv: Iv) -> ConnectionTrafficSecrets {
-        ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-    }
-}
-
-impl Aead for Aes256Gcm {
-    const TLS12_EXPLICIT_NONCE: usize = EXPLICIT_NONCE;
-    fn secrets(key: AeadKey, iv: Iv) -> ConnectionTrafficSecrets {
-        ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-    }
-}
-
 impl Aead for ChaCha20Poly1305 {
+    const KEY: usize = 32;
     const TLS12_EXPLICIT_NONCE: usize = 0;
+
+    fn keyed(key: &[u8]) -> Option<Self> {
+        ChaCha20Poly1305::new(key)
+    }
+
+    fn seal(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG]> {
+        Some(ChaCha20Poly1305::seal(self, nonce, aad, text))
+    }
+
+    fn open(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8], tag: &[u8]) -> Option<()> {
+        ChaCha20Poly1305::open(self, nonce, aad, text, tag)
+    }
+
     fn secrets(key: AeadKey, iv: Iv) -> ConnectionTrafficSecrets {
         ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }
     }
 }
+
+macro_rules! aes_gcm {
+    ($cipher:ident, $key:literal) => {
+        impl Aead for $cipher {
+            const KEY: usize = $key;
+            const TLS12_EXPLICIT_NONCE: usize = EXPLICIT_NONCE;
+
+            fn keyed(key: &[u8]) -> Option<Self> {
+                $cipher::new_from_slice(key).ok()
+            }
+
+            fn seal(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG]> {
+                let nonce = nonce.as_slice().try_into().ok()?;
+                let tag = self.encrypt_inout_detached(nonce, aad, text.into()).ok()?;
+                tag.as_slice().try_into().ok()
+            }
+
+            fn open(
+                &self,
+                nonce: &[u8; NONCE],
+                aad: &[u8],
+                text: &mut [u8],
+                tag: &[u8],
+            ) -> Option<()> {
+                let nonce = nonce.as_slice().try_into().ok()?;
+                let tag = tag.try_into().ok()?;
+                self.decrypt_inout_detached(nonce, aad, text.into(), tag).ok()
+            }
+
+            fn secrets(key: AeadKey, iv: Iv) -> ConnectionTrafficSecrets {
+                ConnectionTrafficSecrets::$cipher { key, iv }
+            }
+        }
+    };
+}
+
+aes_gcm!(Aes128Gcm, 16);
+aes_gcm!(Aes256Gcm, 32);
 
 struct Algorithm<A>(PhantomData<A>);
 
@@ -162,21 +209,15 @@ struct Keyed<A>(Option<A>);
 
 impl<A: Aead> Keyed<A> {
     fn new(key: &AeadKey) -> Self {
-        Keyed(A::new_from_slice(key.as_ref()).ok())
+        Keyed(A::keyed(key.as_ref()))
     }
 
-    /// Encrypts in place and returns the tag.
     fn seal(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG]> {
-        let nonce = nonce.as_slice().try_into().ok()?;
-        let tag = self.0.as_ref()?.encrypt_inout_detached(nonce, aad, text.into()).ok()?;
-        tag.as_slice().try_into().ok()
+        self.0.as_ref()?.seal(nonce, aad, text)
     }
 
-    /// Checks the tag and decrypts in place; `None` where the tag is not right.
     fn open(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8], tag: &[u8]) -> Option<()> {
-        let nonce = nonce.as_slice().try_into().ok()?;
-        let tag = tag.try_into().ok()?;
-        self.0.as_ref()?.decrypt_inout_detached(nonce, aad, text.into(), tag).ok()
+        self.0.as_ref()?.open(nonce, aad, text, tag)
     }
 }
 
@@ -303,7 +344,7 @@ impl<A: Aead> Tls13AeadAlgorithm for Algorithm<A> {
     }
 
     fn key_len(&self) -> usize {
-        A::key_size()
+        A::KEY
     }
 
     fn extract_keys(
@@ -328,7 +369,7 @@ impl<A: Aead> Tls12AeadAlgorithm for Algorithm<A> {
 
     fn key_block_shape(&self) -> KeyBlockShape {
         KeyBlockShape {
-            enc_key_len: A::key_size(),
+            enc_key_len: A::KEY,
             fixed_iv_len: NONCE - A::TLS12_EXPLICIT_NONCE,
             explicit_nonce_len: A::TLS12_EXPLICIT_NONCE,
         }
@@ -365,7 +406,7 @@ mod tests {
     /// Seals and opens a known answer, and refuses it with any bit of text, tag, nonce or
     /// associated data flipped.
     fn check<A: Aead>(key: &str, nonce: &str, aad: &str, plain: &[u8], sealed: &str, tag: &str) {
-        let keyed = Keyed(A::new_from_slice(&hex(key)).ok());
+        let keyed = Keyed(A::keyed(&hex(key)));
         let nonce: [u8; NONCE] = hex(nonce).try_into().unwrap();
         let (aad, sealed, tag) = (hex(aad), hex(sealed), hex(tag));
         let mut text = plain.to_vec();

@@ -5,7 +5,7 @@
 //! a command of the protocol; [`Dialer::open_with`] lets the protocol's crate say it).
 //!
 //! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`trust`], [`hybrid`] (the
-//! ciphers), [`tls`], [`deflate`], [`line`], [`sentences`].
+//! ciphers: [`chacha20`], [`poly1305`], [`lanes`]), [`tls`], [`deflate`], [`line`], [`sentences`].
 //!
 //! Invariants: a name is resolved once, the addresses are checked, and exactly these are connected
 //! to; no connection is made without TLS unless the endpoint says so and the installation allows
@@ -13,11 +13,14 @@
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 #![forbid(unsafe_code)]
 
+mod chacha20;
 mod deflate;
 mod doh;
 mod hybrid;
+mod lanes;
 mod line;
 mod networks;
+mod poly1305;
 mod resolve;
 mod sentences;
 #[cfg(test)]
