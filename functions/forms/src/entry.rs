@@ -30,6 +30,11 @@ const PIECES_AHEAD: usize = 1;
 /// How long a server may be silent while a log-in is tried; whoever sent the form is waiting.
 const CHECK_IDLE_S: u32 = 10;
 
+/// How long a body may take to arrive; the slowest telephone line needs less for one of ours.
+const BODY_TIMEOUT_S: u32 = 30;
+/// The most bytes read, and not kept, of a body that is too large.
+const DISCARD_MAX_BYTES: usize = 32 << 20;
+
 /// What this component reaches: Spin's store and the network, as the variables allow.
 struct Reached {
     store: KeyValue,
@@ -133,31 +138,47 @@ fn asked(parts: &http::request::Parts) -> Request {
     }
 }
 
-/// The body, unless it is larger than any of ours; the rest of a larger one is not read.
-async fn read(request: &Request, mut body: impl http_body::Body<Data = Bytes> + Unpin) -> BodyRead {
-    let too_large = || {
-        let detail = format!("The body may have at most {BODY_MAX_BYTES} bytes.");
-        Refusal::because(Code::TooLarge, detail)
-    };
+/// The body. Of one that is larger than any of ours nothing is kept, but it is read a while: a
+/// client that is still sending would not see the answer.
+async fn read(request: &Request, body: impl http_body::Body<Data = Bytes> + Unpin) -> BodyRead {
     let announced = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_MAX_BYTES) {
-        return Err(too_large());
-    }
     // Room for the whole from the start: growing would leave copies of passwords behind.
     let room = match request.method {
         http::Method::GET => 0,
-        _ => announced.unwrap_or(BODY_MAX_BYTES),
+        _ => announced.unwrap_or(BODY_MAX_BYTES).min(BODY_MAX_BYTES),
     };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Err(Refusal::of(Code::Unreadable)) };
-        let Ok(piece) = frame.into_data() else { continue };
-        if bytes.len() + piece.len() > BODY_MAX_BYTES {
-            return Err(too_large());
+    let mut kept = Zeroizing::new(Vec::with_capacity(room));
+    let arriving = async { Ok::<_, wire::Error>(take(body, &mut kept).await) };
+    match wire::within(&HOST, BODY_TIMEOUT_S, arriving).await {
+        Ok(Some(length)) if length <= BODY_MAX_BYTES => Ok(kept),
+        Ok(Some(_)) => {
+            let detail = format!("The body may have at most {BODY_MAX_BYTES} bytes.");
+            Err(Refusal::because(Code::TooLarge, detail))
         }
-        bytes.extend_from_slice(&piece);
+        Ok(None) => Err(Refusal::because(Code::Unreadable, "The body broke off.")),
+        Err(_) => {
+            let detail = format!("The body did not arrive within {BODY_TIMEOUT_S} s.");
+            Err(Refusal::because(Code::Unreadable, detail))
+        }
     }
-    Ok(bytes)
+}
+
+/// Takes a body in and tells its length, as far as it was read; `None` where it broke off.
+async fn take(
+    mut body: impl http_body::Body<Data = Bytes> + Unpin,
+    kept: &mut Vec<u8>,
+) -> Option<usize> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.ok()?.into_data() else { continue };
+        length += piece.len();
+        if length <= BODY_MAX_BYTES {
+            kept.extend_from_slice(&piece);
+        } else if length > DISCARD_MAX_BYTES {
+            break;
+        }
+    }
+    Some(length)
 }
 
 /// The component as the variables want it.
