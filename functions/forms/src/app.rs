@@ -238,6 +238,7 @@ pub fn refused(errors: &mut Errors, prefix: &str, refusal: login::Refusal) {
         login::Refusal::Unreachable(words) => ("url", Code::Unreachable, words),
         login::Refusal::BadUrl(words) => ("url", Code::BadUrl, words),
         login::Refusal::Unsupported(words) => ("type", Code::Unsupported, words),
+        login::Refusal::TooManyFolders(words) => ("url", Code::Unsupported, words),
     };
     errors.add(format!("{prefix}/{field}"), code, sentence(&words));
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use store::seal::Credential;
 use wire::{Network, within};
 
+use crate::discover::FOLDERS_MAX;
 use crate::special_use;
 use crate::trouble::{self, Side};
 use crate::world::Host;
@@ -33,6 +34,8 @@ pub enum Refusal {
     BadUrl(String),
     /// This kind of account is not supported.
     Unsupported(String),
+    /// It has more folders than can be moved.
+    TooManyFolders(String),
 }
 
 /// How much is looked at.
@@ -109,6 +112,7 @@ pub(crate) async fn open<H: Host>(
         let (Refusal::BadUrl(sentence)
         | Refusal::Unsupported(sentence)
         | Refusal::Unreachable(sentence)
+        | Refusal::TooManyFolders(sentence)
         | Refusal::AuthenticationFailed(sentence)) = refusal;
         let address = account.url.clone();
         imap::Error::Wire(wire::Error::Unreachable { address, reason: sentence })
@@ -182,7 +186,7 @@ pub async fn check<H: Host>(
     endpoint(account, dialer.allow_plaintext)?;
     let work = async {
         let mut session = open(host, dialer, account, credential).await?;
-        let report = look(&mut session, detail).await?;
+        let report = look(&mut session, (side, detail)).await?;
         session.logout().await;
         Ok::<_, imap::Error>(report)
     };
@@ -190,6 +194,7 @@ pub async fn check<H: Host>(
         let sentence = trouble::sentence(side, &error);
         match error {
             imap::Error::AuthenticationFailed(_) => Refusal::AuthenticationFailed(sentence),
+            imap::Error::TooMany { .. } => Refusal::TooManyFolders(sentence),
             _ => Refusal::Unreachable(sentence),
         }
     })
@@ -197,13 +202,21 @@ pub async fn check<H: Host>(
 
 async fn look<S: wire::Stream>(
     session: &mut Session<S>,
-    detail: Detail,
+    (side, detail): (Side, Detail),
 ) -> Result<AccountReport, imap::Error> {
     let capabilities = session.capabilities().words().map(str::to_owned).collect();
     let server = session.greeting().to_owned();
     let mut report = AccountReport { server, capabilities, folders: Vec::new(), quota: None };
+    let listed = match (side, detail) {
+        // A source that cannot be moved is better refused than begun.
+        (Side::Source, _) | (_, Detail::Folders) => session.list(detail == Detail::Folders).await?,
+        (Side::Destination, Detail::LoginOnly) => Vec::new(),
+    };
+    if side == Side::Source && listed.len() > FOLDERS_MAX {
+        return Err(imap::Error::TooMany { what: "folders", limit: FOLDERS_MAX });
+    }
     if detail == Detail::Folders {
-        for mailbox in session.list(true).await?.into_iter().filter(|mailbox| mailbox.selectable) {
+        for mailbox in listed.into_iter().filter(|mailbox| mailbox.selectable) {
             let status = mailbox.status.unwrap_or_default();
             report.folders.push(FolderSummary {
                 name: mailbox.name.text().to_owned(),
