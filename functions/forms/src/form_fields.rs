@@ -95,9 +95,11 @@ pub fn filled(fields: &[(String, String)], refusal: &Refusal) -> Filled {
     for error in &refusal.errors {
         let field = field_of(&error.pointer);
         let said = match error.code {
-            Code::AuthenticationFailed | Code::Unreachable | Code::BadUrl | Code::BadValue => {
-                Some(error.detail.clone())
-            }
+            Code::AuthenticationFailed
+            | Code::Unreachable
+            | Code::Unsupported
+            | Code::BadUrl
+            | Code::BadValue => Some(error.detail.clone()),
             _ => None,
         };
         // Several bad lines of one list are told once, at the list.
