@@ -44,9 +44,22 @@ pub(crate) async fn list<S: Stream>(
     session: &mut Session<S>,
     sequence: &Sequence,
 ) -> Result<Vec<Message>, imap::Error> {
+    ask(session, sequence).await?;
+    read(session).await
+}
+
+/// The question of [`list`], without waiting.
+pub(crate) async fn ask<S: Stream>(
+    session: &mut Session<S>,
+    sequence: &Sequence,
+) -> Result<(), imap::Error> {
     let items =
         FetchItems { internal_date: true, size: true, message_id: true, ..FetchItems::default() };
-    session.start_fetch(sequence, items).await?;
+    session.start_fetch(sequence, items).await
+}
+
+/// The answer to [`ask`].
+pub(crate) async fn read<S: Stream>(session: &mut Session<S>) -> Result<Vec<Message>, imap::Error> {
     let mut rows = Vec::new();
     loop {
         match session.next().await? {

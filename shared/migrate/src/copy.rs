@@ -71,7 +71,6 @@ async fn copy_folder<H: Host, S: Store>(
             let answer = listing::read(&mut lines.source, (first, exists), after, wanted).await;
             let window = answer.at(Side::Source)?;
             let next = window.next;
-            count_settled(run, at, &window)?;
             window_through(run, lines, at, window, &mut shelf).await?;
             let Some(next) = next else { break };
             first = next;
@@ -85,22 +84,6 @@ async fn copy_folder<H: Host, S: Store>(
     folder.settled = Some(found);
     (folder.done, folder.adopt) = (true, false);
     run.progressed = true;
-    Ok(())
-}
-
-/// Messages of an earlier sync point count as skipped in this one.
-fn count_settled<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    at: usize,
-    window: &Window,
-) -> Result<(), Halt> {
-    let folder = run.folder(at)?;
-    let again = folder.settled.is_some_and(|old| old.uid_validity == folder.found.uid_validity);
-    if again && window.next.is_none() {
-        let fresh = window.messages.len() as u64;
-        let before = folder.found.messages.saturating_sub(fresh);
-        run.mail().skipped += before;
-    }
     Ok(())
 }
 
@@ -297,6 +280,9 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     let took_ms = run.world.host.monotonic_ms().saturating_sub(before_ms);
     run.cursor.slowest_ms = run.cursor.slowest_ms.max(took_ms);
 
+    if let Some(reply) = no_folder(&fates) {
+        return folder_again(run, lines, at, intention, reply).await;
+    }
     let refused_together = multi && fates.iter().any(|fate| matches!(fate, Fate::Refused(..)));
     if refused_together {
         return refused_batch(run, intention, &fates).await;
@@ -328,6 +314,39 @@ pub(crate) async fn attempt<H: Host, S: Store>(
         None if missing => Err(Halt::Budget),
         None => Ok(()),
     }
+}
+
+fn no_folder(fates: &[Fate]) -> Option<imap::Reply> {
+    fates.iter().find_map(|fate| match fate {
+        Fate::Refused(reply, _)
+            if matches!(reply.code, Some(imap::Code::TryCreate | imap::Code::NonExistent)) =>
+        {
+            Some(reply.clone())
+        }
+        Fate::Refused(..) | Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable => None,
+    })
+}
+
+/// The destination's folder went away meanwhile: it is made again, and then the batch goes again.
+async fn folder_again<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    intention: &mut Intention,
+    reply: imap::Reply,
+) -> Result<(), Halt> {
+    let folder = run.folder_mut(at)?;
+    folder.remark(
+        "The folder went away at the destination during the run; it was made again.".into(),
+    );
+    (folder.destination_uid_validity, folder.destination_uid_next) = (0, 1);
+    let name = folder.destination.mailbox();
+    lines.destination.create(&[(name, None)]).await.at(Side::Destination)?;
+    // What was sent before the refusal may have arrived: it is looked for.
+    intention.uid_next = 1;
+    run.stage(keys::intention(run.id()), intention.encode());
+    run.checkpoint().await?;
+    Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
 }
 
 /// A batch that was refused as a whole left nothing at the destination. Its messages go one by

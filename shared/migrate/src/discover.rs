@@ -225,10 +225,22 @@ fn count<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     for folder in run.folders.iter().filter(|folder| folder.listed) {
         messages += folder.found.messages;
         bytes += folder.found.bytes;
-        settled += if folder.done { folder.found.messages } else { 0 };
+        settled += settled_before(folder);
     }
     let mail = run.mail();
+    // What an interrupted batch had left was settled in this sync point, before it came here.
+    let settled = settled.saturating_sub(mail.migrated + mail.failed);
     mail.total = mail.total.max(messages);
     mail.bytes_total = mail.bytes_total.max(bytes);
     mail.skipped = settled;
+}
+
+/// Messages that earlier sync points are through with.
+fn settled_before(folder: &Folder) -> u64 {
+    let Counts { migrated, adopted, left_out, failed, .. } = folder.counts;
+    match (folder.done, folder.done_uid) {
+        (true, _) => folder.found.messages,
+        (false, 0) => 0,
+        (false, _) => (migrated + adopted + left_out + failed).min(folder.found.messages),
+    }
 }

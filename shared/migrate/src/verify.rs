@@ -58,19 +58,28 @@ async fn verify_folder<H: Host, S: Store>(
     let (mut found, mut differences) = (run.folder(at)?.verified, Differences::default());
     let fresh = run.folder(at)?.segments_before..run.folder(at)?.segments;
     if !fresh.is_empty() {
-        lines.destination.select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
+        // Not waited for: the first question about messages goes along.
+        lines.destination.start_select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
     }
+    let mut selecting = !fresh.is_empty();
     for first in fresh.clone().step_by(SEGMENTS_AT_ONCE) {
         let mut some = Vec::new();
         for number in (first..fresh.end).take(SEGMENTS_AT_ONCE) {
             some.push(reconcile::segment(run, at, number).await?);
         }
-        let there = there(&mut lines.destination, &some).await.at(Side::Destination)?;
+        let there = match there(&mut lines.destination, &some, &mut selecting).await {
+            // The folder is gone: everything in it is missing.
+            Err(imap::Error::Refused(_)) => BTreeMap::new(),
+            other => other.at(Side::Destination)?,
+        };
         let (messages, bytes) = compare(&some, &there, &mut differences);
         let old = found.unwrap_or(Verified { messages: 0, bytes: 0, verdict: Verdict::Unknown });
         found =
             Some(Verified { messages: old.messages + messages, bytes: old.bytes + bytes, ..old });
         run.hold().await?;
+    }
+    if selecting {
+        lines.destination.selected().await.at(Side::Destination)?;
     }
     conclude(run, at, found, differences, &name)
 }
@@ -79,12 +88,22 @@ async fn verify_folder<H: Host, S: Store>(
 async fn there<S: Stream>(
     session: &mut Session<S>,
     segments: &[Segment],
+    selecting: &mut bool,
 ) -> Result<BTreeMap<u32, Message>, imap::Error> {
     let entries = segments.iter().flat_map(|segment| &segment.entries);
     let uids: UidSet = entries.map(|entry| entry.destination_uid).filter(|uid| *uid != 0).collect();
     let mut found = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
-        let rows = adopt::list(session, &Sequence::Uids(piece)).await?;
+        let sequence = Sequence::Uids(piece);
+        adopt::ask(session, &sequence).await?;
+        let selected = match std::mem::take(selecting) {
+            true => session.selected().await.map(drop),
+            false => Ok(()),
+        };
+        // The answer is taken in any case, so that nothing is left on the line.
+        let rows = adopt::read(session).await;
+        selected?;
+        let rows = rows?;
         found.extend(rows.into_iter().map(|row| (row.uid, row)));
     }
     Ok(found)

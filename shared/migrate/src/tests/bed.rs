@@ -354,6 +354,13 @@ impl Bed {
         self.power.0.used.get()
     }
 
+    pub(super) fn stop(&self) {
+        let now = Timestamp(self.timers.now_ms.get());
+        let boot = self.boot.get().to_string();
+        let work = lifecycle::stop(&self.memory, &self.id, now, &boot);
+        futures::executor::block_on(work).unwrap();
+    }
+
     pub(super) fn synchronise(&self) {
         let seal = Seal::from_variable(KEY).unwrap();
         let host = self.host();

@@ -118,3 +118,14 @@ fn a_wrong_password_in_mid_run_fails_with_the_servers_words() {
     assert!(migration.last_error.unwrap().contains("nope"));
     assert!(bed.memory.all().iter().all(|(key, _)| !key.ends_with("/credentials")));
 }
+
+#[test]
+fn a_folder_that_goes_away_at_the_destination_is_made_again() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    fill(&bed);
+    let gone = Act::Refuse("NO [TRYCREATE] no such mailbox".into());
+    let _ = bed.destination.faults.clone().on(At::nth("APPEND", 2), gone);
+    let migration = bed.finish();
+    assert_eq!(migration.status, Status::Completed, "{:?}", migration.last_error);
+    assert_eq!(bed.source.mailboxes.digest(), bed.destination.mailboxes.digest());
+}

@@ -123,3 +123,25 @@ fn slices_hand_on() {
     bed.finish();
     bed.assert_same();
 }
+
+#[test]
+fn a_stopped_run_is_taken_up_where_it_was() {
+    for cut in (60..140).step_by(5) {
+        let bed = Bed::new(Features::modern(), Features::modern());
+        fill(&bed);
+        bed.tick(Some(cut));
+        bed.stop();
+        let stopped = bed.finish();
+        assert!(matches!(stopped.status, Status::Stopped | Status::Completed), "{cut}");
+        let before = stopped.progress[&Item::Mail].migrated;
+        bed.synchronise();
+        let migration = bed.finish();
+        bed.assert_same();
+        let mail = migration.progress[&Item::Mail];
+        assert_eq!(
+            (mail.total, mail.migrated + mail.skipped, mail.skipped),
+            (13, 13, before),
+            "{cut}"
+        );
+    }
+}
