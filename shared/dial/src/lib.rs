@@ -4,8 +4,8 @@
 //! certificates always checked, compression. Out of scope: what is said on the line (STARTTLS is
 //! a command of the protocol; [`Dialer::open_with`] lets the protocol's crate say it).
 //!
-//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`trust`], [`hybrid`] (the
-//! ciphers: [`chacha20`], [`poly1305`], [`lanes`]), [`tls`], [`deflate`], [`line`], [`sentences`].
+//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`trust`], [`offers`], [`handshake`], [`tls`], [`records`], [`aead`] with [`chacha20`],
+//! [`poly1305`] and [`lanes`], [`deflate`], [`line`], [`sentences`].
 //!
 //! Invariants: a name is resolved once, the addresses are checked, and exactly these are connected
 //! to; no connection is made without TLS unless the endpoint says so and the installation allows
@@ -13,14 +13,17 @@
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 #![forbid(unsafe_code)]
 
+mod aead;
 mod chacha20;
 mod deflate;
 mod doh;
-mod hybrid;
+mod handshake;
 mod lanes;
 mod line;
 mod networks;
+mod offers;
 mod poly1305;
+mod records;
 mod resolve;
 mod sentences;
 #[cfg(test)]
@@ -32,9 +35,9 @@ mod url;
 pub use deflate::Deflate;
 pub use doh::query;
 pub use hickory_proto::rr::{RData, RecordType};
-pub use hybrid::Ciphers;
 pub use line::{Dialer, Line, OPEN_TIMEOUT_S, Opened};
 pub use networks::{Networks, NotANetwork};
+pub use offers::Ciphers;
 pub use tls::{TlsFacts, TlsStream};
 pub use trust::{BadTrust, Trust};
 pub use url::{Endpoint, Plaintext, Scheme, Tls, UrlError};

@@ -6,10 +6,11 @@ use rustls::pki_types::ServerName;
 use wire::{Bytes, Clock, Error, Http, Network, Stream, within};
 
 use crate::deflate::Deflate;
-use crate::hybrid::Ciphers;
+use crate::handshake::Failure;
 use crate::networks::Networks;
+use crate::offers::Ciphers;
 use crate::resolve;
-use crate::tls::{Handshake, TlsFacts, TlsStream};
+use crate::tls::{TlsFacts, TlsStream};
 use crate::trust::Trust;
 use crate::url::{Endpoint, Tls};
 
@@ -137,7 +138,7 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
         let attempt = async {
             match self.shake_hands(line, endpoint, self.ciphers).await {
                 Ok(stream) => Ok(Line::Tls(Box::new(stream))),
-                Err(Handshake::NoCommonCipher(error) | Handshake::Failed(error)) => Err(error),
+                Err(Failure::NoCommonCipher(error) | Failure::Failed(error)) => Err(error),
             }
         };
         within(self.host, OPEN_TIMEOUT_S, attempt).await
@@ -158,12 +159,12 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
             let line = start_tls(line).await?;
             match self.shake_hands(line, endpoint, ciphers).await {
                 Ok(stream) => {
-                    let tls = Some(stream.facts());
+                    let tls = Some(stream.facts().clone());
                     let line = Line::Tls(Box::new(stream));
                     return Ok(Opened { line, address, tls, ciphers });
                 }
-                Err(Handshake::NoCommonCipher(error)) => refusal = error,
-                Err(Handshake::Failed(error)) => return Err(error.into()),
+                Err(Failure::NoCommonCipher(error)) => refusal = error,
+                Err(Failure::Failed(error)) => return Err(error.into()),
             }
         }
         Err(refusal.into())
@@ -174,8 +175,8 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
         line: Line<H::Stream>,
         endpoint: &Endpoint,
         ciphers: Ciphers,
-    ) -> Result<TlsStream<H::Stream>, Handshake> {
-        let failed = |sentence: &str| Handshake::Failed(Error::Tls(sentence.to_owned()));
+    ) -> Result<TlsStream<H::Stream>, Failure> {
+        let failed = |sentence: &str| Failure::Failed(Error::Tls(sentence.to_owned()));
         let Line::Plain(stream) = line else { return Err(failed(NOT_PLAIN)) };
         let name = server_name(&endpoint.host).ok_or_else(|| failed(NO_NAME))?;
         let config = self.trust.config(ciphers, self.host.now_ms());
@@ -341,7 +342,7 @@ mod tests {
             let name = server_name("127.0.0.1").unwrap();
             match TlsStream::connect(stream, config, name).await {
                 Ok(_) => Ok(()),
-                Err(Handshake::Failed(error) | Handshake::NoCommonCipher(error)) => Err(error),
+                Err(Failure::Failed(error) | Failure::NoCommonCipher(error)) => Err(error),
             }
         };
         match beside(client, serve(far_ends, config)) {

@@ -45,31 +45,26 @@ impl Poly1305 {
         Poly1305 { r1, r2, r3, r4, sum: [0; 5], last }
     }
 
-    /// Takes in four blocks.
-    #[inline(always)]
-    fn take_stride(&mut self, stride: &[u8; STRIDE]) {
-        let [a, b, c, d] = blocks(stride);
-        let a = product(plus(self.sum, limbs(a, 1)), &self.r4);
-        let b = product(limbs(b, 1), &self.r3);
-        let c = product(limbs(c, 1), &self.r2);
-        let d = product(limbs(d, 1), &self.r1);
-        self.sum = carried(plus(plus(a, b), plus(c, d)));
-    }
-
     /// Takes in octets, filled with zeros to a whole block as RFC 8439 section 2.8 asks for.
     pub(crate) fn take_padded(&mut self, octets: &[u8]) {
+        let mut sum = self.sum;
         let (strides, rest) = octets.as_chunks::<STRIDE>();
         for stride in strides {
-            self.take_stride(stride);
+            let [a, b, c, d] = blocks(stride);
+            let a = product(plus(sum, limbs(a, 1)), &self.r4);
+            let b = product(limbs(b, 1), &self.r3);
+            let c = product(limbs(c, 1), &self.r2);
+            let d = product(limbs(d, 1), &self.r1);
+            sum = carried(plus(plus(a, b), plus(c, d)));
         }
         for block in rest.chunks(BLOCK) {
             let mut padded = [0; BLOCK];
             for (to, from) in padded.iter_mut().zip(block) {
                 *to = *from;
             }
-            let sum = plus(self.sum, limbs(u128::from_le_bytes(padded), 1));
-            self.sum = carried(product(sum, &self.r1));
+            sum = carried(product(plus(sum, limbs(u128::from_le_bytes(padded), 1)), &self.r1));
         }
+        self.sum = sum;
     }
 
     /// The tag.

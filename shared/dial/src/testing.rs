@@ -74,8 +74,12 @@ impl Authority {
 }
 
 /// A TLS server that says back what it hears, until the client is gone or breaks the rules.
-pub(crate) async fn echo(mut end: End, config: Arc<ServerConfig>) -> Result<(), rustls::Error> {
-    let mut tls = ServerConnection::new(config)?;
+pub(crate) async fn echo(end: End, config: Arc<ServerConfig>) -> Result<(), rustls::Error> {
+    echo_on(end, &mut ServerConnection::new(config)?).await
+}
+
+/// As [`echo`], changing its keys at each question mark and ending at each full stop.
+pub(crate) async fn echo_on(mut end: End, tls: &mut ServerConnection) -> Result<(), rustls::Error> {
     tls.set_buffer_limit(None);
     loop {
         let bytes = end.read().await.unwrap();
@@ -90,6 +94,11 @@ pub(crate) async fn echo(mut end: End, config: Arc<ServerConfig>) -> Result<(), 
             let mut heard = Vec::new();
             let _ = tls.reader().read_to_end(&mut heard);
             tls.writer().write_all(&heard).unwrap();
+            match heard.as_slice() {
+                b"?" => tls.refresh_traffic_keys()?,
+                b"." => tls.send_close_notify(),
+                _ => {}
+            }
         }
         let mut out = Vec::new();
         while tls.wants_write() {

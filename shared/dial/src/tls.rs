@@ -1,42 +1,35 @@
 //! A TLS client over any [`wire::Stream`], RFC 8446 and RFC 5246.
 //!
-//! Records are decrypted in the buffer they arrived in, then copied once into the bytes handed
-//! out. A write becomes one write of all its records.
+//! Records are opened in the buffer they arrived in, then copied once into the bytes handed out.
+//! A write becomes one write of all its records.
 
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use rustls::client::{ClientConfig, ClientConnectionData, UnbufferedClientConnection};
+use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use wire::{Bytes, Error, Stream};
 
+use crate::handshake::{Established, Failure, shake_hands};
+use crate::records::{HEADER, Meaning, PLAIN_MAX, Records, record_length};
 use crate::sentences;
 
-/// Octets in front of a record: type, version, length.
-const HEADER: usize = 5;
-/// Most plaintext octets in one record, RFC 8446 section 5.1.
-const RECORD_MAX: usize = 1 << 14;
+/// Plaintext octets that go out in one write to the system: 16 full records.
+const BATCH: usize = 16 * PLAIN_MAX;
 /// Most octets a record adds to its plaintext in any suite we offer (header, explicit nonce,
 /// type, tag), rounded up.
 const OVERHEAD_MAX: usize = 40;
-/// Plaintext octets that go out in one write to the system: 16 full records.
-const BATCH: usize = 16 * RECORD_MAX;
-/// Most octets kept of records that cannot be used yet. rustls takes handshake messages of
-/// 64 KiB at most; two of them may share a flight.
-const PENDING_MAX: usize = 160 * 1024;
-/// Most messages sent after a failure: the alert, and what was queued before it.
-const LAST_WORDS_MAX: usize = 4;
 
 /// The encrypted stream.
 pub struct TlsStream<S> {
     stream: S,
-    connection: UnbufferedClientConnection,
-    /// Records that arrived and are not complete, or whose message is not.
+    records: Records,
+    facts: TlsFacts,
+    /// The start of a record.
     pending: BytesMut,
     /// Decrypted and not yet handed out.
     plain: Vec<u8>,
-    /// Encoded and not yet sent.
+    /// Sealed and not yet sent: answers of the TLS layer itself.
     outgoing: Vec<u8>,
     ended: bool,
     /// The failure after which nothing goes over this line any more.
@@ -52,193 +45,87 @@ pub struct TlsFacts {
     pub suite: String,
 }
 
-/// Why there is no TLS connection.
-#[derive(Debug)]
-pub(crate) enum Handshake {
-    /// The server has none of the offered ciphers, or hung up as if it had none.
-    NoCommonCipher(Error),
-    /// Anything else; another offer would not help.
-    Failed(Error),
-}
-
-/// Where rustls stands once it has looked at all that arrived.
-#[derive(PartialEq, Eq)]
-enum Standing {
-    Handshaking,
-    Open,
-    Ended,
-}
-
 impl<S: Stream> TlsStream<S> {
     /// Performs the handshake; `name` is what the certificate must be for.
     pub(crate) async fn connect(
-        stream: S,
+        mut stream: S,
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
-    ) -> Result<Self, Handshake> {
-        let connection = UnbufferedClientConnection::new(config, name.clone())
-            .map_err(|error| failed(&error, &name))?;
+    ) -> Result<Self, Failure> {
+        let Established { records, facts, pending, plain, ended } =
+            shake_hands(&mut stream, config, name).await?;
         let mut tls = TlsStream {
             stream,
-            connection,
+            records,
+            facts,
             pending: BytesMut::new(),
-            plain: Vec::new(),
+            plain,
             outgoing: Vec::new(),
-            ended: false,
+            ended,
             broken: None,
         };
-        tls.shake_hands(&name).await?;
+        if let Err(error) = tls.receive(pending.freeze()) {
+            let error = tls.fail(&error);
+            tls.send_outgoing().await.map_err(Failure::Failed)?;
+            return Err(Failure::Failed(error));
+        }
         Ok(tls)
     }
 
-    async fn shake_hands(&mut self, name: &ServerName<'_>) -> Result<(), Handshake> {
-        let mut silent = true;
-        while self.advance_politely().await.map_err(|error| failed(&error, name))?
-            == Standing::Handshaking
-        {
-            self.send_outgoing().await.map_err(hung_up)?;
-            let bytes = self.stream.read().await.map_err(hung_up)?;
-            if bytes.is_empty() {
-                return Err(hung_up(Error::Closed));
-            }
-            if silent && let Some(sentence) = sentences::of_plain_text(&bytes) {
-                return Err(Handshake::Failed(Error::Tls(sentence)));
-            }
-            silent = false;
-            self.pending.extend_from_slice(&bytes);
-        }
-        self.send_outgoing().await.map_err(hung_up)
-    }
-
     /// What was agreed.
-    pub fn facts(&self) -> TlsFacts {
-        let version = self.connection.protocol_version();
-        let suite = self.connection.negotiated_cipher_suite();
-        TlsFacts {
-            version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
-            suite: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
-        }
+    pub fn facts(&self) -> &TlsFacts {
+        &self.facts
     }
 
-    /// As [`Self::advance`], and where that fails, tells the server why.
-    async fn advance_politely(&mut self) -> Result<Standing, rustls::Error> {
-        let advanced = self.advance();
-        if advanced.is_err() {
-            // The line is given up in any case; its failure would hide the cause.
-            let _ = self.send_outgoing().await;
-        }
-        advanced
-    }
-
-    /// Lets rustls look at `pending`.
-    fn advance(&mut self) -> Result<Standing, rustls::Error> {
-        let mut pending = std::mem::take(&mut self.pending);
-        let advanced = self.advance_over(&mut pending);
-        self.pending = pending;
-        if self.pending.len() > PENDING_MAX {
-            return Err(rustls::Error::General(sentences::TOO_MUCH_PENDING.to_owned()));
-        }
-        advanced
-    }
-
-    /// Lets rustls look at `records`, and takes off what it is done with. Plaintext goes to
-    /// `plain`, what is to be sent to `outgoing`.
-    fn advance_over(&mut self, records: &mut BytesMut) -> Result<Standing, rustls::Error> {
-        // Each turn uses up a record, encodes a message or is the last, so it ends.
-        loop {
-            let UnbufferedStatus { discard, state } = self.connection.process_tls_records(records);
-            let standing = match state {
-                Err(error) => {
-                    records.advance(discard.min(records.len()));
-                    self.encode_last_words(records);
-                    return Err(error);
-                }
-                Ok(ConnectionState::EncodeTlsData(mut message)) => {
-                    encode(&mut message, &mut self.outgoing)?;
-                    None
-                }
-                Ok(ConnectionState::TransmitTlsData(message)) => {
-                    message.done();
-                    None
-                }
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        self.plain.extend_from_slice(record?.payload);
-                    }
-                    None
-                }
-                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Some(Standing::Ended),
-                Ok(ConnectionState::WriteTraffic(_)) => Some(Standing::Open),
-                Ok(_) => Some(Standing::Handshaking),
-            };
-            records.advance(discard.min(records.len()));
-            if let Some(standing) = standing {
-                self.ended |= standing == Standing::Ended;
-                return Ok(standing);
-            }
-        }
-    }
-
-    /// After a failure rustls still gives out the alert that says why. `records` must be what it
-    /// has not used up: it remembers places in it.
-    fn encode_last_words(&mut self, records: &mut [u8]) {
-        for _ in 0..LAST_WORDS_MAX {
-            // Asked first, since with nothing to send rustls would go on reading records.
-            if !self.connection.wants_write() {
-                return;
-            }
-            let status = self.connection.process_tls_records(records);
-            let Ok(ConnectionState::EncodeTlsData(mut message)) = status.state else { return };
-            if encode(&mut message, &mut self.outgoing).is_err() {
-                return;
-            }
-        }
-    }
-
-    async fn send_outgoing(&mut self) -> Result<(), Error> {
-        if self.outgoing.is_empty() {
-            return Ok(());
-        }
-        let outgoing = std::mem::take(&mut self.outgoing);
-        self.stream.write(outgoing.into()).await
-    }
-
-    /// Decrypts what arrived. Whole records are decrypted where they lie; only a record that is
-    /// spread over two reads is joined first.
+    /// Opens what arrived. Whole records are opened where they lie; only a record that is spread
+    /// over two reads is joined first.
     fn receive(&mut self, bytes: Bytes) -> Result<(), rustls::Error> {
         self.plain.reserve(bytes.len());
         let mut fresh =
             bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
         // Each turn takes at least one octet of `fresh`.
         while !self.pending.is_empty() && !fresh.is_empty() {
-            let taken = missing(&self.pending).unwrap_or(fresh.len()).min(fresh.len());
-            self.pending.extend_from_slice(&fresh.split_to(taken));
-            self.advance()?;
+            let whole = record_length(&self.pending)?.unwrap_or(HEADER);
+            let missing = whole.saturating_sub(self.pending.len()).min(fresh.len());
+            self.pending.extend_from_slice(&fresh.split_to(missing));
+            let mut joined = std::mem::take(&mut self.pending);
+            self.open(&mut joined)?;
+            self.pending = joined;
         }
-        if !fresh.is_empty() {
-            self.advance_over(&mut fresh)?;
-            self.pending.extend_from_slice(&fresh);
+        self.open(&mut fresh)?;
+        self.pending.extend_from_slice(&fresh);
+        Ok(())
+    }
+
+    /// Opens the whole records at the start of `bytes`, and takes them off.
+    fn open(&mut self, bytes: &mut BytesMut) -> Result<(), rustls::Error> {
+        while !self.ended
+            && let Some(length) = record_length(bytes)?
+            && let Some(record) = bytes.get_mut(..length)
+        {
+            match self.records.open(record, &mut self.outgoing)? {
+                Meaning::Data(plain) => self.plain.extend_from_slice(plain),
+                Meaning::Nothing => {}
+                Meaning::End => self.ended = true,
+            }
+            bytes.advance(length);
+        }
+        if self.ended {
+            // Nothing after close_notify counts, RFC 8446 section 6.1.
+            bytes.clear();
         }
         Ok(())
     }
 
-    /// One batch of plaintext as records.
-    fn seal(&mut self, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        let n_records = plain.len().div_ceil(RECORD_MAX);
-        let mut sealed = vec![0; plain.len() + n_records * OVERHEAD_MAX];
-        match self.connection.process_tls_records(&mut self.pending).state {
-            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                let encrypted = traffic.encrypt(plain, &mut sealed);
-                let length = encrypted.map_err(|error| Error::Tls(error.to_string()))?;
-                sealed.truncate(length);
-                Ok(sealed)
-            }
-            Ok(_) => Err(Error::Closed),
-            Err(error) => Err(self.fail(&error)),
+    async fn send_outgoing(&mut self) -> Result<(), Error> {
+        if self.outgoing.is_empty() {
+            return Ok(());
         }
+        self.stream.write(std::mem::take(&mut self.outgoing).into()).await
     }
 
     fn fail(&mut self, error: &rustls::Error) -> Error {
+        self.records.seal_alert(error, &mut self.outgoing);
         self.broken.insert(Error::Tls(sentences::of_broken(error))).clone()
     }
 
@@ -258,9 +145,9 @@ impl<S: Stream> Stream for TlsStream<S> {
                 self.ended = true;
                 break;
             }
-            let received = self.receive(bytes);
+            let received = self.receive(bytes).map_err(|error| self.fail(&error));
             let sent = self.send_outgoing().await;
-            received.map_err(|error| self.fail(&error))?;
+            received?;
             sent?;
         }
         Ok(std::mem::take(&mut self.plain).into())
@@ -269,63 +156,22 @@ impl<S: Stream> Stream for TlsStream<S> {
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         for plain in bytes.chunks(BATCH) {
             self.check_whole()?;
-            self.advance_politely().await.map_err(|error| self.fail(&error))?;
-            self.send_outgoing().await?;
-            let sealed = self.seal(plain)?;
+            let n_records = plain.len().div_ceil(PLAIN_MAX);
+            let mut sealed = std::mem::take(&mut self.outgoing);
+            sealed.reserve(plain.len() + n_records * OVERHEAD_MAX);
+            let done = self.records.seal(plain, &mut sealed);
+            done.map_err(|error| self.fail(&error))?;
             self.stream.write(sealed.into()).await?;
         }
         Ok(())
     }
 }
 
-/// Octets that the first record in `pending` lacks; `None` where that record is complete, and a
-/// handshake message goes on in the next one.
-fn missing(pending: &[u8]) -> Option<usize> {
-    let Some(&[_, _, _, high, low]) = pending.first_chunk::<HEADER>() else {
-        return Some(HEADER - pending.len());
-    };
-    let total = HEADER + usize::from(u16::from_be_bytes([high, low]));
-    total.checked_sub(pending.len()).filter(|missing| *missing > 0)
-}
-
-fn encode(
-    message: &mut EncodeTlsData<'_, ClientConnectionData>,
-    outgoing: &mut Vec<u8>,
-) -> Result<(), rustls::Error> {
-    let failed = |error: EncodeError| rustls::Error::General(error.to_string());
-    let needed = match message.encode(&mut []) {
-        Err(EncodeError::InsufficientSize(error)) => error.required_size,
-        Err(error @ EncodeError::AlreadyEncoded) => return Err(failed(error)),
-        Ok(_) => return Ok(()),
-    };
-    let start = outgoing.len();
-    outgoing.resize(start + needed, 0);
-    message.encode(outgoing.get_mut(start..).unwrap_or_default()).map_err(failed)?;
-    Ok(())
-}
-
-fn failed(error: &rustls::Error, name: &ServerName<'_>) -> Handshake {
-    let sentence = Error::Tls(sentences::of_handshake(error, name));
-    match sentences::is_no_common_cipher(error) {
-        true => Handshake::NoCommonCipher(sentence),
-        false => Handshake::Failed(sentence),
-    }
-}
-
-/// The line broke in the handshake. Observed: Schannel resets the connection where it shares no
-/// cipher with the client, without an alert.
-fn hung_up(error: Error) -> Handshake {
-    match error {
-        Error::Closed => Handshake::NoCommonCipher(Error::Tls(sentences::HUNG_UP.to_owned())),
-        error => Handshake::Failed(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hybrid::Ciphers;
-    use crate::testing::{Authority, Bitten, NOW_MS, RSA_KEY, beside, echo, give_way};
+    use crate::offers::Ciphers;
+    use crate::testing::{Authority, Bitten, NOW_MS, RSA_KEY, beside, echo, echo_on, give_way};
     use crate::trust::Trust;
     use futures::future::join;
     use rustls::CipherSuite::{self, *};
@@ -387,7 +233,7 @@ mod tests {
             assert!(read_all(&mut tls, length).await == said);
             tls.write(Bytes::from_static(b"more")).await.unwrap();
             assert_eq!(read_all(&mut tls, 4).await, b"more");
-            tls.facts()
+            tls.facts().clone()
         };
         beside(client, echo(far, config))
     }
@@ -421,12 +267,72 @@ mod tests {
         let client = async {
             let mut tls = connect(near, &authority).await;
             tls.write(Bytes::new()).await.unwrap();
-            for length in [1, 2, RECORD_MAX - 1, RECORD_MAX, RECORD_MAX + 1, BATCH, BATCH + 1] {
+            for length in [1, 2, PLAIN_MAX - 1, PLAIN_MAX, PLAIN_MAX + 1, BATCH, BATCH + 1] {
                 tls.write(sample(length).into()).await.unwrap();
                 assert!(read_all(&mut tls, length).await == sample(length), "{length}");
             }
         };
         beside(client, echo(far, server(&authority, TLS13_CHACHA20_POLY1305_SHA256)));
+    }
+
+    #[test]
+    fn keys_change_when_the_server_wants_it() {
+        let authority = Authority::new();
+        let (near, far) = pipe();
+        let client = async {
+            let mut tls = connect(near, &authority).await;
+            for _ in 0..3 {
+                for said in [&b"?"[..], b"hello", &sample(40_000)] {
+                    tls.write(Bytes::copy_from_slice(said)).await.unwrap();
+                    assert!(read_all(&mut tls, said.len()).await == said);
+                }
+            }
+        };
+        beside(client, echo(far, server(&authority, TLS13_AES_256_GCM_SHA384)));
+    }
+
+    #[test]
+    fn close_notify_is_the_end() {
+        let authority = Authority::new();
+        for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256] {
+            let (near, far) = pipe();
+            let client = async {
+                let mut tls = connect(near, &authority).await;
+                tls.write(Bytes::from_static(b".")).await.unwrap();
+                assert_eq!(tls.read().await.unwrap(), ".");
+                assert_eq!(tls.read().await, Ok(Bytes::new()));
+                assert_eq!(tls.read().await, Ok(Bytes::new()));
+            };
+            beside(client, echo(far, server(&authority, suite)));
+        }
+    }
+
+    #[test]
+    fn sessions_are_resumed() {
+        let authority = Authority::new();
+        for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]
+        {
+            let (config, trust) = (server(&authority, suite), Trust::new(&authority.pem).unwrap());
+            let mut seen = Vec::new();
+            for _ in 0..2 {
+                let (near, far) = pipe();
+                let mut server = rustls::ServerConnection::new(config.clone()).unwrap();
+                let client = async {
+                    let config = trust.config(Ciphers::All, NOW_MS);
+                    let name = ServerName::try_from("mail.example").unwrap();
+                    let mut tls = TlsStream::connect(near, config, name).await.unwrap();
+                    tls.write(Bytes::from_static(b"hello")).await.unwrap();
+                    assert_eq!(tls.read().await.unwrap(), "hello");
+                };
+                beside(client, echo_on(far, &mut server));
+                seen.push(server.handshake_kind());
+            }
+            assert_eq!(
+                seen,
+                [Some(rustls::HandshakeKind::Full), Some(rustls::HandshakeKind::Resumed)],
+                "{suite:?}"
+            );
+        }
     }
 
     /// Flips one bit of the n-th application data record that is read.
@@ -480,7 +386,7 @@ mod tests {
                 };
                 let both = join(client, echo(far, server(&authority, suite)));
                 let ((heard, error), server) = futures::executor::block_on(both);
-                assert!(heard.len() <= RECORD_MAX, "{suite:?} {at}");
+                assert!(heard.len() <= PLAIN_MAX, "{suite:?} {at}");
                 let expected = Error::Tls(sentences::of_broken(&rustls::Error::DecryptError));
                 assert_eq!(error, expected, "{suite:?} {at}");
                 let told =
@@ -519,7 +425,7 @@ mod tests {
         let babble = async {
             // A ServerHello that claims 16 MiB, in full records.
             let mut record = vec![22, 3, 3, 0x40, 0, 2, 0xff, 0xff, 0xff];
-            record.resize(HEADER + RECORD_MAX, 0);
+            record.resize(HEADER + PLAIN_MAX, 0);
             loop {
                 if far.write(record.clone().into()).await.is_err() {
                     return;
@@ -529,6 +435,6 @@ mod tests {
         };
         let client = async { TlsStream::connect(near, config, name).await.err() };
         let failure = beside(client, babble);
-        assert!(matches!(failure, Some(Handshake::Failed(Error::Tls(_)))), "{failure:?}");
+        assert!(matches!(failure, Some(Failure::Failed(Error::Tls(_)))), "{failure:?}");
     }
 }

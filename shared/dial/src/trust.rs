@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, version};
 
-use crate::hybrid::{self, Ciphers};
+use crate::offers::{self, Ciphers};
 
 /// Most certificates in `extra_ca`; a private installation has one or two.
 const EXTRA_CA_MAX: usize = 100;
@@ -91,12 +91,14 @@ fn config(
     roots: &Arc<RootCertStore>,
     now: &Arc<Now>,
 ) -> Result<Arc<ClientConfig>, BadTrust> {
-    let (provider, now) = (Arc::new(hybrid::provider(ciphers)), now.clone());
-    let config = ClientConfig::builder_with_details(provider, now)
+    let (provider, now) = (Arc::new(offers::provider(ciphers)), now.clone());
+    let mut config = ClientConfig::builder_with_details(provider, now)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(|error| BadTrust::Provider(error.to_string()))?
         .with_root_certificates(roots.clone())
         .with_no_client_auth();
+    // The records after the handshake are ours.
+    config.enable_secret_extraction = true;
     Ok(Arc::new(config))
 }
 
