@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
+/// Compiled components that are kept: some versions of three, at about 10 MB each.
+const MAX_CACHED: usize = 12;
+
 /// How long a component computes before others get their turn.
 const EPOCH: Duration = Duration::from_millis(5);
 
@@ -107,7 +110,25 @@ fn cache_name(engine: &Engine, wasm: &[u8]) -> String {
 fn keep(path: &Path, native: &[u8]) -> Result<()> {
     let folder = path.parent().context("the cache has no folder")?;
     crate::state::make_private_folder(folder)?;
-    crate::state::write_atomically(path, native)
+    crate::state::write_atomically(path, native)?;
+    forget_oldest(folder, MAX_CACHED)
+}
+
+fn forget_oldest(folder: &Path, keep: usize) -> Result<()> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "cwasm") {
+            files.push((path.metadata()?.modified()?, path));
+        }
+    }
+    files.sort();
+    let too_many = files.len().saturating_sub(keep);
+    for (_, path) in files.into_iter().take(too_many) {
+        // A process that has it mapped goes on with it.
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// A component without anything, as bytes: magic number, version, layer.
@@ -123,6 +144,21 @@ mod tests {
         let engine = Engine::new(&config()).unwrap();
         assert_eq!(cache_name(&engine, b"a"), cache_name(&engine, b"a"));
         assert_ne!(cache_name(&engine, b"a"), cache_name(&engine, b"b"));
+    }
+
+    #[test]
+    fn the_cache_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |n: u64| folder.path().join(format!("{n}.cwasm"));
+        for n in 0..4 {
+            std::fs::write(name(n), "").unwrap();
+            let when = std::time::UNIX_EPOCH + Duration::from_secs(n);
+            std::fs::File::options().write(true).open(name(n)).unwrap().set_modified(when).unwrap();
+        }
+        std::fs::write(folder.path().join("other"), "").unwrap();
+        forget_oldest(folder.path(), 2).unwrap();
+        assert_eq!([0, 1, 2, 3].map(|n| name(n).exists()), [false, false, true, true]);
+        assert!(folder.path().join("other").exists());
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod migrate;
 pub mod outbound;
+pub mod patience;
 pub mod routes;
 pub mod server;
 pub mod spin_key_value;

@@ -78,7 +78,7 @@ pub fn load(options: &Options) -> Result<Arc<App>> {
     let journal = if options.as_spin { Journal::Delete } else { Journal::Wal };
     let settings = all_settings(&manifest, options, &variables)?;
     let components = components(&manifest, options, settings)?;
-    let database = Database::open(&folder.join(FILE_NAME), journal)?;
+    let database = Database::open(&folder.private_file(FILE_NAME)?, journal)?;
     Ok(Arc::new(App {
         routes: Routes::new(&manifest),
         components,

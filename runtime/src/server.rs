@@ -12,14 +12,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use wasmtime_wasi_http::Error;
 
 use crate::app::App;
 use crate::driver;
 use crate::load::{self, Options};
+use crate::patience::Patient;
 
 /// How long a client may take over the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may send nothing in the middle of a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long running requests and slices may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -72,7 +75,7 @@ fn connection(app: &Arc<App>, graceful: &GracefulShutdown, stream: TcpStream, pe
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let app = app.clone();
         async move {
-            let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
+            let request = request.map(|body| Patient::new(body, BODY_TIMEOUT).boxed_unsync());
             Ok::<_, Infallible>(app.handle(request, Some(peer)).await)
         }
     });

@@ -62,6 +62,14 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// The path of a file inside the folder, which is made where it is missing, for the user only.
+    pub fn private_file(&self, name: &str) -> Result<PathBuf> {
+        let path = self.join(name);
+        let opened = private_file().append(true).create(true).open(&path);
+        opened.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
     /// `secret_key`: 32 random bytes, base64.
     pub fn secret_key(&self) -> Result<String> {
         self.secret("secret_key", |bytes| STANDARD.encode(bytes))
@@ -144,6 +152,7 @@ mod tests {
         let path = folder.path().join("new/state");
         let (key, token) = {
             let state = Folder::open(&path).unwrap();
+            state.private_file("database").unwrap();
             (state.secret_key().unwrap(), state.advance_token().unwrap())
         };
         assert_eq!(STANDARD.decode(&key).unwrap().len(), 32);
@@ -151,7 +160,7 @@ mod tests {
         let again = Folder::open(&path).unwrap();
         assert_eq!(again.secret_key().unwrap(), key);
         #[cfg(unix)]
-        for name in ["secret_key", "advance_token"] {
+        for name in ["secret_key", "advance_token", "database"] {
             use std::os::unix::fs::PermissionsExt;
             let mode = std::fs::metadata(path.join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");

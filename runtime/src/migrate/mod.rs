@@ -176,6 +176,9 @@ async fn report(
 ) -> Result<ExitCode> {
     if arguments.json {
         println!("{ended}");
+        if let Some(error) = ended.get("last_error").and_then(Value::as_str) {
+            eprintln!("trasloco: {error}");
+        }
     } else {
         println!("{}", progress::summary(ended, took));
     }
