@@ -27,11 +27,7 @@ impl Doh {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let count = count.clone();
-                std::thread::spawn(move || {
-                    while serve(&stream).unwrap_or(false) {
-                        count.fetch_add(1, Ordering::Relaxed);
-                    }
-                });
+                std::thread::spawn(move || while serve(&stream, &count).unwrap_or(false) {});
             }
         });
         Doh { port, asked }
@@ -49,7 +45,7 @@ impl Doh {
 }
 
 /// One exchange; `false` at the end of the connection.
-fn serve(stream: &TcpStream) -> std::io::Result<bool> {
+fn serve(stream: &TcpStream, asked: &AtomicU32) -> std::io::Result<bool> {
     let mut lines = BufReader::new(stream.try_clone()?);
     let mut request = String::new();
     if lines.read_line(&mut request)? == 0 {
@@ -77,6 +73,8 @@ fn serve(stream: &TcpStream) -> std::io::Result<bool> {
         "HTTP/1.1 200 OK\r\ncontent-type: application/dns-message\r\ncontent-length: {}\r\n\r\n",
         answer.len()
     );
+    // Before the answer, so that whoever has it finds itself counted.
+    asked.fetch_add(1, Ordering::Relaxed);
     let mut out = stream;
     out.write_all(&[head.as_bytes(), &answer].concat())?;
     Ok(true)

@@ -1,6 +1,7 @@
 //! Child processes that end with their value, and free ports.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,6 +39,8 @@ impl Running {
     pub fn start(program: &Path, build: impl FnOnce(&mut Command)) -> Running {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+        // A group of its own: Cyrus ends by a signal to the whole of its group.
+        command.process_group(0);
         build(&mut command);
         let child = spawn(command);
         Running { child: child.unwrap_or_else(|e| panic!("cannot start {program:?}: {e}")) }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::packages::installed;
 use super::{PASSWORD, Server};
+use crate::app::tail;
 use crate::process::{Running, free_port, is_root, run, server_user, wait_for_port};
 use crate::tls::authority;
 
@@ -35,7 +36,17 @@ pub struct Dovecot {
     imap_port: u16,
     imaps_port: u16,
     _running: Running,
-    _state: TempDir,
+    state: TempDir,
+}
+
+impl Drop for Dovecot {
+    /// A failed test shows what the server had to say.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.state.path().join("dovecot.log"));
+            println!("{}:\n{}", self.name(), tail(&log.unwrap_or_default()));
+        }
+    }
 }
 
 impl Dovecot {
@@ -57,7 +68,7 @@ impl Dovecot {
         });
         wait_for_port(imap_port, "Dovecot", &log);
         wait_for_port(imaps_port, "Dovecot", &log);
-        Dovecot { layout, imap_port, imaps_port, _running: running, _state: state }
+        Dovecot { layout, imap_port, imaps_port, _running: running, state }
     }
 }
 
