@@ -78,7 +78,7 @@ pub struct Migrate {
     /// File with the password (else TRASLOCO_DESTINATION_PASSWORD, else you are asked)
     #[arg(long, value_name = "FILE")]
     pub destination_password_file: Option<PathBuf>,
-    /// Account whose mailbox is meant, where the login is an administrator's
+    /// Administrator whose password is given; the URL's login is the mailbox that is opened
     #[arg(long, value_name = "LOGIN")]
     pub source_delegate: Option<String>,
     /// As --source-delegate

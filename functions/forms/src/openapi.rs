@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::schemas::{self, reference};
 use crate::{ROUTES, Route};
 
-/// The description of this component's part of the API.
+/// The description of the API.
 pub fn description() -> Value {
     let mut paths = Map::new();
     for (method, path, route, about) in ROUTES.iter().filter(|(.., about)| !about.is_empty()) {
@@ -15,6 +15,7 @@ pub fn description() -> Value {
             operations.insert(method.to_ascii_lowercase(), operation(*route, about));
         }
     }
+    paths.insert("/advance".to_owned(), advance());
     json!({
         "openapi": "3.1.0",
         "info": {"title": "trasloco", "version": env!("CARGO_PKG_VERSION"),
@@ -22,8 +23,38 @@ pub fn description() -> Value {
                  "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"}},
         "servers": [{"url": "/api/v1"}],
         "paths": paths,
-        "components": {"schemas": schemas::all()},
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": {"advanceToken": {"type": "http", "scheme": "bearer"}},
+        },
     })
+}
+
+/// The batch step, which a component of its own answers.
+fn advance() -> Value {
+    let about = "Takes what is due one slice further";
+    let integer = json!({"type": "integer", "minimum": 0});
+    let tick = json!({
+        "type": "object",
+        "required": ["advanced", "active", "next_due_at"],
+        "properties": {
+            "advanced": integer,
+            "active": integer,
+            "next_due_at": {"type": ["string", "null"], "format": "date-time"},
+        },
+    });
+    json!({"post": {
+        "operationId": "Advance",
+        "summary": about,
+        "security": [{"advanceToken": []}],
+        "responses": {
+            "200": {"description": about, "content": {"application/json": {"schema": tick}}},
+            "default": {
+                "description": "Refused (RFC 9457)",
+                "content": {"application/problem+json": {"schema": reference("Problem")}}
+            },
+        },
+    }})
 }
 
 fn operation(route: Route, about: &str) -> Value {

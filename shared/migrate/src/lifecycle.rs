@@ -58,7 +58,9 @@ pub async fn stop(
     if !migration.status.allows(Action::Stop) {
         return Ok(Outcome::NotInThisState(migration.status));
     }
-    let sync_point = migration.sync_point();
+    // A slice that takes it up in this very moment makes the next sync point.
+    let waits = matches!(migration.status, Status::Pending | Status::Scheduled);
+    let sync_point = migration.sync_point() + u32::from(waits);
     control::ask(store, id, &Request::Stop { sync_point }).await?;
     let Some(lease) = lease::claim(store, id, now.0, boot).await? else { return Ok(Outcome::Done) };
     if let Some(mut migration) = read(store, id).await?

@@ -129,7 +129,6 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             Some(Request::Stop { sync_point }) if sync_point >= self.migration.sync_point() => {
                 Err(Halt::Stopped)
             }
-            Some(Request::Erase) => Err(Halt::Erased),
             Some(Request::Stop { .. }) | None => Ok(()),
         }
     }

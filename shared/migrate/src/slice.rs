@@ -186,7 +186,6 @@ async fn conclude<H: Host, S: Store>(
     let due_ms = match result {
         Err(Halt::Lost) => return Ok(Advanced::Busy),
         Err(Halt::Store(error)) => return Err(error),
-        Err(Halt::Erased) => return Ok(Advanced::Until(None)),
         Ok(()) => finish(&mut run, now),
         Err(Halt::Budget) => {
             run.cursor.attempts = 0;

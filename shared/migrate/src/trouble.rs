@@ -30,8 +30,6 @@ pub(crate) enum Halt {
     Budget,
     /// The owner asked to stop.
     Stopped,
-    /// The owner asked to erase.
-    Erased,
     /// Someone else has the lease.
     Lost,
     /// A server or the line.

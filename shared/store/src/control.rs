@@ -17,8 +17,6 @@ pub enum Request {
         /// The sync point that is to end; 0 before the first began.
         sync_point: u32,
     },
-    /// Everything about the migration is to be erased.
-    Erase,
 }
 
 /// Leaves a request.
