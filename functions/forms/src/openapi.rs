@@ -47,6 +47,7 @@ fn advance() -> Value {
         "operationId": "Advance",
         "summary": about,
         "security": [{"advanceToken": []}],
+        "parameters": [],
         "responses": {
             "200": {"description": about, "content": {"application/json": {"schema": tick}}},
             "default": {
