@@ -4,6 +4,8 @@
 //! ends early when it traps, when its time is over (`--request-timeout`), or when whoever reads
 //! the answer goes away before its end.
 
+mod nodelay;
+
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -230,7 +232,10 @@ fn wasi(settings: &Settings) -> WasiCtx {
         .allow_ip_name_lookup(!settings.as_spin)
         .socket_addr_check(move |address, purpose| {
             let allowed = match purpose {
-                SocketAddrUse::TcpConnect => hosts.allows_tcp(address),
+                SocketAddrUse::TcpConnect => {
+                    nodelay::set_on_unconnected_sockets();
+                    hosts.allows_tcp(address)
+                }
                 // Connecting binds first, to any address and port.
                 SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                 SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
