@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::app::{App, Setup, account, ended, mail_migration};
+use e2e::app::{App, Setup, account, ended, imap_account, mail_migration};
 use e2e::content::{add, assert_same, by_place, fill};
 use e2e::mailbox::Client;
-use e2e::servers::{Dovecot, Layout, Server};
+use e2e::servers::{Dovecot, Layout, PASSWORD, Relay, Server};
+use serde_json::Value;
 
 /// Moments without a pattern, the same in every run (Knuth's multiplicative generator).
 struct Moments(u64);
@@ -27,25 +28,32 @@ fn kill_9_loses_and_doubles_nothing() {
     fill(&mut client, 40);
     add(&mut client, 1000, 150, 40_000);
     let wanted = by_place(&mut client);
+    // On a line of 2 MB/s the 9 MB last longer than the cuts.
+    let relay = Relay::before(source.imaps_port(), 2 << 20);
     let mut app = App::start(Setup::default());
-    let migration =
-        app.create(&mail_migration(account(&source, &login), account(&destination, &target)));
+    let slow_source = imap_account(&format!("imaps://localhost:{}", relay.port), &login, PASSWORD);
+    let migration = app.create(&mail_migration(slow_source, account(&destination, &target)));
     let mut moments = Moments(2026);
     let mut cut_while_running = 0;
     for _ in 0..KILLS {
-        std::thread::sleep(Duration::from_millis(moments.next_ms(400)));
+        std::thread::sleep(Duration::from_millis(moments.next_ms(900)));
         cut_while_running += usize::from(!ended(&app.status(&migration)));
         app.cut_power();
     }
     let state = app.wait(&migration, 180);
     assert_eq!(state["status"], "completed", "{state:#}");
-    assert!(cut_while_running > 1, "the migration was over before the cuts");
+    assert!(cut_while_running > KILLS / 2, "the migration was over before the cuts");
     let found = by_place(&mut Client::on(&destination, &target));
     assert_same(&wanted, &found, "after power cuts");
     let mail = &state["progress"]["mail"];
     let total = wanted.values().map(Vec::len).sum::<usize>() as u64;
     let sum = mail["migrated"].as_u64().unwrap() + mail["skipped"].as_u64().unwrap();
     assert_eq!((sum, mail["total"].as_u64().unwrap()), (total, total), "{state:#}");
+}
+
+/// An account at the far end of a slow line.
+fn behind(relay: &Relay, login: &str) -> Value {
+    imap_account(&format!("imaps://localhost:{}", relay.port), login, PASSWORD)
 }
 
 #[test]
@@ -86,10 +94,11 @@ fn stop_ends_within_a_batch_and_leaves_what_is_there() {
     let (source, destination) = (Dovecot::start(Layout::Maildir), Dovecot::start(Layout::Mdbox));
     let (login, target) = (source.login("alice"), destination.login("bob"));
     let mut client = Client::on(&source, &login);
-    add(&mut client, 0, 600, 60_000);
+    add(&mut client, 0, 1200, 40_000);
+    let relay = Relay::before(source.imaps_port(), 8 << 20);
     let app = App::start(Setup::default());
-    let migration =
-        app.create(&mail_migration(account(&source, &login), account(&destination, &target)));
+    let body = mail_migration(behind(&relay, &login), account(&destination, &target));
+    let migration = app.create(&body);
     app.wait_for(&migration, 30, |state| {
         ended(state) || state["progress"]["mail"]["migrated"].as_u64().unwrap_or(0) > 0
     });
@@ -99,7 +108,7 @@ fn stop_ends_within_a_batch_and_leaves_what_is_there() {
     assert_eq!(state["status"], "stopped", "{state:#}");
     let migrated = state["progress"]["mail"]["migrated"].as_u64().unwrap() as usize;
     let found = Client::on(&destination, &target).messages("INBOX").len();
-    assert!(migrated > 0 && migrated < 600, "{state:#}");
+    assert!(migrated > 0 && migrated < 1200, "{state:#}");
     assert_eq!(found, migrated, "what is counted is what is there");
     let again = app.post(&migration.path("/stop"), &serde_json::json!({}));
     assert_eq!(again.status, 409, "{}", again.text());
@@ -111,10 +120,12 @@ fn a_graceful_stop_is_quick_and_loses_nothing() {
     let (login, target) = (source.login("alice"), destination.login("bob"));
     let mut client = Client::on(&source, &login);
     add(&mut client, 0, 400, 20_000);
+    let relay = Relay::before(source.imaps_port(), 2 << 20);
     let mut app = App::start(Setup::default());
-    let migration =
-        app.create(&mail_migration(account(&source, &login), account(&destination, &target)));
-    std::thread::sleep(Duration::from_millis(300));
+    let body = mail_migration(behind(&relay, &login), account(&destination, &target));
+    let migration = app.create(&body);
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(!ended(&app.status(&migration)), "it was over before the stop");
     let (took, status) = app.stop();
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(status.success(), "{status}: {}", app.log());

@@ -5,12 +5,14 @@ mod cyrus;
 mod dovecot;
 mod fake;
 mod packages;
+mod relay;
 
 pub use courier::Courier;
 pub use cyrus::{ACCOUNTS, Cyrus};
 pub use dovecot::{Dovecot, Layout, MASTER_PASSWORD, MASTER_USER, access_token};
 pub use fake::{Fake, Line, Silent, Talker};
 pub(crate) use packages::installed;
+pub use relay::Relay;
 
 /// Password of every account on the real servers.
 pub const PASSWORD: &str = "secret";
