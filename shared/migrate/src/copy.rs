@@ -22,9 +22,14 @@ use crate::world::Host;
 use crate::{reconcile, repair};
 
 /// Messages in one batch: enough that the answer's round trip does not count.
-const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 500 };
-/// Bytes in one batch: what is sent again when a batch is refused or cut off.
+const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };
+/// Bytes in a batch before the line's rate is known.
 const BATCH_BYTES: u64 = 16 << 20;
+/// A batch is what the line carries in this time: a stop takes effect after it, and a cut costs it.
+const BATCH_MS: u64 = 1_000;
+/// The bounds of that.
+const BATCH_BYTES_MIN: u64 = 1 << 20;
+const BATCH_BYTES_MAX: u64 = 64 << 20;
 
 /// The phase.
 pub(crate) async fn copy<H: Host, S: Store>(
@@ -107,7 +112,7 @@ async fn window_through<H: Host, S: Store>(
     let left_out = (listed - messages.len()) as u64;
     let multi = lines.destination.capabilities().multiappend();
     learn_flags(run, lines, at, &mut messages).await?;
-    let batches = plan(&messages);
+    let batches = plan(&messages, batch_bytes(run.migration.bytes_per_second));
     let mut batches = batches.iter().filter_map(|range| messages.get(range.clone())).peekable();
     let mut asked = false;
     while let Some(batch) = batches.next() {
@@ -198,13 +203,20 @@ async fn learn_flags<H: Host, S: Store>(
     Ok(())
 }
 
+fn batch_bytes(bytes_per_second: u64) -> u64 {
+    match bytes_per_second {
+        0 => BATCH_BYTES,
+        rate => (rate.saturating_mul(BATCH_MS) / 1000).clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
+    }
+}
+
 /// Cuts a window into batches. A message larger than a batch is one by itself.
-fn plan(messages: &[Message]) -> Vec<std::ops::Range<usize>> {
+fn plan(messages: &[Message], batch_bytes: u64) -> Vec<std::ops::Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);
     for (at, message) in messages.iter().enumerate() {
         if at > start
-            && (at - start >= BATCH_MESSAGES || bytes.saturating_add(message.size) > BATCH_BYTES)
+            && (at - start >= BATCH_MESSAGES || bytes.saturating_add(message.size) > batch_bytes)
         {
             batches.push(start..at);
             (start, bytes) = (at, 0);
@@ -283,20 +295,18 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     if let Some(reply) = no_folder(&fates) {
         return folder_again(run, lines, at, intention, reply).await;
     }
-    let refused_together = multi && fates.iter().any(|fate| matches!(fate, Fate::Refused(..)));
-    if refused_together {
-        return refused_batch(run, intention, &fates).await;
-    }
     let mut settled = Vec::new();
-    let mut waits: Option<imap::Reply> = None;
+    let mut refused: Option<imap::Reply> = None;
     let mut missing = false;
     for (message, fate) in group.iter().zip(fates) {
         match fate {
             // Only what does not come when asked for alone is gone.
             Fate::Gone if group.len() > 1 => missing = true,
-            Fate::Refused(reply, _) if waits.is_some() || asks_to_wait(&reply).is_some() => {
-                waits.get_or_insert(reply);
+            // One of several was refused, and with it all of its command.
+            Fate::Refused(reply, _) if multi || refused.is_some() => {
+                refused.get_or_insert(reply);
             }
+            Fate::Refused(reply, _) if asks_to_wait(&reply).is_some() => refused = Some(reply),
             fate => settled.push((message.clone(), fate)),
         }
     }
@@ -305,15 +315,24 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     let done: Vec<u32> = settled.iter().map(|(message, _)| message.uid).collect();
     intention.batch.entries.retain(|entry| !done.contains(&entry.source_uid));
     (intention.sent, intention.tries) = (0, 0);
-    intention.one_by_one |= missing;
+    intention.one_by_one |= missing || (multi && refused.is_some());
     settle(run, at, settled, intention, &BTreeMap::new())?;
     run.progressed |= !done.is_empty();
     run.checkpoint().await?;
-    match waits {
-        Some(reply) => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply))),
+    match refused {
+        // One by one, a mailbox that is nearly full takes what still fits.
+        Some(reply) if !(multi && (asks_to_wait(&reply).is_none() || is_full(&reply))) => {
+            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
+        }
+        // From a fresh start: more may have been asked of the source already.
+        Some(_) => Err(Halt::Budget),
         None if missing => Err(Halt::Budget),
         None => Ok(()),
     }
+}
+
+fn is_full(reply: &imap::Reply) -> bool {
+    reply.code == Some(imap::Code::OverQuota)
 }
 
 fn no_folder(fates: &[Fate]) -> Option<imap::Reply> {
@@ -349,31 +368,6 @@ async fn folder_again<H: Host, S: Store>(
     Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
 }
 
-/// A batch that was refused as a whole left nothing at the destination. Its messages go one by
-/// one, from a fresh start: more may have been asked of the source already.
-async fn refused_batch<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    intention: &mut Intention,
-    fates: &[Fate],
-) -> Result<(), Halt> {
-    (intention.sent, intention.tries) = (0, 0);
-    let reply = fates.iter().find_map(|fate| match fate {
-        Fate::Refused(reply, _) => Some(reply.clone()),
-        Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable => None,
-    });
-    let waits = reply.as_ref().and_then(asks_to_wait).is_some();
-    // One by one, a mailbox that is nearly full takes what still fits.
-    intention.one_by_one = true;
-    run.stage(keys::intention(run.id()), intention.encode());
-    run.checkpoint().await?;
-    match reply {
-        Some(reply) if waits && !matches!(reply.code, Some(imap::Code::OverQuota)) => {
-            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
-        }
-        _ => Err(Halt::Budget),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,9 +378,9 @@ mod tests {
         let message = |size| Message { uid: 1, size, date, flags: imap::Flags::new(), identity: 0 };
         let many: Vec<_> = (0..2 * BATCH_MESSAGES + 1).map(|_| message(10)).collect();
         let n = BATCH_MESSAGES;
-        assert_eq!(plan(&many), [0..n, n..2 * n, 2 * n..2 * n + 1]);
+        assert_eq!(plan(&many, BATCH_BYTES), [0..n, n..2 * n, 2 * n..2 * n + 1]);
         let big = [message(1), message(BATCH_BYTES + 1), message(1), message(BATCH_BYTES - 1)];
-        assert_eq!(plan(&big), [0..1, 1..2, 2..4]);
-        assert_eq!(plan(&[]), []);
+        assert_eq!(plan(&big, BATCH_BYTES), [0..1, 1..2, 2..4]);
+        assert_eq!(plan(&[], BATCH_BYTES), []);
     }
 }

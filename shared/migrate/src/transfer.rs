@@ -10,6 +10,10 @@ use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
 use crate::trouble::{At, Halt, Side};
 
+/// Messages and octets in one command of a batch: the server stores one while the next is sent.
+const COMMAND_MESSAGES: usize = if cfg!(test) { 2 } else { 200 };
+const COMMAND_BYTES: u64 = 8 << 20;
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -36,7 +40,7 @@ pub(crate) enum Fate {
 pub(crate) struct Target<'a> {
     /// The destination's folder.
     pub(crate) name: &'a MailboxName,
-    /// All in one command (RFC 3502): all or none arrive.
+    /// Several in one command (RFC 3502), of which all or none arrive.
     pub(crate) multi: bool,
     /// Octets may be NUL (RFC 3516).
     pub(crate) binary: bool,
@@ -66,6 +70,7 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
     let mut fates = vec![Fate::Gone; batch.len()];
     let mut sent: Vec<usize> = Vec::new();
     let mut refused_all: Option<Reply> = None;
+    let mut command = (0, 0);
     loop {
         let row = match source.next().await.at(Side::Source)? {
             FetchEvent::Message(row) => row,
@@ -93,6 +98,11 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
         let ready = match &refused_all {
             Some(reply) => Started::Refused(reply.clone()),
             None => {
+                if target.multi && (command.0 >= COMMAND_MESSAGES || command.1 >= COMMAND_BYTES) {
+                    destination.append_end().await.at(Side::Destination)?;
+                    command = (0, 0);
+                }
+                command = (command.0 + 1, command.1 + size);
                 let head = AppendHead {
                     flags: &message.flags,
                     internal_date: Some(&message.date),
