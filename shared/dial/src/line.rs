@@ -368,6 +368,19 @@ mod tests {
         assert_eq!(refusal(Some(early), true), not_yet);
     }
 
+    #[test]
+    fn an_authority_is_no_server() {
+        let authority = Authority::new();
+        let (world, far_ends) = world();
+        let config = authority.as_server();
+        let client = async {
+            let endpoint = endpoint("imaps://127.0.0.1");
+            dialer(&world, &authority).open(&endpoint).await.err().unwrap().to_string()
+        };
+        let sentence = beside(client, serve(far_ends, config));
+        assert!(sentence.contains("marked as an authority's own (CA:TRUE)"), "{sentence}");
+    }
+
     /// What becomes of a TLS handshake whose answer is always `answer`, and how many were tried.
     fn answered(answer: &'static [u8]) -> (String, usize) {
         let authority = Authority::new();

@@ -102,6 +102,11 @@ fn of_certificate(problem: &CertificateError, name: &str) -> String {
             format!("the certificate of the server is not for {name} but for {}", list(presented))
         }
         CertificateError::Revoked => format!("the certificate of {name} is revoked"),
+        // webpki's name for it; rustls has no variant of its own.
+        other if other.to_string().contains("CaUsedAsEndEntity") => format!(
+            "the certificate of {name} is marked as an authority's own (CA:TRUE), which no server \
+             may use; its operator must issue one for the server"
+        ),
         other => format!("the certificate of {name} is not acceptable: {other}"),
     }
 }

@@ -10,7 +10,8 @@ use futures::executor::block_on;
 use futures::future::{Either, select};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CipherSuite, ServerConfig, ServerConnection, SupportedCipherSuite};
 use std::io::{Read, Write};
 use wire::pipe::End;
@@ -53,24 +54,35 @@ impl Authority {
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2027, 12, 31);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
-        let wanted =
-            |suite: &SupportedCipherSuite| suites.is_empty() || suites.contains(&suite.suite());
-        let all = ring::ALL_CIPHER_SUITES.to_vec();
-        let cipher_suites = all.into_iter().filter(wanted).collect();
-        let provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
-        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        // AES first, as servers have it.
-        config.ignore_client_order = true;
-        Arc::new(config)
+        serving(certificate, &key, suites)
     }
+
+    /// A server that shows the authority's own certificate.
+    pub(crate) fn as_server(&self) -> Arc<ServerConfig> {
+        let certificate = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
+        serving(certificate, self.issuer.key(), &[])
+    }
+}
+
+fn serving(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    suites: &[CipherSuite],
+) -> Arc<ServerConfig> {
+    let wanted =
+        |suite: &SupportedCipherSuite| suites.is_empty() || suites.contains(&suite.suite());
+    let all = ring::ALL_CIPHER_SUITES.to_vec();
+    let cipher_suites = all.into_iter().filter(wanted).collect();
+    let provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    // AES first, as servers have it.
+    config.ignore_client_order = true;
+    Arc::new(config)
 }
 
 /// A TLS server that says back what it hears, until the client is gone or breaks the rules.
