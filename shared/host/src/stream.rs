@@ -1,9 +1,10 @@
 //! A TCP connection, over the streams of `wasi:sockets`.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::sockets::types::{ErrorCode, TcpSocket};
 use spin_sdk::wasip3::wit_stream;
 use spin_sdk::wit_bindgen::rt::async_support::{
@@ -28,6 +29,14 @@ const HAND_OVER_MIN: usize = READ_MAX / 4;
 /// one write 15,000.
 const SEND_AT: usize = 64 * 1024;
 
+/// A read of at least this many octets may be one record of a stream of them. Servers send TLS
+/// records of 16 KiB one by one, and waking up for each costs more than opening it.
+const RECORD_MIN: usize = 8 * 1024;
+/// After so many such reads in a row the next ones wait a moment for more.
+const RECORDS_IN_A_ROW: u32 = 4;
+/// That moment.
+const GATHER_NS: u64 = 500_000;
+
 /// An open connection.
 pub struct Tcp {
     incoming: StreamReader<u8>,
@@ -42,6 +51,8 @@ pub struct Tcp {
     rescued: Vec<u8>,
     /// Taken to be sent, and not sent yet.
     held: Vec<u8>,
+    /// Reads in a row that look like single records.
+    records: u32,
     idle: Idle,
     _socket: TcpSocket,
 }
@@ -59,6 +70,7 @@ impl Tcp {
             spare: Vec::new(),
             rescued: Vec::new(),
             held: Vec::new(),
+            records: 0,
             idle,
             _socket: socket,
         }
@@ -73,6 +85,33 @@ impl Tcp {
         buffer.clear();
         self.spare = buffer;
         bytes
+    }
+
+    /// Adds what has come meanwhile to a read that looks like one record of many.
+    async fn gather(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        if !(RECORD_MIN..HAND_OVER_MIN).contains(&buffer.len()) {
+            self.records = 0;
+            return buffer;
+        }
+        self.records += 1;
+        if self.records <= RECORDS_IN_A_ROW {
+            return buffer;
+        }
+        monotonic_clock::wait_for(GATHER_NS).await;
+        let mut more = None;
+        {
+            let operation = pin!(self.incoming.read(buffer));
+            let mut reading = pin!(Reading { operation, rescued: &mut self.rescued, done: false });
+            // Nothing there is an answer too: then the read is given up, which rescues the buffer.
+            poll_fn(|context| {
+                if let Poll::Ready((_, buffer)) = reading.as_mut().poll(context) {
+                    more = Some(buffer);
+                }
+                Poll::Ready(())
+            })
+            .await;
+        }
+        more.unwrap_or_else(|| std::mem::take(&mut self.rescued))
     }
 
     /// Sends what is held.
@@ -115,6 +154,7 @@ impl Stream for Tcp {
         match (result, self.received.take()) {
             (StreamResult::Complete(_), received) if !buffer.is_empty() => {
                 self.received = received;
+                let buffer = self.gather(buffer).await;
                 Ok(self.hand_over(buffer))
             }
             (_, None) => Ok(Bytes::new()),
