@@ -35,9 +35,18 @@ pub(crate) fn installed(program: &str, package: &str) -> PathBuf {
     path
 }
 
+/// Where servers are unpacked. They run as `nobody` where we are root, who cannot go into a build
+/// folder below root's home.
+fn servers_folder() -> PathBuf {
+    if is_root() {
+        return PathBuf::from("/var/tmp/trasloco-servers");
+    }
+    target_dir().join("servers")
+}
+
 /// One installation at a time, over all test processes.
 fn lock() -> File {
-    let folder = target_dir().join("servers");
+    let folder = servers_folder();
     std::fs::create_dir_all(&folder).expect("a folder for servers");
     let file = File::create(folder.join("lock")).expect("a lock file");
     file.lock().expect("the lock");
@@ -47,7 +56,7 @@ fn lock() -> File {
 /// Unpacks packages with all they need into a root of their own and answers its path. Works
 /// without being root, as nothing of the system is touched.
 pub(super) fn unpacked(name: &str, packages: &[&str], program: &str) -> PathBuf {
-    let root = target_dir().join("servers").join(name);
+    let root = servers_folder().join(name);
     let done = root.join(program);
     if done.exists() {
         return root;
