@@ -10,7 +10,7 @@ use store::Store;
 use wire::Bytes;
 
 use crate::cursor::Message;
-use crate::header::{Header, HeaderReader};
+use crate::header::Header;
 use crate::run::Run;
 use crate::settle::lost;
 use crate::slice::Lines;
@@ -137,11 +137,9 @@ async fn pass<H: Host>(
     mut take: impl AsyncFnMut(&mut Lines<H>, Bytes, bool) -> Result<(), Halt>,
 ) -> Result<(), Halt> {
     ask(&mut lines.source, std::slice::from_ref(message)).await.at(Side::Source)?;
-    let mut reader = HeaderReader::default();
     loop {
         match lines.source.next().await.at(Side::Source)? {
             FetchEvent::Chunk(bytes) => {
-                reader.feed(&bytes);
                 let mended = mender.feed(&bytes);
                 let same = mended == bytes;
                 take(lines, mended.into(), same).await?;
