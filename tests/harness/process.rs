@@ -152,13 +152,15 @@ pub fn server_user() -> (String, String) {
 pub fn target_dir() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => folder.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        None => repository().join("target"),
     }
 }
 
-/// The root of the repository.
+/// The root of the repository: of the clone this was started in, which is not always the clone
+/// it was built in where several share a target folder.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    own.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_owned())
         .join("..")
         .canonicalize()
         .expect("the repository is there")

@@ -102,10 +102,12 @@ impl Step {
     }
 }
 
-/// The root of the repository.
+/// The root of the repository: of the clone this was started in, which is not always the clone
+/// it was built in where several share a target folder.
 pub(crate) fn repository() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_owned()
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let own = own.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_owned());
+    own.parent().unwrap_or(&own).to_owned()
 }
 
 /// Where cargo puts what it builds.
