@@ -6,13 +6,33 @@
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod words {
     use std::arch::wasm32::{
-        u8x16_shuffle, u32x4, u32x4_add, u32x4_shl, u32x4_shr, u32x4_shuffle, u64x2,
+        u8x16, u8x16_swizzle, u32x4, u32x4_add, u32x4_shl, u32x4_shr, u32x4_shuffle, u64x2,
         u64x2_extract_lane, v128, v128_or, v128_xor,
     };
+    use std::hint::black_box;
 
     /// Four words, lane 0 first.
     #[derive(Clone, Copy)]
     pub(crate) struct Lanes(v128);
+
+    /// Rotations by whole octets, which are one instruction of the processor.
+    ///
+    /// The compiler must not know them: it turns a known one into a shuffle of two operands, of
+    /// which the second does not matter, and Cranelift makes three instructions of that.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Shuffles {
+        bits_16: v128,
+        bits_8: v128,
+    }
+
+    impl Shuffles {
+        #[inline(always)]
+        pub(crate) fn new() -> Self {
+            let bits_16 = u8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+            let bits_8 = u8x16(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14);
+            Shuffles { bits_16: black_box(bits_16), bits_8: black_box(bits_8) }
+        }
+    }
 
     impl Lanes {
         #[inline(always)]
@@ -31,9 +51,8 @@ mod words {
         }
 
         #[inline(always)]
-        pub(crate) fn rotate_bits_16(self) -> Self {
-            let w = self.0;
-            Lanes(u8x16_shuffle::<2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13>(w, w))
+        pub(crate) fn rotate_bits_16(self, by: Shuffles) -> Self {
+            Lanes(u8x16_swizzle(self.0, by.bits_16))
         }
 
         #[inline(always)]
@@ -42,9 +61,8 @@ mod words {
         }
 
         #[inline(always)]
-        pub(crate) fn rotate_bits_8(self) -> Self {
-            let w = self.0;
-            Lanes(u8x16_shuffle::<3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14>(w, w))
+        pub(crate) fn rotate_bits_8(self, by: Shuffles) -> Self {
+            Lanes(u8x16_swizzle(self.0, by.bits_8))
         }
 
         #[inline(always)]
@@ -87,6 +105,16 @@ mod words {
     #[derive(Clone, Copy)]
     pub(crate) struct Lanes([u32; 4]);
 
+    /// Nothing is needed to rotate words.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Shuffles;
+
+    impl Shuffles {
+        pub(crate) fn new() -> Self {
+            Shuffles
+        }
+    }
+
     impl Lanes {
         pub(crate) fn new(words: [u32; 4]) -> Self {
             Lanes(words)
@@ -102,7 +130,7 @@ mod words {
             Lanes([a ^ e, b ^ f, c ^ g, d ^ h])
         }
 
-        pub(crate) fn rotate_bits_16(self) -> Self {
+        pub(crate) fn rotate_bits_16(self, _: Shuffles) -> Self {
             Lanes(self.0.map(|word| word.rotate_left(16)))
         }
 
@@ -110,7 +138,7 @@ mod words {
             Lanes(self.0.map(|word| word.rotate_left(12)))
         }
 
-        pub(crate) fn rotate_bits_8(self) -> Self {
+        pub(crate) fn rotate_bits_8(self, _: Shuffles) -> Self {
             Lanes(self.0.map(|word| word.rotate_left(8)))
         }
 
@@ -143,4 +171,4 @@ mod words {
     }
 }
 
-pub(crate) use words::Lanes;
+pub(crate) use words::{Lanes, Shuffles};

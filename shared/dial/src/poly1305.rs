@@ -1,35 +1,34 @@
 //! The authenticator Poly1305, RFC 8439 section 2.5.
 //!
-//! Numbers modulo 2^130 - 5 are five limbs of 26 bits, so that WebAssembly's 64-bit products hold
-//! their sums. Four blocks are taken at a time, multiplied by r^4, r^3, r^2 and r: these products
-//! do not wait for each other, and carries are propagated once for all four.
+//! Numbers modulo 2^130 - 5 are four words of 32 bits and what is above them, so that
+//! WebAssembly's 64-bit products hold their sums. Bits of r are zero where that makes its words
+//! small and divisible by four: what a product has beyond 2^130 comes back as five quarters.
 
 /// Octets of a block.
-const BLOCK: usize = 16;
-/// Octets taken at a time.
-const STRIDE: usize = 4 * BLOCK;
+pub(crate) const BLOCK: usize = 16;
 
-const LIMB_BITS: u32 = 26;
-const LIMB_MASK: u64 = (1 << LIMB_BITS) - 1;
+const WORD_BITS: u32 = 32;
+const WORD_MASK: u64 = (1 << WORD_BITS) - 1;
 /// Bits of r that must be zero are zero here, RFC 8439 section 2.5.
 const CLAMP: u128 = 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff;
 
-/// Least significant first. Below 2^27 each, except in products that were not carried yet.
-type Limbs = [u64; 5];
+/// Least significant first, the last one with the bits from 2^128 on: at most 3. Between blocks
+/// the words are not carried: below 2^32 + 2^32.6, 2^32, 2^33 and 2^32.
+type Words = [u64; 5];
 
-/// A number to multiply by, and five times its limbs: what goes beyond 2^130 comes back times 5.
+/// What to multiply by.
+#[derive(Clone, Copy)]
 struct Factor {
-    once: Limbs,
-    times_5: Limbs,
+    /// r, each word below 2^28.
+    once: [u64; 4],
+    /// Five quarters of its words 1 to 3, each below 2^28.4.
+    over: [u64; 3],
 }
 
 /// The state of one message.
 pub(crate) struct Poly1305 {
-    r1: Factor,
-    r2: Factor,
-    r3: Factor,
-    r4: Factor,
-    sum: Limbs,
+    r: Factor,
+    sum: Words,
     /// The second half of the key, added at the end.
     last: u128,
 }
@@ -37,124 +36,87 @@ pub(crate) struct Poly1305 {
 impl Poly1305 {
     /// The key must never be used for another message.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        let (r, last) = halves(key);
-        let r1 = Factor::new(limbs(r & CLAMP, 0));
-        let r2 = Factor::new(carried(product(r1.once, &r1)));
-        let r3 = Factor::new(carried(product(r2.once, &r1)));
-        let r4 = Factor::new(carried(product(r3.once, &r1)));
-        Poly1305 { r1, r2, r3, r4, sum: [0; 5], last }
+        let (low, high) = key.split_at(BLOCK);
+        let half = |octets: &[u8]| {
+            octets.iter().rev().fold(0, |half: u128, octet| half << 8 | u128::from(*octet))
+        };
+        Poly1305 { r: Factor::new(half(low) & CLAMP), sum: [0; 5], last: half(high) }
     }
 
     /// Takes in octets, filled with zeros to a whole block as RFC 8439 section 2.8 asks for.
     pub(crate) fn take_padded(&mut self, octets: &[u8]) {
-        let mut sum = self.sum;
-        let (strides, rest) = octets.as_chunks::<STRIDE>();
-        for stride in strides {
-            let [a, b, c, d] = blocks(stride);
-            let a = product(plus(sum, limbs(a, 1)), &self.r4);
-            let b = product(limbs(b, 1), &self.r3);
-            let c = product(limbs(c, 1), &self.r2);
-            let d = product(limbs(d, 1), &self.r1);
-            sum = carried(plus(plus(a, b), plus(c, d)));
+        let (blocks, rest) = octets.as_chunks::<BLOCK>();
+        for block in blocks {
+            self.take(block);
         }
-        for block in rest.chunks(BLOCK) {
-            let mut padded = [0; BLOCK];
-            for (to, from) in padded.iter_mut().zip(block) {
-                *to = *from;
-            }
-            sum = carried(product(plus(sum, limbs(u128::from_le_bytes(padded), 1)), &self.r1));
+        if rest.is_empty() {
+            return;
         }
-        self.sum = sum;
+        let mut padded = [0; BLOCK];
+        for (to, from) in padded.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.take(&padded);
+    }
+
+    /// Takes in one block: adds it, with a one above it, and multiplies by r.
+    // Sums: the products of one word are below 2^61.7, 2^61.4, 2^62 and 2^61.4, so four fit.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, block: &[u8; BLOCK]) {
+        let Factor { once: [r0, r1, r2, r3], over: [s1, s2, s3] } = self.r;
+        let [a, b, c, d, e] = self.sum;
+        let [low, high] = halves(u128::from_le_bytes(*block));
+        let (a, b) = (a + (low & WORD_MASK), b + (low >> WORD_BITS));
+        let (c, d) = (c + (high & WORD_MASK), d + (high >> WORD_BITS));
+        let e = e + 1;
+        let v = a * r0 + b * s3 + c * s2 + d * s1;
+        let w = a * r1 + b * r0 + c * s3 + d * s2 + e * s1;
+        let x = a * r2 + b * r1 + c * r0 + d * s3 + e * s2;
+        let y = a * r3 + b * r2 + c * r1 + d * r0 + e * s3;
+        // Carried in two chains at once, no further than the next block needs: a block waits for
+        // the one before it, and that wait is all the time this takes.
+        let w = w + (v >> WORD_BITS);
+        let y = y + (x >> WORD_BITS);
+        let e = e * r0 + (y >> WORD_BITS);
+        let beyond = (e >> 2) * 5;
+        self.sum = [
+            (v & WORD_MASK) + beyond,
+            w & WORD_MASK,
+            (x & WORD_MASK) + (w >> WORD_BITS),
+            y & WORD_MASK,
+            e & 3,
+        ];
     }
 
     /// The tag.
     pub(crate) fn finish(self) -> [u8; 16] {
-        let sum = carried(carried(self.sum));
-        // Where the sum is 2^130 - 5 or more, adding 5 carries out of the last limb. Chosen by
-        // mask, since the time taken must not depend on the sum.
-        let [a, b, c, d, e] = sum;
-        let a = a + 5;
-        let b = b + (a >> LIMB_BITS);
-        let c = c + (b >> LIMB_BITS);
-        let d = d + (c >> LIMB_BITS);
-        let e = e + (d >> LIMB_BITS);
-        let mask = (e >> LIMB_BITS).wrapping_neg();
-        let mut whole = 0;
-        for (at, (less, same)) in (0..).zip([a, b, c, d, e].into_iter().zip(sum)) {
-            let limb = (less & LIMB_MASK & mask) | (same & !mask);
-            whole |= u128::from(limb).wrapping_shl(at * LIMB_BITS);
-        }
+        let [a, b, c, d, e] = self.sum.map(u128::from);
+        // The words but for their multiples of 2^128; the sum of four words may exceed it once.
+        let (low, over) = (a + (b << 32) + (c << 64)).overflowing_add(d << 96);
+        let above = e + u128::from(over);
+        let (low, over) = low.overflowing_add((above >> 2) * 5);
+        let above = (above & 3) + u128::from(over);
+        // Where the sum is 2^130 - 5 or more, adding 5 carries out of it. Chosen by mask, since
+        // the time taken must not depend on the sum.
+        let (less, over) = low.overflowing_add(5);
+        let mask = ((above + u128::from(over)) >> 2).wrapping_neg();
+        let whole = (less & mask) | (low & !mask);
         whole.wrapping_add(self.last).to_le_bytes()
     }
 }
 
 impl Factor {
-    fn new(once: Limbs) -> Self {
-        Factor { once, times_5: once.map(|limb| limb * 5) }
+    fn new(r: u128) -> Self {
+        let ([a, b], word) = (halves(r), |half: u64| [half & WORD_MASK, half >> WORD_BITS]);
+        let ([r0, r1], [r2, r3]) = (word(a), word(b));
+        Factor { once: [r0, r1, r2, r3], over: [r1, r2, r3].map(|word| word / 4 * 5) }
     }
 }
 
-fn halves(key: &[u8; 32]) -> (u128, u128) {
-    let half = |octets: &[u8]| {
-        octets.iter().rev().fold(0, |half: u128, octet| half << 8 | u128::from(*octet))
-    };
-    let (low, high) = key.split_at(BLOCK);
-    (half(low), half(high))
-}
-
-#[inline(always)]
-fn blocks(stride: &[u8; STRIDE]) -> [u128; 4] {
-    let (blocks, _) = stride.as_chunks::<BLOCK>();
-    match blocks {
-        [a, b, c, d] => [a, b, c, d].map(|block| u128::from_le_bytes(*block)),
-        _ => [0; 4],
-    }
-}
-
-/// A block as a number; `top` is the bit above it.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // the halves of 128 bits
-fn limbs(block: u128, top: u64) -> Limbs {
-    let (low, high) = (block as u64, (block >> 64) as u64);
-    [
-        low & LIMB_MASK,
-        (low >> 26) & LIMB_MASK,
-        (low >> 52 | high << 12) & LIMB_MASK,
-        (high >> 14) & LIMB_MASK,
-        high >> 40 | top << 24,
-    ]
-}
-
-#[inline(always)]
-fn plus([a, b, c, d, e]: Limbs, [f, g, h, i, j]: Limbs) -> Limbs {
-    [a + f, b + g, c + h, d + i, e + j]
-}
-
-/// Not carried: each limb is below 2^59, so four of these can be added.
-#[inline(always)]
-fn product([a, b, c, d, e]: Limbs, by: &Factor) -> Limbs {
-    let [r0, r1, r2, r3, r4] = by.once;
-    let [_, s1, s2, s3, s4] = by.times_5;
-    [
-        a * r0 + b * s4 + c * s3 + d * s2 + e * s1,
-        a * r1 + b * r0 + c * s4 + d * s3 + e * s2,
-        a * r2 + b * r1 + c * r0 + d * s4 + e * s3,
-        a * r3 + b * r2 + c * r1 + d * r0 + e * s4,
-        a * r4 + b * r3 + c * r2 + d * r1 + e * r0,
-    ]
-}
-
-/// Brings each limb below 2^26 plus a little. Two chains at once, which meet in limb 3 and 1.
-#[inline(always)]
-fn carried([a, b, c, d, e]: Limbs) -> Limbs {
-    let (b, a) = (b + (a >> LIMB_BITS), a & LIMB_MASK);
-    let (e, d) = (e + (d >> LIMB_BITS), d & LIMB_MASK);
-    let (c, b) = (c + (b >> LIMB_BITS), b & LIMB_MASK);
-    let (a, e) = (a + (e >> LIMB_BITS) * 5, e & LIMB_MASK);
-    let (d, c) = (d + (c >> LIMB_BITS), c & LIMB_MASK);
-    let (b, a) = (b + (a >> LIMB_BITS), a & LIMB_MASK);
-    let (e, d) = (e + (d >> LIMB_BITS), d & LIMB_MASK);
-    [a, b, c, d, e]
+fn halves(whole: u128) -> [u64; 2] {
+    [whole as u64, (whole >> 64) as u64]
 }
 
 #[cfg(test)]
@@ -200,9 +162,9 @@ mod tests {
         check(&of(four, &zeros), &[0; 16], "05000000000000000000000000000000");
     }
 
-    /// Strides and single blocks are two ways to the same sum.
+    /// The sum is the same whatever is taken in together.
     #[test]
-    fn strides_and_blocks_agree() {
+    fn any_cut_agrees() {
         for fill in [0u8, 0x55, 0xff] {
             let text: Vec<u8> = (0..=255).map(|at: u8| fill ^ (at / 3)).collect();
             for key in [[0xff; 32], [0x5a; 32]] {

@@ -31,7 +31,7 @@ const SEND_AT: usize = 64 * 1024;
 
 /// A read of at least this many octets may be one record of a stream of them. Servers send TLS
 /// records of 16 KiB one by one, and waking up for each costs more than opening it.
-const RECORD_MIN: usize = 8 * 1024;
+const RECORD_MIN: usize = 4 * 1024;
 /// After so many such reads in a row the next ones wait a moment for more.
 const RECORDS_IN_A_ROW: u32 = 4;
 /// That moment.
