@@ -29,7 +29,8 @@ cargo xtask <command>
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
-    let rest: Vec<String> = arguments.collect();
+    // `cargo xtask serve -- --listen …` is what many fingers type.
+    let rest: Vec<String> = arguments.skip_while(|argument| argument == "--").collect();
     let done = match command.as_str() {
         "build" => build::build().map(drop),
         "serve" => serve(&rest),
