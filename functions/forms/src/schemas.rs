@@ -152,7 +152,15 @@ fn status() -> Value {
 }
 
 fn migration() -> Value {
-    let phases = [Phase::Discover, Phase::Folders, Phase::Mail, Phase::Verify, Phase::Finished];
+    let phases = [
+        Phase::Discover,
+        Phase::Folders,
+        Phase::Changes,
+        Phase::Mail,
+        Phase::Verify,
+        Phase::Remove,
+        Phase::Finished,
+    ];
     let shown = json!({"type": "object", "required": ["type", "url", "login"]});
     let counters =
         ["total", "migrated", "skipped", "failed", "removed", "bytes_total", "bytes_migrated"];
@@ -200,6 +208,7 @@ fn failure() -> Value {
         FailureCode::FolderRenamed,
         FailureCode::Repaired,
         FailureCode::Differs,
+        FailureCode::Kept,
     ];
     json!({"type": "object", "properties": {
         "number": count(), "item": words(Item::ALL.map(Item::name)), "folder": {"type": "string"},

@@ -140,9 +140,25 @@ impl<S: Stream> Session<S> {
         &mut self,
         names: &[MailboxName],
     ) -> Result<Vec<Result<(), Reply>>, Error> {
+        self.each("SUBSCRIBE", names).await
+    }
+
+    /// Takes subscriptions back, pipelined.
+    pub async fn unsubscribe(
+        &mut self,
+        names: &[MailboxName],
+    ) -> Result<Vec<Result<(), Reply>>, Error> {
+        self.each("UNSUBSCRIBE", names).await
+    }
+
+    async fn each(
+        &mut self,
+        verb: &str,
+        names: &[MailboxName],
+    ) -> Result<Vec<Result<(), Reply>>, Error> {
         let mut commands = Vec::with_capacity(names.len());
         for name in names {
-            commands.push(self.command("SUBSCRIBE").mailbox(name)?);
+            commands.push(self.command(verb).mailbox(name)?);
         }
         let replies = self.run_all(commands, |_, _| Ok(())).await?;
         Ok(replies.into_iter().map(done).collect())

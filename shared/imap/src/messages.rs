@@ -34,6 +34,8 @@ pub struct Criteria {
     pub since: Option<Day>,
     /// Internal date before this day.
     pub before: Option<Day>,
+    /// Marked as `\Deleted`.
+    pub deleted: bool,
 }
 
 /// What a quota root has of one resource (RFC 9208).
@@ -63,21 +65,31 @@ const FOUND_MAX: usize = 1_000_000;
 const QUOTAS_MAX: usize = 1_000;
 
 impl<S: Stream> Session<S> {
-    /// Changes flags by UID, without asking for the result.
+    /// Changes flags by UID, without asking for the result. UIDs that are gone are passed over
+    /// (RFC 9051 section 6.4.9).
     pub async fn store_flags(
         &mut self,
         uids: &UidSet,
         flags: &Flags,
         change: Change,
     ) -> Result<(), Error> {
-        let verb = match change {
-            Change::Add => "+FLAGS.SILENT",
-            Change::Remove => "-FLAGS.SILENT",
-            Change::Replace => "FLAGS.SILENT",
-        };
+        self.store_all(&[(uids, flags, change)]).await
+    }
+
+    /// Several changes of flags at once, in this order; the first refusal is the error, after all
+    /// were tried.
+    pub async fn store_all(&mut self, all: &[(&UidSet, &Flags, Change)]) -> Result<(), Error> {
         let mut commands = Vec::new();
-        for piece in uids.pieces(SET_TEXT_MAX) {
-            commands.push(self.command("UID STORE").text(&format!(" {piece} {verb} ({flags})")));
+        for (uids, flags, change) in all {
+            let verb = match change {
+                Change::Add => "+FLAGS.SILENT",
+                Change::Remove => "-FLAGS.SILENT",
+                Change::Replace => "FLAGS.SILENT",
+            };
+            for piece in uids.pieces(SET_TEXT_MAX) {
+                let text = format!(" {piece} {verb} ({flags})");
+                commands.push(self.command("UID STORE").text(&text));
+            }
         }
         let replies = self.run_all(commands, |_, _| Ok(())).await?;
         all_accepted(replies).map(drop)
@@ -131,6 +143,12 @@ impl<S: Stream> Session<S> {
         }
         let replies = self.run_all(commands, |_, _| Ok(())).await?;
         all_accepted(replies).map(drop)
+    }
+
+    /// Removes all messages that are `\Deleted`, whoever marked them.
+    pub async fn expunge(&mut self) -> Result<(), Error> {
+        let command = self.command("EXPUNGE");
+        self.run(command, |_| Ok(())).await.map(drop)
     }
 
     /// UIDs that meet the criteria, ascending.
@@ -207,8 +225,11 @@ impl Criteria {
         if let Some(id) = &self.message_id {
             command = command.text(" HEADER Message-ID").string(id.as_bytes(), "a Message-ID")?;
         }
+        if self.deleted {
+            command = command.text(" DELETED");
+        }
         let empty = uids.is_none() && self.since.is_none() && self.before.is_none();
-        if empty && self.message_id.is_none() {
+        if empty && !self.deleted && self.message_id.is_none() {
             command = command.text(" ALL");
         }
         Ok(command)

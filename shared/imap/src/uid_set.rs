@@ -49,6 +49,20 @@ impl UidSet {
         }
     }
 
+    /// Takes a UID out.
+    pub fn remove(&mut self, uid: u32) {
+        if !self.contains(uid) {
+            return;
+        }
+        let without = |&(first, last): &(u32, u32)| {
+            let below = uid.checked_sub(1).filter(|end| first <= *end && uid <= last);
+            let above = uid.checked_add(1).filter(|start| *start <= last && first <= uid);
+            let outside = (uid < first || last < uid).then_some((first, last));
+            [outside, below.map(|end| (first, end)), above.map(|start| (start, last))]
+        };
+        self.ranges = self.ranges.iter().flat_map(without).flatten().collect();
+    }
+
     fn normalise(&mut self) {
         self.ranges.sort_unstable();
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(self.ranges.len());
@@ -190,6 +204,17 @@ impl fmt::Display for UidSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn takes_out() {
+        let mut set: UidSet = [1, 2, 3, 5, 7, 8].into_iter().collect();
+        for (uid, left) in
+            [(2, "1,3,5,7:8"), (5, "1,3,7:8"), (7, "1,3,8"), (9, "1,3,8"), (8, "1,3"), (1, "3")]
+        {
+            set.remove(uid);
+            assert_eq!(set.to_string(), left);
+        }
+    }
 
     #[test]
     fn reads_and_prints() {

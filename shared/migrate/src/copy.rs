@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use imap::Mode;
+use imap::{Mode, UidSet};
 use model::{Failure, FailureCode, Item, Phase, Timestamp};
 use store::{Store, keys};
 
 use crate::adopt::{Shelf, adopted, shelf};
-use crate::cursor::Message;
+use crate::cursor::{Message, Uids};
 use crate::journal::{Entry, Intention, Origin};
+use crate::ledger::Ledger;
 use crate::listing::{self, Wanted, Window};
+use crate::moves::{self, Orphans};
 use crate::run::Run;
 use crate::settle::{lost, lost_folder, segment_for, settle};
 use crate::slice::Lines;
@@ -36,16 +38,25 @@ pub(crate) async fn copy<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
+    let mut orphans = Orphans::read(run).await?;
     while let Some(folder) = usize::try_from(run.cursor.at).ok().and_then(|at| run.folders.get(at))
     {
         let at = usize::try_from(run.cursor.at).unwrap_or(usize::MAX);
+        let found = folder.found;
         if folder.listed && !folder.done {
             run.migration.folder = Some(folder.source_path.clone());
-            if folder.exists && !folder.refused {
-                copy_folder(run, lines, at).await?;
+            if run.cursor.retry && folder.settled.is_some() {
+                retry_folder(run, lines, at).await?;
+            } else if folder.exists && !folder.refused {
+                copy_folder(run, lines, at, &mut orphans).await?;
             } else {
                 lost_folder(run, at)?;
             }
+        } else if folder.listed
+            && !run.cursor.retry
+            && folder.settled.is_some_and(|old| old != found)
+        {
+            run.folder_mut(at)?.settled = Some(found);
         }
         run.cursor.at += 1;
     }
@@ -57,10 +68,12 @@ async fn copy_folder<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
+    orphans: &mut Orphans,
 ) -> Result<(), Halt> {
     let folder = run.folder(at)?;
     let found = folder.found;
-    let wanted = Wanted { identity: folder.adopt, unlabelled_only: folder.unlabelled_only };
+    let identity = folder.adopt || folder.recognise || !orphans.is_empty();
+    let wanted = Wanted { identity, unlabelled_only: folder.unlabelled_only };
     let exists_before = u32::try_from(found.messages).unwrap_or(u32::MAX);
     if found.messages > 0 {
         let mut first = folder.number_hint.clamp(1, exists_before);
@@ -70,13 +83,14 @@ async fn copy_folder<H: Host, S: Store>(
         lines.source.start_fetch(&sequence, items).await.at(Side::Source)?;
         let selected = lines.source.selected().await.at(Side::Source)?;
         let exists = selected.exists;
-        let mut shelf = shelf(run, lines, at).await?;
+        let shelf = shelf(run, lines, at).await?;
+        let mut known = Known { shelf, brought: brought(run, at).await?, orphans };
         loop {
             let after = run.folder(at)?.done_uid;
             let answer = listing::read(&mut lines.source, (first, exists), after, wanted).await;
             let window = answer.at(Side::Source)?;
             let next = window.next;
-            window_through(run, lines, at, window, &mut shelf).await?;
+            window_through(run, lines, at, window, &mut known).await?;
             let Some(next) = next else { break };
             first = next;
             run.folder_mut(at)?.number_hint = next;
@@ -87,9 +101,61 @@ async fn copy_folder<H: Host, S: Store>(
     }
     let folder = run.folder_mut(at)?;
     folder.settled = Some(found);
-    (folder.done, folder.adopt) = (true, false);
+    (folder.done, folder.adopt, folder.readopt, folder.recognise) = (true, false, false, false);
+    folder.moved_uids = Uids::default();
     run.progressed = true;
     Ok(())
+}
+
+/// What need not be copied, since it is there or was.
+struct Known<'o> {
+    /// What stands at the destination and no journal knows.
+    shelf: Option<Shelf>,
+    /// Message-ID and date of what was brought before a side numbered its messages anew: what of
+    /// it is not at the destination, the user deleted.
+    brought: BTreeMap<(u64, i64), u32>,
+    /// What left another folder of the source.
+    orphans: &'o mut Orphans,
+}
+
+async fn brought<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    at: usize,
+) -> Result<BTreeMap<(u64, i64), u32>, Halt> {
+    let mut brought = BTreeMap::new();
+    if run.folder(at)?.recognise {
+        for row in Ledger::read(run, at).await?.rows {
+            *brought.entry((row.entry.identity, row.entry.date.unix_s())).or_default() += 1;
+        }
+    }
+    Ok(brought)
+}
+
+/// Tries once more what was refused in this folder, and nothing else.
+async fn retry_folder<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+) -> Result<(), Halt> {
+    let folder = run.folder(at)?;
+    let (uids, name) = (folder.retry_uids.0.clone(), folder.source.mailbox());
+    let unlabelled_only = folder.unlabelled_only;
+    if !uids.is_empty() && folder.exists {
+        lines.source.select(&name, Mode::ReadOnly).await.at(Side::Source)?;
+        let wanted = Wanted { identity: false, unlabelled_only };
+        let messages = listing::of(&mut lines.source, uids.clone(), wanted).await;
+        let messages = messages.at(Side::Source)?;
+        let there: UidSet = messages.iter().map(|message| message.uid).collect();
+        let folder = run.folder_mut(at)?;
+        // What the source no longer has needs no further try.
+        uids.iter().filter(|uid| !there.contains(*uid)).for_each(|uid| {
+            folder.retry_uids.0.remove(uid);
+        });
+        batches(run, lines, at, messages).await?;
+    }
+    run.folder_mut(at)?.done = true;
+    run.progressed = true;
+    run.checkpoint().await
 }
 
 /// Takes one window through: options, adoption, batches.
@@ -98,18 +164,40 @@ async fn window_through<H: Host, S: Store>(
     lines: &mut Lines<H>,
     at: usize,
     window: Window,
-    shelf: &mut Option<Shelf>,
+    known: &mut Known<'_>,
 ) -> Result<(), Halt> {
     let listed = window.messages.len();
     if run.folder(at)?.found.bytes == 0 {
         let bytes: u64 = window.messages.iter().map(|message| message.size).sum();
         run.mail().bytes_total += bytes;
     }
-    let mut messages = chosen(run, at, window.messages)?;
-    if let Some(shelf) = shelf {
+    let moved = run.folder(at)?.moved_uids.0.clone();
+    let fresh = window.messages.into_iter().filter(|message| !moved.contains(message.uid));
+    let mut messages = chosen(run, at, fresh.collect())?;
+    messages = moves::carry(run, lines, at, messages, known.orphans).await?;
+    if let Some(shelf) = &mut known.shelf {
         messages = adopted(run, lines, at, messages, shelf).await?;
     }
+    messages = not_deleted(run, at, messages, &mut known.brought)?;
     let left_out = (listed - messages.len()) as u64;
+    batches(run, lines, at, messages).await?;
+    let folder = run.folder_mut(at)?;
+    folder.done_uid = folder.done_uid.max(window.last_uid);
+    folder.counts.left_out += window.elsewhere;
+    run.mail().skipped += window.elsewhere;
+    if left_out + window.elsewhere > 0 {
+        run.checkpoint().await?;
+    }
+    Ok(())
+}
+
+/// Carries messages over, batch by batch.
+async fn batches<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    mut messages: Vec<Message>,
+) -> Result<(), Halt> {
     let multi = lines.destination.capabilities().multiappend();
     learn_flags(run, lines, at, &mut messages).await?;
     let batches = plan(&messages, batch_bytes(run.migration.bytes_per_second));
@@ -125,14 +213,31 @@ async fn window_through<H: Host, S: Store>(
         carry(run, lines, at, (batch, &mut next)).await?;
         asked = more && next.is_none();
     }
-    let folder = run.folder_mut(at)?;
-    folder.done_uid = folder.done_uid.max(window.last_uid);
-    folder.counts.left_out += window.elsewhere;
-    run.mail().skipped += window.elsewhere;
-    if left_out + window.elsewhere > 0 {
-        run.checkpoint().await?;
-    }
     Ok(())
+}
+
+/// Leaves out what was brought before and is not at the destination any more.
+fn not_deleted<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    mut messages: Vec<Message>,
+    brought: &mut BTreeMap<(u64, i64), u32>,
+) -> Result<Vec<Message>, Halt> {
+    if brought.is_empty() {
+        return Ok(messages);
+    }
+    let before = messages.len();
+    messages.retain(|message| match brought.get_mut(&(message.identity, message.date.unix_s())) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    });
+    let deleted = (before - messages.len()) as u64;
+    run.mail().skipped += deleted;
+    run.folder_mut(at)?.counts.left_out += deleted;
+    Ok(messages)
 }
 
 /// Leaves out what the options leave out.
@@ -239,7 +344,11 @@ async fn carry<H: Host, S: Store>(
     let Some(last) = batch.last() else { return Ok(()) };
     let mut intention = intend(run, at, batch)?;
     // The intention is resolved before anything else, so these are as good as settled.
-    run.folder_mut(at)?.done_uid = last.uid;
+    let folder = run.folder_mut(at)?;
+    folder.done_uid = folder.done_uid.max(last.uid);
+    if !folder.retry_uids.0.is_empty() {
+        batch.iter().for_each(|message| folder.retry_uids.0.remove(message.uid));
+    }
     run.stage(keys::intention(run.id()), intention.encode());
     run.checkpoint().await?;
     attempt(run, lines, at, &mut intention, (batch, next)).await?;

@@ -1,8 +1,8 @@
 //! Where the engine stands: the cursor and the folder table, as they are stored.
 
-use imap::{InternalDate, MailboxName, Spelling};
+use imap::{InternalDate, MailboxName, Spelling, UidSet};
 use model::{FolderReport, Phase, Verdict};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Folders in one page of the table: a settle rewrites one page, so pages are small.
 pub(crate) const FOLDERS_PER_PAGE: usize = 16;
@@ -28,6 +28,12 @@ pub(crate) struct Cursor {
     /// Source messages with a failure in the current sync point, for the verdict of its folder.
     #[serde(default)]
     pub(crate) losses: u64,
+    /// Whether this run only tries once more what was refused.
+    #[serde(default)]
+    pub(crate) retry: bool,
+    /// While items are taken back: from which sync point on.
+    #[serde(default)]
+    pub(crate) remove_from: u32,
 }
 
 impl Cursor {
@@ -41,6 +47,8 @@ impl Cursor {
             attempts: 0,
             slowest_ms: 0,
             losses: 0,
+            retry: false,
+            remove_from: 0,
         }
     }
 }
@@ -65,6 +73,27 @@ impl Name {
             self.raw.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
         let spelling = if self.utf8 { Spelling::Utf8 } else { Spelling::ModifiedUtf7 };
         MailboxName::from_wire(&raw, spelling)
+    }
+}
+
+/// A set of UIDs in a record, as RFC 9051 spells sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Uids(pub(crate) UidSet);
+
+impl Serialize for Uids {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Uids {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Uids::default());
+        }
+        let set = UidSet::parse(text.as_bytes());
+        set.map(Uids).ok_or_else(|| serde::de::Error::custom("not a set of UIDs"))
     }
 }
 
@@ -119,6 +148,38 @@ pub(crate) struct Folder {
     pub(crate) destination_uid_next: u32,
     /// Whether the destination may hold messages of this folder that no journal knows.
     pub(crate) adopt: bool,
+    /// Whether its messages may stand at the destination although no journal knows them any more:
+    /// what a removal left there is recognised by the next sync point.
+    #[serde(default)]
+    pub(crate) readopt: bool,
+    /// Whether the folder is numbered anew on a side, so that messages brought before are
+    /// recognised by their Message-ID; those that the user deleted since are not brought again.
+    #[serde(default)]
+    pub(crate) recognise: bool,
+    /// Whether flags may have changed, or messages gone, at the source since it was settled.
+    #[serde(default)]
+    pub(crate) stale: bool,
+    /// Where a folder that was renamed at the source is to be at the destination.
+    #[serde(default)]
+    pub(crate) rename_to: Option<(Name, String)>,
+    /// Whether the destination is to be subscribed to.
+    #[serde(default)]
+    pub(crate) subscribe: bool,
+    /// The sync point in which we subscribed to it; 0 if we did not.
+    #[serde(default)]
+    pub(crate) subscribed_in: u32,
+    /// Source UIDs that were refused, as a set.
+    #[serde(default)]
+    pub(crate) refused_uids: Uids,
+    /// Of these, the ones that this run has still to try again, as a set.
+    #[serde(default)]
+    pub(crate) retry_uids: Uids,
+    /// Source UIDs above `done_uid` that are settled, since their messages were moved, as a set.
+    #[serde(default)]
+    pub(crate) moved_uids: Uids,
+    /// Whether messages of its journal are gone at the source; they may stand in other folders.
+    #[serde(default)]
+    pub(crate) orphans: bool,
     /// Every source UID up to this one is settled.
     pub(crate) done_uid: u32,
     /// Message number to look from.

@@ -8,8 +8,9 @@ use model::Phase;
 use store::Store;
 use wire::Stream;
 
-use crate::cursor::{Counts, Folder, Name, State};
+use crate::cursor::{Counts, Folder, Name, State, Uids};
 use crate::mapping::{self, Hierarchy, Listed, Mapped};
+use crate::renames;
 use crate::run::Run;
 use crate::slice::Lines;
 use crate::special_use;
@@ -47,7 +48,13 @@ pub(crate) async fn discover<H: Host, S: Store>(
     let options = &run.migration.options;
     let mapped =
         mapping::map((&own, &source.hierarchy), (&theirs, &destination.hierarchy), options);
+    let renamed = renames::detect(run, lines, &source.mailboxes).await?;
     update(run, &mapped, (&source, &destination), gmail);
+    let spelling = destination.hierarchy.spelling;
+    renames::plan(run, (&mapped, &source.mailboxes), &renamed, spelling)?;
+    if run.cursor.retry {
+        only_refused(run);
+    }
     count(run);
     run.touch_all_folders();
     run.enter(Phase::Folders);
@@ -130,6 +137,10 @@ fn update<H: Host, S: Store>(
         destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
     for folder in &mut run.folders {
         (folder.listed, folder.done) = (false, true);
+        // A run that was stopped had not tried these again.
+        let left = std::mem::take(&mut folder.retry_uids.0);
+        folder.counts.failed += left.len();
+        left.ranges().for_each(|range| folder.refused_uids.0.insert_range(range));
     }
     for row in mapped {
         let Some(own) = source.mailboxes.get(row.source) else { continue };
@@ -137,6 +148,8 @@ fn update<H: Host, S: Store>(
         match known.get(own.name.raw()).and_then(|at| run.folders.get_mut(*at)) {
             Some(folder) => {
                 let other = folder.destination.mailbox();
+                // What the user took back at the destination is not subscribed to again.
+                folder.subscribe = own.subscribed && !folder.subscribed;
                 refresh(folder, state(Some(own)), there(&other));
                 folder.subscribed = own.subscribed;
             }
@@ -170,6 +183,16 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
         destination_uid_validity: 0,
         destination_uid_next: 0,
         adopt: false,
+        readopt: false,
+        recognise: false,
+        stale: false,
+        rename_to: None,
+        subscribe: own.subscribed,
+        subscribed_in: 0,
+        refused_uids: Uids::default(),
+        retry_uids: Uids::default(),
+        moved_uids: Uids::default(),
+        orphans: false,
         done_uid: 0,
         number_hint: 1,
         done: false,
@@ -187,6 +210,7 @@ fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
     folder.segments_before = folder.segments;
     folder.found = found;
     folder.exists = other.is_some_and(|mailbox| mailbox.selectable);
+    folder.subscribe &= !other.is_some_and(|mailbox| mailbox.subscribed);
     let there = state(other);
     let replaced = folder.destination_uid_validity != 0
         && there.uid_validity != 0
@@ -203,19 +227,33 @@ fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
         folder.remark("The destination's folder was replaced; its messages were compared.".into());
         (folder.done_uid, folder.number_hint) = (0, 1);
     }
-    folder.adopt = (first || renumbered || replaced) && there.messages > 0;
+    let compare = first || renumbered || replaced || folder.readopt;
+    folder.adopt = compare && there.messages > 0;
+    folder.recognise = (renumbered || replaced) && folder.segments > 0;
     if there.uid_validity != 0 {
         folder.destination_uid_validity = there.uid_validity;
         folder.destination_uid_next = there.uid_next;
     }
-    let unchanged = folder.settled.is_some_and(|old| {
-        old.uid_validity == found.uid_validity
-            && found.uid_next != 0
-            && old.uid_next == found.uid_next
+    let same = folder.settled.filter(|old| old.uid_validity == found.uid_validity);
+    let nothing_new = same.is_some_and(|old| found.uid_next != 0 && old.uid_next == found.uid_next);
+    let quiet = same.is_some_and(|old| {
+        old.messages == found.messages && found.modseq.is_some() && old.modseq == found.modseq
     });
-    folder.done = unchanged && !replaced;
-    if folder.done {
-        folder.settled = Some(found);
+    folder.done = nothing_new && !replaced;
+    folder.stale = same.is_some() && folder.segments > 0 && !replaced && !(nothing_new && quiet);
+    folder.orphans = false;
+}
+
+/// Leaves only what was refused to do. What is settled stays as it was, so that the next
+/// synchronisation finds what this run passes over.
+fn only_refused<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
+    for folder in run.folders.iter_mut().filter(|folder| folder.listed) {
+        folder.stale = false;
+        folder.done = !folder.refused && folder.refused_uids.0.is_empty();
+        folder.refused = false;
+        folder.retry_uids = std::mem::take(&mut folder.refused_uids);
+        let tried = folder.retry_uids.0.len();
+        folder.counts.failed = folder.counts.failed.saturating_sub(tried);
     }
 }
 
@@ -223,6 +261,10 @@ fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
 fn count<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     let (mut messages, mut bytes, mut settled) = (0, 0, 0);
     for folder in run.folders.iter().filter(|folder| folder.listed) {
+        if run.cursor.retry && folder.settled.is_some() {
+            messages += folder.retry_uids.0.len();
+            continue;
+        }
         messages += folder.found.messages;
         bytes += folder.found.bytes;
         settled += settled_before(folder);

@@ -1,10 +1,13 @@
 //! Makes the folders that the destination lacks, empty ones too, and subscribes.
 
+use std::collections::BTreeSet;
+
 use imap::{Code, MailboxName, Reply, SpecialUse};
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
 use crate::cursor::{Folder, Name};
+use crate::renames;
 use crate::run::Run;
 use crate::slice::Lines;
 use crate::special_use;
@@ -16,6 +19,7 @@ pub(crate) async fn make<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
+    renames::perform(run, lines).await?;
     let missing = |folder: &Folder| {
         // What the user removed since is made again only for something to put into it.
         let wanted = folder.settled.is_none() || !folder.done;
@@ -38,7 +42,7 @@ pub(crate) async fn make<H: Host, S: Store>(
     }
     subscribe(run, lines, &wanted).await?;
     learn_states(run, lines, &wanted).await?;
-    run.enter(Phase::Mail);
+    run.enter(if run.cursor.retry { Phase::Mail } else { Phase::Changes });
     run.checkpoint().await
 }
 
@@ -134,17 +138,23 @@ async fn subscribe<H: Host, S: Store>(
     lines: &mut Lines<H>,
     fresh: &[usize],
 ) -> Result<(), Halt> {
-    let subscribed = |folder: &Folder| folder.listed && folder.exists && folder.subscribed;
-    let names: Vec<MailboxName> =
-        positions(run, |folder| subscribed(folder) && folder.settled.is_none())
-            .into_iter()
-            .chain(fresh.iter().copied().filter(|at| run.folders.get(*at).is_some_and(subscribed)))
-            .collect::<std::collections::BTreeSet<usize>>()
-            .into_iter()
-            .filter_map(|at| run.folders.get(at).map(|folder| folder.destination.mailbox()))
-            .collect();
+    let wanted = positions(run, |folder| folder.listed && folder.exists && folder.subscribe);
+    let made = |at: &&usize| {
+        run.folders.get(**at).is_some_and(|folder| folder.exists && folder.subscribed)
+    };
+    let rows: BTreeSet<usize> =
+        wanted.into_iter().chain(fresh.iter().filter(made).copied()).collect();
+    let names: Vec<MailboxName> = rows
+        .iter()
+        .filter_map(|at| run.folders.get(*at).map(|folder| folder.destination.mailbox()))
+        .collect();
     // A refused subscription loses nothing: the folder is there and shows when it is looked for.
     lines.destination.subscribe(&names).await.at(Side::Destination)?;
+    let sync_point = run.migration.sync_point();
+    for at in rows {
+        let folder = run.folder_mut(at)?;
+        (folder.subscribe, folder.subscribed_in) = (false, sync_point);
+    }
     Ok(())
 }
 

@@ -16,17 +16,23 @@
 
 mod adopt;
 pub mod advance;
+mod changes;
 mod copy;
 mod cursor;
 mod discover;
 mod folders;
 mod header;
 pub mod journal;
+mod ledger;
 pub mod lifecycle;
 mod listing;
 pub mod login;
 pub mod mapping;
+mod moves;
 mod reconcile;
+pub mod removal;
+mod remove;
+mod renames;
 mod repair;
 pub mod report;
 mod run;

@@ -5,9 +5,9 @@
 
 use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
 use store::control::{self, Request};
-use store::seal::{Credentials, Seal};
+use store::seal::{Credential, Credentials, Seal};
 use store::{Error, Store, due, keys, lease, records};
-use wire::Random;
+use wire::{Random, Secret};
 
 use crate::cursor::Cursor;
 use crate::report;
@@ -47,6 +47,9 @@ pub async fn read(store: &impl Store, id: &MigrationId) -> Result<Option<Migrati
     records::read(store, &keys::migration(id)).await
 }
 
+/// How long a paused run is kept: its passwords are sealed here meanwhile.
+pub const PAUSED_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
+
 /// Ends a run: within one batch where a slice is at it, at once otherwise.
 pub async fn stop(
     store: &impl Store,
@@ -54,15 +57,10 @@ pub async fn stop(
     now: Timestamp,
     boot: &str,
 ) -> Result<Outcome, Error> {
-    let Some(migration) = read(store, id).await? else { return Ok(Outcome::Gone) };
-    if !migration.status.allows(Action::Stop) {
-        return Ok(Outcome::NotInThisState(migration.status));
-    }
-    // A slice that takes it up in this very moment makes the next sync point.
-    let waits = matches!(migration.status, Status::Pending | Status::Scheduled);
-    let sync_point = migration.sync_point() + u32::from(waits);
-    control::ask(store, id, &Request::Stop { sync_point }).await?;
-    let Some(lease) = lease::claim(store, id, now.0, boot).await? else { return Ok(Outcome::Done) };
+    let request = |sync_point| Request::Stop { sync_point };
+    let Some(lease) = interrupt(store, id, now, boot, (Action::Stop, &request)).await? else {
+        return outcome_of(store, id, Action::Stop).await;
+    };
     if let Some(mut migration) = read(store, id).await?
         && migration.status.allows(Action::Stop)
     {
@@ -73,6 +71,85 @@ pub async fn stop(
     }
     lease.release(store).await?;
     Ok(Outcome::Done)
+}
+
+/// Holds a run where it is, for [`PAUSED_MAX_MS`] at most; after that it ends as stopped.
+pub async fn pause(
+    store: &impl Store,
+    id: &MigrationId,
+    now: Timestamp,
+    boot: &str,
+) -> Result<Outcome, Error> {
+    let request = |sync_point| Request::Pause { sync_point };
+    let Some(lease) = interrupt(store, id, now, boot, (Action::Pause, &request)).await? else {
+        return outcome_of(store, id, Action::Pause).await;
+    };
+    if let Some(mut migration) = read(store, id).await?
+        && migration.status.allows(Action::Pause)
+    {
+        hold(&mut migration, now);
+        records::write(store, &keys::migration(id), &migration).await?;
+        store.delete(&keys::control(id)).await?;
+        due::set(store, id, Some(now.0.saturating_add(PAUSED_MAX_MS))).await?;
+    }
+    lease.release(store).await?;
+    Ok(Outcome::Done)
+}
+
+/// Leaves a request for the slice at work; the lease where none is.
+async fn interrupt(
+    store: &impl Store,
+    id: &MigrationId,
+    now: Timestamp,
+    boot: &str,
+    (action, request): (Action, &dyn Fn(u32) -> Request),
+) -> Result<Option<lease::Lease>, Error> {
+    let Some(migration) = read(store, id).await? else { return Ok(None) };
+    if !migration.status.allows(action) {
+        return Ok(None);
+    }
+    // A slice that takes it up in this very moment makes the next sync point.
+    let waits = matches!(migration.status, Status::Pending | Status::Scheduled);
+    let sync_point = migration.sync_point() + u32::from(waits);
+    control::ask(store, id, &request(sync_point)).await?;
+    lease::claim(store, id, now.0, boot).await
+}
+
+/// What became of a request that no lease was got for.
+async fn outcome_of(
+    store: &impl Store,
+    id: &MigrationId,
+    action: Action,
+) -> Result<Outcome, Error> {
+    Ok(match read(store, id).await? {
+        None => Outcome::Gone,
+        Some(migration) if migration.status.allows(action) => Outcome::Done,
+        Some(migration) => Outcome::NotInThisState(migration.status),
+    })
+}
+
+/// Goes on after a pause.
+pub async fn resume(
+    store: &impl Store,
+    id: &MigrationId,
+    now: Timestamp,
+    boot: &str,
+) -> Result<Outcome, Error> {
+    let change = |migration: &mut Migration, cursor: Option<Cursor>| {
+        let removing = cursor.is_some_and(|cursor| cursor.phase == Phase::Remove);
+        migration.status = if removing { Status::Removing } else { Status::Pending };
+        None
+    };
+    change_idle(store, id, (now, boot), Action::Resume, change, None).await
+}
+
+/// Sets what a held run has.
+pub(crate) fn hold(migration: &mut Migration, now: Timestamp) {
+    migration.status = Status::Paused;
+    migration.waiting = None;
+    migration.folder = None;
+    migration.eta_seconds = None;
+    migration.updated_at = now;
 }
 
 /// Sets what every ended run has.
@@ -97,29 +174,89 @@ pub async fn synchronise(
     now: Timestamp,
     boot: &str,
 ) -> Result<Outcome, Error> {
+    let sealed = seal.seal(id, credentials, random)?;
+    let change = |migration: &mut Migration, cursor: Option<Cursor>| {
+        migration.status = Status::Pending;
+        let fresh = |cursor| Cursor { retry: false, ..begun(cursor) };
+        cursor.map(fresh)
+    };
+    change_idle(store, id, (now, boot), Action::Synchronise, change, Some(sealed)).await
+}
+
+/// Begins a new sync point that only tries once more what was refused. The list of failures
+/// begins anew: what fails again is in it again.
+pub async fn retry(
+    store: &impl Store,
+    (seal, random): (&Seal, &impl Random),
+    id: &MigrationId,
+    credentials: &Credentials,
+    now: Timestamp,
+    boot: &str,
+) -> Result<Outcome, Error> {
+    let sealed = seal.seal(id, credentials, random)?;
+    let change = |migration: &mut Migration, cursor: Option<Cursor>| {
+        migration.status = Status::Pending;
+        cursor.map(|cursor| Cursor { retry: true, failures: 0, ..begun(cursor) })
+    };
+    change_idle(store, id, (now, boot), Action::Retry, change, Some(sealed)).await
+}
+
+/// Takes back what the sync points from `from` on put at the destination. Only the destination's
+/// credential is needed.
+pub async fn remove(
+    store: &impl Store,
+    (seal, random): (&Seal, &impl Random),
+    id: &MigrationId,
+    (from, destination): (u32, Credential),
+    now: Timestamp,
+    boot: &str,
+) -> Result<Outcome, Error> {
+    let source = Credential::Password(Secret::new(String::new()));
+    let sealed = seal.seal(id, &Credentials { source, destination }, random)?;
+    let change = |migration: &mut Migration, cursor: Option<Cursor>| {
+        migration.status = Status::Removing;
+        let cursor = cursor.unwrap_or_else(Cursor::new);
+        let begun = begun(cursor);
+        Some(Cursor { phase: Phase::Remove, remove_from: from, retry: false, ..begun })
+    };
+    change_idle(store, id, (now, boot), Action::Remove, change, Some(sealed)).await
+}
+
+/// A cursor at the beginning of a run.
+fn begun(cursor: Cursor) -> Cursor {
+    Cursor { phase: Phase::Discover, at: 0, attempts: 0, losses: 0, ..cursor }
+}
+
+/// Changes a migration that no slice works on, with its cursor where that changes too, and makes
+/// it due.
+async fn change_idle(
+    store: &impl Store,
+    id: &MigrationId,
+    (now, boot): (Timestamp, &str),
+    action: Action,
+    change: impl FnOnce(&mut Migration, Option<Cursor>) -> Option<Cursor>,
+    sealed: Option<Vec<u8>>,
+) -> Result<Outcome, Error> {
     let Some(before) = read(store, id).await? else { return Ok(Outcome::Gone) };
-    if !before.status.allows(Action::Synchronise) {
+    if !before.status.allows(action) {
         return Ok(Outcome::NotInThisState(before.status));
     }
     let Some(lease) = lease::claim(store, id, now.0, boot).await? else {
         return Ok(Outcome::NotInThisState(Status::Running));
     };
     let Some(mut migration) = read(store, id).await? else { return Ok(Outcome::Gone) };
-    let outcome = if migration.status.allows(Action::Synchronise) {
-        migration.status = Status::Pending;
+    let outcome = if migration.status.allows(action) {
         migration.phase = None;
         migration.last_error = None;
         migration.updated_at = now;
         let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
+        let cursor = change(&mut migration, cursor);
         let key = keys::migration(id);
-        let record = records::encode(&key, &migration)?;
-        let sealed = seal.seal(id, credentials, random)?;
-        let mut pairs = vec![(key, record), (keys::credentials(id), sealed)];
+        let mut pairs = vec![(key.clone(), records::encode(&key, &migration)?)];
+        pairs.extend(sealed.map(|sealed| (keys::credentials(id), sealed)));
         if let Some(cursor) = cursor {
             let key = keys::cursor(id);
-            let fresh = Cursor { phase: Phase::Discover, at: 0, attempts: 0, losses: 0, ..cursor };
-            let record = records::encode(&key, &fresh)?;
-            pairs.push((key, record));
+            pairs.push((key.clone(), records::encode(&key, &cursor)?));
         }
         store.delete(&keys::control(id)).await?;
         store.set_many(pairs).await?;

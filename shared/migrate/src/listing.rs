@@ -3,7 +3,7 @@
 //! Windows go by message number, which shifts when messages are expunged meanwhile; each window
 //! therefore begins on a message that is settled already, and steps back until it does.
 
-use imap::{FetchEvent, FetchItems, Flags, InternalDate, Sequence, Session};
+use imap::{FetchEvent, FetchItems, Flags, InternalDate, Sequence, Session, UidSet};
 use wire::Stream;
 
 use crate::cursor::Message;
@@ -49,6 +49,17 @@ pub(crate) fn request(first: u32, exists: u32, wanted: Wanted) -> (Sequence, Fet
         ..FetchItems::default()
     };
     (Sequence::Numbers { first, last }, items)
+}
+
+/// The rows of these messages; those that are gone are left out.
+pub(crate) async fn of<S: Stream>(
+    session: &mut Session<S>,
+    uids: UidSet,
+    wanted: Wanted,
+) -> Result<Vec<Message>, imap::Error> {
+    let (_, items) = request(1, 1, wanted);
+    session.start_fetch(&Sequence::Uids(uids), items).await?;
+    Ok(collect(session, wanted).await?.0)
 }
 
 /// Reads the answer of a window that was asked for from `first` on, in a folder that has `exists`

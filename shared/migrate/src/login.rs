@@ -190,14 +190,17 @@ pub async fn check<H: Host>(
         session.logout().await;
         Ok::<_, imap::Error>(report)
     };
-    within(host, CHECK_TIMEOUT_S, work).await.map_err(|error| {
-        let sentence = trouble::sentence(side, &error);
-        match error {
-            imap::Error::AuthenticationFailed(_) => Refusal::AuthenticationFailed(sentence),
-            imap::Error::TooMany { .. } => Refusal::TooManyFolders(sentence),
-            _ => Refusal::Unreachable(sentence),
-        }
-    })
+    within(host, CHECK_TIMEOUT_S, work).await.map_err(|error| refusal(side, &error))
+}
+
+/// What the owner is told about an account that cannot be used.
+pub(crate) fn refusal(side: Side, error: &imap::Error) -> Refusal {
+    let sentence = trouble::sentence(side, error);
+    match error {
+        imap::Error::AuthenticationFailed(_) => Refusal::AuthenticationFailed(sentence),
+        imap::Error::TooMany { .. } => Refusal::TooManyFolders(sentence),
+        _ => Refusal::Unreachable(sentence),
+    }
 }
 
 async fn look<S: wire::Stream>(

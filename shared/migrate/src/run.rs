@@ -129,7 +129,10 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             Some(Request::Stop { sync_point }) if sync_point >= self.migration.sync_point() => {
                 Err(Halt::Stopped)
             }
-            Some(Request::Stop { .. }) | None => Ok(()),
+            Some(Request::Pause { sync_point }) if sync_point >= self.migration.sync_point() => {
+                Err(Halt::Paused)
+            }
+            Some(Request::Stop { .. } | Request::Pause { .. }) | None => Ok(()),
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) fn settle<H: Host, S: Store>(
     let mut validity = run.folder(at)?.destination_uid_validity;
     let mut uid_next = run.folder(at)?.destination_uid_next;
     let (mut count, mut bytes) = (0u64, 0u64);
+    let mut accepted = Vec::new();
     for (message, fate) in settled {
         match fate {
             Fate::Arrived { uid, uid_validity, size, header } => {
@@ -45,6 +46,7 @@ pub(crate) fn settle<H: Host, S: Store>(
                 validity = if uid_validity == 0 { validity } else { uid_validity };
                 uid_next = uid_next.max(uid.saturating_add(1));
                 (count, bytes) = (count + 1, bytes + message.size);
+                accepted.push(message.uid);
             }
             Fate::Gone => {
                 run.mail().skipped += 1;
@@ -68,6 +70,9 @@ pub(crate) fn settle<H: Host, S: Store>(
     let folder = run.folder_mut(at)?;
     folder.counts.migrated += count;
     folder.counts.migrated_bytes += bytes;
+    if !folder.refused_uids.0.is_empty() {
+        accepted.into_iter().for_each(|uid| folder.refused_uids.0.remove(uid));
+    }
     (folder.destination_uid_validity, folder.destination_uid_next) = (validity, uid_next);
     let mail = run.mail();
     (mail.migrated, mail.bytes_migrated) = (mail.migrated + count, mail.bytes_migrated + bytes);
@@ -121,6 +126,9 @@ pub(crate) fn lost<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let folder = run.folder_mut(at)?;
     folder.counts.failed += u64::from(code.is_loss());
+    if code.is_loss() {
+        folder.refused_uids.0.insert(message.uid);
+    }
     let seconds = u64::try_from(message.date.unix_s()).unwrap_or(0);
     let failure = Failure {
         item: Item::Mail,

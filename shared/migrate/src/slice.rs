@@ -14,7 +14,7 @@ use crate::login::{self, Line};
 use crate::run::Run;
 use crate::trouble::{self, At, Halt, Side, Verdict};
 use crate::world::{Host, World};
-use crate::{copy, discover, folders, lifecycle, reconcile, verify};
+use crate::{changes, copy, discover, folders, lifecycle, moves, reconcile, remove, verify};
 
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
@@ -88,34 +88,46 @@ fn not_yet(migration: &Migration, now_ms: u64) -> Option<Option<u64>> {
             let start = migration.options.start_at.unwrap_or_default().0;
             (start > now_ms).then_some(Some(start))
         }
-        Status::Pending | Status::Running | Status::Waiting => None,
+        Status::Pending | Status::Running | Status::Waiting | Status::Removing => None,
+        Status::Paused => {
+            let until_ms = migration.updated_at.0.saturating_add(lifecycle::PAUSED_MAX_MS);
+            (until_ms > now_ms).then_some(Some(until_ms))
+        }
         Status::AwaitingUpload
         | Status::AwaitingStart
-        | Status::Paused
         | Status::Completed
         | Status::CompletedWithErrors
         | Status::Stopped
-        | Status::Failed
-        | Status::Removing => Some(None),
+        | Status::Failed => Some(None),
     }
 }
 
 async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
+    if run.migration.status == Status::Paused {
+        // Held for too long: passwords are not kept for ever.
+        return Err(Halt::Stopped);
+    }
     begin(run);
     run.checkpoint().await?;
     if run.cursor.phase == Phase::Finished {
         return Ok(());
     }
     let credentials = unseal(run).await?;
+    if run.cursor.phase == Phase::Remove {
+        return remove::remove(run, &credentials.destination).await;
+    }
     let mut lines = open(run, &credentials).await?;
     reconcile::reconcile(run, &mut lines).await?;
+    moves::reconcile(run, &mut lines).await?;
     loop {
         match run.cursor.phase {
             Phase::Discover => discover::discover(run, &mut lines).await?,
             Phase::Folders => folders::make(run, &mut lines).await?,
+            Phase::Changes => changes::changes(run, &mut lines).await?,
             Phase::Mail => copy::copy(run, &mut lines).await?,
             Phase::Verify => verify::verify(run, &mut lines).await?,
-            Phase::Finished => break,
+            // Entered by the owner only, and seen to above.
+            Phase::Remove | Phase::Finished => break,
         }
     }
     join!(lines.source.logout(), lines.destination.logout());
@@ -126,6 +138,12 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
 fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     let now = run.now();
     let migration = &mut run.migration;
+    if run.cursor.phase == Phase::Remove {
+        migration.status = Status::Removing;
+        migration.waiting = None;
+        migration.phase = Some(Phase::Remove);
+        return;
+    }
     let number = migration.sync_point();
     let open = migration.sync_points.last().is_some_and(|point| point.finished_at.is_none());
     if matches!(migration.status, Status::Pending | Status::Scheduled) && !open {
@@ -195,6 +213,10 @@ async fn conclude<H: Host, S: Store>(
             lifecycle::end(&mut run.migration, Status::Stopped, now);
             None
         }
+        Err(Halt::Paused) => {
+            lifecycle::hold(&mut run.migration, now);
+            Some(now.0 + lifecycle::PAUSED_MAX_MS)
+        }
         Err(Halt::Impossible(sentence)) => fail(&mut run, sentence, now),
         Err(Halt::Trouble(side, error)) => troubled(&mut run, side, &error, now),
     };
@@ -236,6 +258,7 @@ async fn count(store: &impl Store, migration: &Migration) {
 }
 
 fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<u64> {
+    run.cursor.retry = false;
     let clean = run.cursor.losses == 0;
     let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
     lifecycle::end(&mut run.migration, status, now);
@@ -271,7 +294,9 @@ fn troubled<H: Host, S: Store>(
     }
     let seconds = trouble::back_off_s(run.cursor.attempts, at_least_s);
     let until = Timestamp(now.0 + seconds * 1000);
-    run.migration.status = Status::Waiting;
+    if run.migration.status != Status::Removing {
+        run.migration.status = Status::Waiting;
+    }
     run.migration.last_error = Some(sentence.clone());
     run.migration.waiting = Some(Waiting { until, reason: sentence });
     Some(until.0)

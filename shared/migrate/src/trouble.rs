@@ -30,6 +30,8 @@ pub(crate) enum Halt {
     Budget,
     /// The owner asked to stop.
     Stopped,
+    /// The owner asked to hold on.
+    Paused,
     /// Someone else has the lease.
     Lost,
     /// A server or the line.

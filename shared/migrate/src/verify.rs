@@ -10,7 +10,7 @@ use wire::Stream;
 
 use crate::adopt::{self, imap_set_octets};
 use crate::cursor::{Message, Verified};
-use crate::journal::{Origin, Segment};
+use crate::journal::{Entry, Origin, Segment};
 use crate::reconcile;
 use crate::run::Run;
 use crate::slice::Lines;
@@ -116,7 +116,9 @@ fn compare(
     differences: &mut Differences,
 ) -> (u64, u64) {
     let (mut messages, mut bytes) = (0, 0);
-    for entry in segments.iter().flat_map(|segment| &segment.entries) {
+    // Size 0 and UID 0 say that a message is no longer here: it was moved.
+    let here = |entry: &&Entry| entry.destination_uid != 0 || entry.size != 0;
+    for entry in segments.iter().flat_map(|segment| &segment.entries).filter(here) {
         let Some(row) = there.get(&entry.destination_uid) else {
             differences.missing += 1;
             continue;

@@ -24,6 +24,8 @@ pub enum FailureCode {
     Repaired,
     /// The verification found the destination differing.
     Differs,
+    /// Not taken back by a removal, since it is no longer as it was left.
+    Kept,
 }
 
 impl FailureCode {
@@ -35,7 +37,10 @@ impl FailureCode {
             | FailureCode::Unreadable
             | FailureCode::FolderRefused
             | FailureCode::Differs => true,
-            FailureCode::FlagNotKept | FailureCode::FolderRenamed | FailureCode::Repaired => false,
+            FailureCode::FlagNotKept
+            | FailureCode::FolderRenamed
+            | FailureCode::Repaired
+            | FailureCode::Kept => false,
         }
     }
 
@@ -50,6 +55,7 @@ impl FailureCode {
             FailureCode::FolderRenamed => "folder_renamed",
             FailureCode::Repaired => "repaired",
             FailureCode::Differs => "differs",
+            FailureCode::Kept => "kept",
         }
     }
 }

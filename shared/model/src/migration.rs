@@ -28,6 +28,12 @@ pub struct SyncPoint {
     pub migrated: u64,
     /// Items that were refused in it.
     pub failed: u64,
+    /// Messages whose flags it changed at the destination.
+    #[serde(default)]
+    pub updated: u64,
+    /// Messages it moved to another folder of the destination.
+    #[serde(default)]
+    pub moved: u64,
     /// Whether what it brought was taken back.
     pub removed: bool,
 }

@@ -40,8 +40,16 @@ pub enum Action {
     Start,
     /// End it; what was migrated stays.
     Stop,
-    /// Bring what the destination lacks.
+    /// Hold it; it goes on where it was.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Bring what the destination lacks, and what changed.
     Synchronise,
+    /// Try once more what was refused, and nothing else.
+    Retry,
+    /// Take back what sync points put at the destination.
+    Remove,
     /// Erase every trace of it here.
     Delete,
 }
@@ -52,6 +60,10 @@ impl Action {
         match self {
             Action::Start => "start",
             Action::Stop => "stop",
+            Action::Pause => "pause",
+            Action::Resume => "resume",
+            Action::Retry => "retry",
+            Action::Remove => "remove",
             Action::Synchronise => "synchronise",
             Action::Delete => "delete",
         }
@@ -65,13 +77,14 @@ impl Status {
             Status::AwaitingUpload => &[Action::Delete],
             Status::AwaitingStart => &[Action::Start, Action::Delete],
             Status::Scheduled | Status::Pending | Status::Running | Status::Waiting => {
-                &[Action::Stop, Action::Delete]
+                &[Action::Pause, Action::Stop, Action::Delete]
             }
-            Status::Paused => &[Action::Stop, Action::Delete],
-            Status::Completed | Status::CompletedWithErrors | Status::Stopped | Status::Failed => {
-                &[Action::Synchronise, Action::Delete]
+            Status::Paused => &[Action::Resume, Action::Stop, Action::Delete],
+            Status::Completed => &[Action::Synchronise, Action::Remove, Action::Delete],
+            Status::CompletedWithErrors | Status::Stopped | Status::Failed => {
+                &[Action::Synchronise, Action::Retry, Action::Remove, Action::Delete]
             }
-            Status::Removing => &[Action::Delete],
+            Status::Removing => &[Action::Stop, Action::Delete],
         }
     }
 
@@ -115,10 +128,14 @@ pub enum Phase {
     Discover,
     /// Makes the folders.
     Folders,
+    /// Brings flags that changed, and finds out what was moved.
+    Changes,
     /// Moves messages.
     Mail,
     /// Compares both sides.
     Verify,
+    /// Takes back what sync points brought.
+    Remove,
     /// Nothing is left to do.
     Finished,
 }
@@ -129,8 +146,10 @@ impl Phase {
         match self {
             Phase::Discover => "discover",
             Phase::Folders => "folders",
+            Phase::Changes => "changes",
             Phase::Mail => "mail",
             Phase::Verify => "verify",
+            Phase::Remove => "remove",
             Phase::Finished => "finished",
         }
     }

@@ -17,6 +17,11 @@ pub enum Request {
         /// The sync point that is to end; 0 before the first began.
         sync_point: u32,
     },
+    /// Hold the run with this sync point number; it goes on where it was.
+    Pause {
+        /// The sync point that is to be held; 0 before the first began.
+        sync_point: u32,
+    },
 }
 
 /// Leaves a request.

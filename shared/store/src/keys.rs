@@ -43,6 +43,21 @@ pub fn intention(id: &MigrationId) -> String {
     format!("m/{id}/intention")
 }
 
+/// The messages that are being moved at the destination.
+pub fn moving(id: &MigrationId) -> String {
+    format!("m/{id}/moving")
+}
+
+/// The messages that are being taken back.
+pub fn removing(id: &MigrationId) -> String {
+    format!("m/{id}/removing")
+}
+
+/// Journalled messages of a folder that are gone at the source.
+pub fn orphans(id: &MigrationId, folder: u32) -> String {
+    format!("m/{id}/orphans/{folder}")
+}
+
 /// A page of the folder table.
 pub fn folders(id: &MigrationId, page: u32) -> String {
     format!("m/{id}/folders/{page}")
@@ -75,5 +90,6 @@ pub fn metric(name: &str) -> String {
 
 /// The keys that every migration has at most once.
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
-    [migration, credentials, control, lease, fence, cursor, intention].map(|key| key(id)).to_vec()
+    let once = [migration, credentials, control, lease, fence, cursor, intention, moving, removing];
+    once.map(|key| key(id)).to_vec()
 }

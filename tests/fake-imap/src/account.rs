@@ -398,6 +398,36 @@ impl Mailboxes {
         self.lock().create(&name).expunge(uids);
     }
 
+    /// Moves messages as another client would (RFC 6851); their new UIDs.
+    pub fn move_messages(&self, from: &str, uids: &[u32], to: &str) -> Vec<u32> {
+        let (from, to) = (self.name(from), self.name(to));
+        let mut account = self.lock();
+        let folder = account.folders.get_mut(&from).expect("no such mailbox");
+        let moved: Vec<Stored> =
+            folder.messages.iter().filter(|it| uids.contains(&it.uid)).cloned().collect();
+        folder.expunge(uids);
+        let target = account.create(&to);
+        let put = |it: Stored| {
+            let Stored { bytes, flags, internal_date, .. } = it;
+            target.put(Message { bytes, flags, internal_date })
+        };
+        moved.into_iter().map(put).collect()
+    }
+
+    /// Removes a mailbox with its messages as another client would.
+    pub fn remove(&self, mailbox: &str) {
+        let name = self.name(mailbox);
+        self.lock().folders.remove(&name);
+    }
+
+    /// Renames a mailbox without children as another client would.
+    pub fn rename(&self, from: &str, to: &str) {
+        let (from, to) = (self.name(from), self.name(to));
+        let mut account = self.lock();
+        let folder = account.folders.remove(&from).expect("no such mailbox");
+        account.folders.insert(to, folder);
+    }
+
     /// Changes a message's flags as another client would.
     pub fn set_flags(&self, mailbox: &str, uid: u32, flags: &[&str]) {
         let name = self.name(mailbox);

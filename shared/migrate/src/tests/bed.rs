@@ -361,13 +361,63 @@ impl Bed {
         futures::executor::block_on(work).unwrap();
     }
 
+    pub(super) fn pause(&self) {
+        let now = Timestamp(self.timers.now_ms.get());
+        let boot = self.boot.get().to_string();
+        let work = lifecycle::pause(&self.memory, &self.id, now, &boot);
+        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
+    }
+
+    pub(super) fn resume(&self) {
+        let now = Timestamp(self.timers.now_ms.get());
+        let boot = self.boot.get().to_string();
+        let work = lifecycle::resume(&self.memory, &self.id, now, &boot);
+        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
+    }
+
     pub(super) fn synchronise(&self) {
         let seal = Seal::from_variable(KEY).unwrap();
         let host = self.host();
         let now = Timestamp(self.timers.now_ms.get());
         let credentials = credentials();
+        let boot = self.boot.get().to_string();
+        let work = lifecycle::synchronise(
+            &self.memory,
+            (&seal, &host),
+            &self.id,
+            &credentials,
+            now,
+            &boot,
+        );
+        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
+    }
+
+    /// Takes back what the sync points from `from` on brought.
+    pub(super) fn remove(&self, from: u32) {
+        let seal = Seal::from_variable(KEY).unwrap();
+        let host = self.host();
+        let now = Timestamp(self.timers.now_ms.get());
+        let boot = self.boot.get().to_string();
+        let work = lifecycle::remove(
+            &self.memory,
+            (&seal, &host),
+            &self.id,
+            (from, credentials().destination),
+            now,
+            &boot,
+        );
+        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
+    }
+
+    /// Tries once more what was refused.
+    pub(super) fn retry(&self) {
+        let seal = Seal::from_variable(KEY).unwrap();
+        let host = self.host();
+        let now = Timestamp(self.timers.now_ms.get());
+        let credentials = credentials();
+        let boot = self.boot.get().to_string();
         let work =
-            lifecycle::synchronise(&self.memory, (&seal, &host), &self.id, &credentials, now, "");
+            lifecycle::retry(&self.memory, (&seal, &host), &self.id, &credentials, now, &boot);
         assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
     }
 

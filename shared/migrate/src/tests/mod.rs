@@ -3,4 +3,6 @@
 mod bed;
 mod cuts;
 mod faults;
+mod life;
+mod synchronise;
 mod whole;

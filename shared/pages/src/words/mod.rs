@@ -92,12 +92,12 @@ catalogue! {
     status_waiting status_paused status_completed status_completed_with_errors status_stopped
     status_failed status_removing
     hint_pending hint_running hint_completed hint_completed_with_errors hint_stopped hint_failed
-    phase_discover phase_folders phase_mail phase_verify phase_finished
+    phase_discover phase_folders phase_changes phase_mail phase_verify phase_remove phase_finished
     item_mail item_contacts item_contact_groups item_calendars item_tasks item_rules
     item_out_of_office
     type_ovh type_imap type_pop type_exchange type_zimbra type_pst type_ics type_vcf
     failure_too_large failure_refused failure_unreadable failure_folder_refused
-    failure_flag_not_kept failure_folder_renamed failure_repaired failure_differs
+    failure_flag_not_kept failure_folder_renamed failure_repaired failure_differs failure_kept
     verdict_complete verdict_complete_but_failures verdict_differs verdict_unknown
 
     // refusals
@@ -151,8 +151,10 @@ impl Words {
         match phase {
             Phase::Discover => self.phase_discover,
             Phase::Folders => self.phase_folders,
+            Phase::Changes => self.phase_changes,
             Phase::Mail => self.phase_mail,
             Phase::Verify => self.phase_verify,
+            Phase::Remove => self.phase_remove,
             Phase::Finished => self.phase_finished,
         }
     }
@@ -195,6 +197,7 @@ impl Words {
             FailureCode::FolderRenamed => self.failure_folder_renamed,
             FailureCode::Repaired => self.failure_repaired,
             FailureCode::Differs => self.failure_differs,
+            FailureCode::Kept => self.failure_kept,
         }
     }
 

@@ -1,0 +1,283 @@
+//! What a removal would take back, and what it would leave with which reason. Looks only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imap::{FetchEvent, FetchItems, Flags, Mode, Sequence, Session, SystemFlag, UidSet};
+use model::MigrationId;
+use serde::Serialize;
+use store::seal::Credential;
+use store::{Store, keys, records};
+use wire::Stream;
+
+use crate::adopt::imap_set_octets;
+use crate::cursor::{Cursor, Folder};
+use crate::header;
+use crate::ledger::{Ledger, Row};
+use crate::lifecycle;
+use crate::login::{self, Refusal};
+use crate::run::load_folders;
+use crate::trouble::{self, At, Halt, Side};
+use crate::world::Host;
+use crate::world::World;
+
+/// Messages that a preview looks at; it is made while a page waits.
+pub const PREVIEW_MAX: u64 = 50_000;
+
+/// What stays, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The destination's folder.
+    pub folder: String,
+    /// How many messages of it.
+    pub messages: u64,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// What a removal would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// Messages that would be removed.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Folders that would be removed, where nothing else is in them.
+    pub folders: Vec<String>,
+    /// Messages by folder of the destination.
+    pub per_folder: BTreeMap<String, u64>,
+    /// What would stay, although we put it there.
+    pub kept: Vec<Kept>,
+    /// Messages that the user has removed already.
+    pub gone: u64,
+    /// Whether there are more than [`PREVIEW_MAX`] messages, so that the rest was not looked at.
+    pub truncated: bool,
+}
+
+/// Why a message that we put there stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// The flags differ from those it was left with.
+    Flags,
+    /// Another message has the UID.
+    Other,
+    /// The folder is another one than the one we put it into.
+    FolderReplaced,
+    /// The server cannot remove single messages, and others are marked as deleted.
+    CannotSingleOut,
+}
+
+impl Reason {
+    /// A sentence.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Reason::Flags => {
+                "It was read, answered, marked or unmarked since it was brought, so it stays."
+            }
+            Reason::Other => "Another message stands in its place, so nothing was removed.",
+            Reason::FolderReplaced => {
+                "The folder was replaced since; what is in it now was not brought by this migration."
+            }
+            Reason::CannotSingleOut => {
+                "This server can only remove all messages marked as deleted at once, and others in \
+                 the folder are marked too."
+            }
+        }
+    }
+}
+
+/// The verdict on the messages of one folder.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// As we left them.
+    pub(crate) removable: Vec<Row>,
+    /// The user has removed or moved them.
+    pub(crate) gone: Vec<Row>,
+    /// They stay.
+    pub(crate) kept: Vec<(Row, Reason)>,
+}
+
+/// The rows that a removal from sync point `from` on is about.
+pub(crate) fn candidates(ledger: &Ledger, from: u32) -> Vec<Row> {
+    let mut seen = BTreeSet::new();
+    let brought = ledger.rows.iter().filter(|row| row.is_ours() && row.sync_point >= from);
+    let once = brought
+        .filter(|row| seen.insert((row.destination_uid_validity, row.entry.destination_uid)));
+    once.cloned().collect()
+}
+
+/// Compares rows with what stands in the folder, which is opened with `mode` and left open.
+/// `marked` are messages that an interrupted removal may have marked as deleted.
+pub(crate) async fn judge<S: Stream>(
+    session: &mut Session<S>,
+    folder: &Folder,
+    (ledger, rows): (&Ledger, Vec<Row>),
+    mode: Mode,
+    marked: &UidSet,
+) -> Result<Judged, Halt> {
+    let mut judged = Judged::default();
+    let selected = match session.select(&folder.destination.mailbox(), mode).await {
+        // The user removed the folder.
+        Err(imap::Error::Refused(_)) => {
+            judged.gone = rows;
+            return Ok(judged);
+        }
+        other => other.at(Side::Destination)?,
+    };
+    let (here, elsewhere): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| row.destination_uid_validity == selected.uid_validity);
+    judged.kept.extend(elsewhere.into_iter().map(|row| (row, Reason::FolderReplaced)));
+    let uids: UidSet = here.iter().map(|row| row.entry.destination_uid).collect();
+    let there = list(session, &uids).await.at(Side::Destination)?;
+    let any_size = session.quirks().size_is_estimate;
+    for row in here {
+        let Some(found) = there.get(&row.entry.destination_uid) else {
+            judged.gone.push(row);
+            continue;
+        };
+        let mut flags = found.flags.clone();
+        if marked.contains(row.entry.destination_uid) {
+            flags.clear(SystemFlag::Deleted);
+        }
+        let sized = found.size == row.entry.size || any_size;
+        if found.identity != row.entry.identity || !sized {
+            judged.kept.push((row, Reason::Other));
+        } else if !same_flags(&flags, &ledger.flags(&row)) {
+            judged.kept.push((row, Reason::Flags));
+        } else {
+            judged.removable.push(row);
+        }
+    }
+    Ok(judged)
+}
+
+fn same_flags(one: &Flags, other: &Flags) -> bool {
+    let names = |flags: &Flags| -> BTreeSet<String> {
+        let lower = flags.names().map(str::to_lowercase);
+        lower.filter(|name| name != "\\recent").collect()
+    };
+    names(one) == names(other)
+}
+
+struct Found {
+    flags: Flags,
+    size: u64,
+    identity: u64,
+}
+
+async fn list<S: Stream>(
+    session: &mut Session<S>,
+    uids: &UidSet,
+) -> Result<BTreeMap<u32, Found>, imap::Error> {
+    let items = FetchItems { flags: true, size: true, message_id: true, ..FetchItems::default() };
+    let mut found = BTreeMap::new();
+    for piece in uids.pieces(imap_set_octets()) {
+        session.start_fetch(&Sequence::Uids(piece), items).await?;
+        loop {
+            match session.next().await? {
+                FetchEvent::Message(row) => {
+                    let identity = row.message_id.map_or(0, |block| header::identity(&block));
+                    let (flags, size) = (row.flags.unwrap_or_default(), row.size.unwrap_or(0));
+                    found.insert(row.uid, Found { flags, size, identity });
+                }
+                FetchEvent::Done => break,
+                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
+                FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What a removal from sync point `from` on would do; nothing is changed.
+pub async fn preview<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    id: &MigrationId,
+    from: u32,
+    credential: &Credential,
+) -> Result<Preview, PreviewError> {
+    let Some(migration) = lifecycle::read(world.store, id).await? else {
+        return Ok(Preview::default());
+    };
+    let cursor: Option<Cursor> = records::read(world.store, &keys::cursor(id)).await?;
+    let count = cursor.map_or(0, |cursor| cursor.folders);
+    let folders = load_folders(world.store, id, count).await?;
+    let session = login::open(world.host, &world.dialer, &migration.destination, credential).await;
+    let mut session = session
+        .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error)))?;
+    let mut preview = Preview::default();
+    for (at, folder) in folders.iter().enumerate() {
+        if folder.created_in >= from && folder.created_in > 0 && folder.exists {
+            preview.folders.push(folder.destination_path.clone());
+        }
+        if folder.segments == 0 {
+            continue;
+        }
+        if preview.messages + preview.gone >= PREVIEW_MAX {
+            preview.truncated = true;
+            break;
+        }
+        look_at(world.store, id, &mut session, (at, folder, from), &mut preview).await?;
+    }
+    session.logout().await;
+    Ok(preview)
+}
+
+async fn look_at<S: Stream>(
+    store: &impl Store,
+    id: &MigrationId,
+    session: &mut Session<S>,
+    (at, folder, from): (usize, &Folder, u32),
+    preview: &mut Preview,
+) -> Result<(), PreviewError> {
+    let ledger = Ledger::load(store, id, at, folder.segments).await?;
+    let rows = candidates(&ledger, from);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let judged = judge(session, folder, (&ledger, rows), Mode::ReadOnly, &UidSet::new()).await?;
+    preview.messages += judged.removable.len() as u64;
+    preview.bytes += judged.removable.iter().map(|row| row.entry.size).sum::<u64>();
+    preview.gone += judged.gone.len() as u64;
+    if !judged.removable.is_empty() {
+        let path = folder.destination_path.clone();
+        preview.per_folder.insert(path, judged.removable.len() as u64);
+    }
+    let mut reasons: BTreeMap<Reason, u64> = BTreeMap::new();
+    judged.kept.iter().for_each(|(_, reason)| *reasons.entry(*reason).or_default() += 1);
+    preview.kept.extend(reasons.into_iter().map(|(reason, messages)| Kept {
+        folder: folder.destination_path.clone(),
+        messages,
+        reason: reason.sentence().to_owned(),
+    }));
+    Ok(())
+}
+
+/// Why there is no preview.
+#[derive(Debug)]
+pub enum PreviewError {
+    /// The destination cannot be used.
+    Refused(Refusal),
+    /// It broke off; a sentence.
+    Broke(String),
+    /// The store failed.
+    Store(store::Error),
+}
+
+impl From<store::Error> for PreviewError {
+    fn from(error: store::Error) -> Self {
+        PreviewError::Store(error)
+    }
+}
+
+impl From<Halt> for PreviewError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Store(error) => PreviewError::Store(error),
+            Halt::Trouble(side, error) => PreviewError::Broke(trouble::sentence(side, &error)),
+            Halt::Impossible(sentence) => PreviewError::Broke(sentence),
+            Halt::Budget | Halt::Stopped | Halt::Paused | Halt::Lost => {
+                PreviewError::Broke("It was interrupted.".to_owned())
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Pausing, trying again, and servers that number their messages anew.
+
+use fake_imap::Features;
+use model::{Item, Options, Status};
+use store::keys;
+
+use super::bed::{Bed, Server};
+use super::whole::{fill, sample};
+
+#[test]
+fn a_paused_run_goes_on_where_it_was() {
+    for cut in (60..140).step_by(10) {
+        let bed = Bed::new(Features::modern(), Features::modern());
+        fill(&bed);
+        bed.tick(Some(cut));
+        if bed.migration().status.is_final() {
+            assert!(cut > 80, "{cut}");
+            break;
+        }
+        bed.pause();
+        bed.tick(None);
+        let paused = bed.migration();
+        assert_eq!(paused.status, Status::Paused, "{cut}");
+        assert!(bed.memory.all().iter().any(|(key, _)| *key == keys::credentials(&bed.id)));
+        let before = bed.destination.mailboxes.digest();
+        bed.tick(None);
+        assert_eq!(bed.destination.mailboxes.digest(), before, "nothing moves meanwhile");
+        bed.resume();
+        let migration = bed.finish();
+        assert_eq!(
+            (migration.status, migration.sync_points.len()),
+            (Status::Completed, 1),
+            "{cut}"
+        );
+        bed.assert_same();
+    }
+}
+
+#[test]
+fn a_run_that_is_paused_too_long_ends_and_its_passwords_with_it() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    fill(&bed);
+    bed.pause();
+    let migration = bed.finish();
+    assert_eq!(migration.status, Status::Stopped);
+    assert!(bed.memory.all().iter().all(|(key, _)| *key != keys::credentials(&bed.id)));
+    bed.synchronise();
+    bed.finish();
+    bed.assert_same();
+}
+
+#[test]
+fn only_what_was_refused_is_tried_again() {
+    let limited = Features { append_limit: Some(400), ..Features::modern() };
+    let bed = Bed::with(Server::new(Features::modern()), Server::new(limited), Options::default());
+    fill(&bed);
+    let first = bed.finish();
+    let failed = first.progress[&Item::Mail].failed;
+    assert!(failed >= 3 && first.status == Status::CompletedWithErrors, "{failed}");
+    bed.source.mailboxes.add("INBOX", sample("new@x", 9));
+    bed.destination.mailboxes.set_features(|features| features.append_limit = None);
+    bed.retry();
+    let second = bed.finish();
+    let mail = second.progress[&Item::Mail];
+    assert_eq!((mail.total, mail.migrated, mail.failed), (failed, failed, 0));
+    assert_eq!(second.status, Status::Completed);
+    let told = crate::report::failures(&bed.memory, &bed.id, 0, 99);
+    assert_eq!(futures::executor::block_on(told).unwrap(), [], "nothing is missing any more");
+    // The others come with the next synchronisation.
+    bed.synchronise();
+    assert_eq!(bed.finish().progress[&Item::Mail].migrated, 1);
+    let sorted = |server: &Server| {
+        let mut lines = server.mailboxes.digest();
+        lines.0.values_mut().for_each(|lines| lines.sort());
+        lines
+    };
+    assert_eq!(sorted(&bed.source), sorted(&bed.destination));
+}
+
+#[test]
+fn what_fails_again_is_told_again() {
+    let limited = Features { append_limit: Some(400), ..Features::modern() };
+    let bed = Bed::with(Server::new(Features::modern()), Server::new(limited), Options::default());
+    fill(&bed);
+    let failed = bed.finish().progress[&Item::Mail].failed;
+    for _ in 0..2 {
+        bed.retry();
+        let again = bed.finish();
+        assert_eq!(again.progress[&Item::Mail].failed, failed);
+        assert_eq!(again.status, Status::CompletedWithErrors);
+        let told = crate::report::failures(&bed.memory, &bed.id, 0, 99);
+        assert_eq!(futures::executor::block_on(told).unwrap().len() as u64, failed);
+    }
+}
+
+/// A side numbers its messages anew: nothing is doubled, and what the user deleted stays away.
+#[test]
+fn numbered_anew() {
+    for at_source in [true, false] {
+        let bed = Bed::new(Features::modern(), Features::modern());
+        fill(&bed);
+        bed.finish();
+        bed.destination.mailboxes.expunge("INBOX", &[2]);
+        let server = if at_source { &bed.source } else { &bed.destination };
+        server.mailboxes.set_uid_validity("INBOX", 77);
+        bed.source.mailboxes.add("INBOX", sample("new@x", 9));
+        let expected = bed.destination.mailboxes.messages("INBOX").len() + 1;
+        bed.synchronise();
+        assert_eq!(bed.finish().status, Status::Completed);
+        assert_eq!(bed.destination.mailboxes.messages("INBOX").len(), expected, "{at_source}");
+        bed.synchronise();
+        assert_eq!(bed.finish().progress[&Item::Mail].migrated, 0);
+    }
+}
+
+/// The user removed a folder at the destination: it comes back only for new messages.
+#[test]
+fn a_folder_that_the_user_removed_stays_away() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    fill(&bed);
+    bed.finish();
+    bed.destination.mailboxes.remove("a/b");
+    bed.source.mailboxes.set_flags("a/b", 1, &["\\Flagged"]);
+    bed.synchronise();
+    assert_eq!(bed.finish().status, Status::Completed);
+    assert!(!bed.destination.mailboxes.mailboxes().contains(&"a/b".to_owned()));
+    bed.source.mailboxes.add("a/b", sample("new@x", 9));
+    bed.synchronise();
+    bed.finish();
+    assert_eq!(bed.destination.mailboxes.messages("a/b").len(), 1);
+}
+
+/// Nothing changed: no folder costs a command of its own.
+#[test]
+fn an_unchanged_account_costs_no_command_a_folder() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    for folder in 0..30 {
+        bed.source.mailboxes.add(&format!("f{folder}"), sample(&format!("m{folder}@x"), 9));
+    }
+    bed.finish();
+    bed.source.mailboxes.take_commands();
+    bed.destination.mailboxes.take_commands();
+    bed.synchronise();
+    bed.finish();
+    let commands =
+        [bed.source.mailboxes.take_commands(), bed.destination.mailboxes.take_commands()].concat();
+    assert!(commands.len() <= 10, "{commands:?}");
+}
