@@ -18,7 +18,7 @@ use crate::{Route, shown, submission};
 pub const FAILURES_PER_ANSWER: usize = 500;
 
 /// The body as JSON; other media types are refused, so that no foreign form can send one.
-fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
+pub fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
     if request.media_type() != "application/json" {
         let detail = "The body must be application/json.";
         return Err(Refusal::because(Code::MediaType, detail));

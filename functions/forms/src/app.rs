@@ -5,6 +5,7 @@ use futures::future::join;
 use migrate::Side;
 use migrate::lifecycle::{self, Outcome};
 use migrate::login::{self, AccountReport, Detail};
+use migrate::removal::{Preview, PreviewError};
 use model::{Account, Migration, MigrationId, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
@@ -17,7 +18,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, route, web};
+use crate::{Route, api, life, route, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -35,6 +36,14 @@ pub trait Outside: Clock + Random {
         credential: &Credential,
         detail: Detail,
     ) -> Result<AccountReport, login::Refusal>;
+
+    /// What a removal would do.
+    async fn preview(
+        &self,
+        id: &MigrationId,
+        from: u32,
+        credential: &Credential,
+    ) -> Result<Preview, PreviewError>;
 
     /// Whether servers could be called; in words what the operator has set wrongly.
     fn ready(&self) -> Result<(), String>;
@@ -92,12 +101,18 @@ impl<O: Outside> App<O> {
             Route::ReportPage => web::report(self, name, request).await,
             Route::StopForm => web::stop(self, name, request, body).await,
             Route::SynchroniseForm => web::synchronise(self, name, request, body).await,
+            Route::RetryForm | Route::PauseForm | Route::ResumeForm | Route::RemoveForm => {
+                life::form(self, route, name, request, body).await
+            }
             Route::DeleteForm => web::delete(self, name, request, body).await,
             Route::Create => api::create(self, request, body).await,
             Route::Show => api::show(self, name, request).await,
             Route::Delete => api::delete(self, name, request).await,
             Route::Stop => api::stop(self, name, request).await,
             Route::Synchronise => api::synchronise(self, name, request, body).await,
+            Route::Retry | Route::Pause | Route::Resume | Route::Remove => {
+                life::call(self, route, name, request, body).await
+            }
             Route::Failures => api::failures(self, name, request).await,
             Route::FailuresCsv | Route::Report | Route::ReportCsv | Route::Events => {
                 api::feed(self, route, name, request).await
@@ -213,7 +228,8 @@ impl<O: Outside> App<O> {
     }
 }
 
-fn done(outcome: Outcome) -> Result<(), Refusal> {
+/// What follows from an action that was asked for.
+pub fn done(outcome: Outcome) -> Result<(), Refusal> {
     match outcome {
         Outcome::Done => Ok(()),
         Outcome::Gone => Err(Refusal::of(Code::NotFound)),

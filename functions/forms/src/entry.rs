@@ -11,7 +11,8 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
-use model::Account;
+use migrate::removal::{self, Preview, PreviewError};
+use model::{Account, MigrationId};
 use spin_sdk::http::{IntoResponse, Request as SpinRequest};
 use spin_sdk::http_service;
 use store::seal::{Credential, Seal};
@@ -99,6 +100,18 @@ impl Outside for Reached {
             login::Refusal::Unreachable(format!("This installation is misconfigured: {wrong}."))
         })?;
         login::check(&HOST, &dialer, (side, account), credential, detail).await
+    }
+
+    async fn preview(
+        &self,
+        id: &MigrationId,
+        from: u32,
+        credential: &Credential,
+    ) -> Result<Preview, PreviewError> {
+        let dialer = self.dialer().map_err(|wrong| {
+            PreviewError::Broke(format!("This installation is misconfigured: {wrong}."))
+        })?;
+        removal::preview((&HOST, &dialer), &self.store, id, from, credential).await
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -22,6 +22,7 @@ mod entry;
 pub mod feeds;
 pub mod form_fields;
 pub mod input;
+pub mod life;
 pub mod metrics;
 pub mod offer;
 pub mod openapi;
@@ -49,12 +50,20 @@ pub enum Route {
     ReportPage,
     StopForm,
     SynchroniseForm,
+    RetryForm,
+    PauseForm,
+    ResumeForm,
+    RemoveForm,
     DeleteForm,
     Create,
     Show,
     Delete,
     Stop,
     Synchronise,
+    Retry,
+    Pause,
+    Resume,
+    Remove,
     Failures,
     FailuresCsv,
     Report,
@@ -84,12 +93,20 @@ pub const ROUTES: &[Row] = &[
     ("GET",    "/migrations/{id}/report",                 Route::ReportPage, ""),
     ("POST",   "/migrations/{id}/stop",                   Route::StopForm, ""),
     ("POST",   "/migrations/{id}/synchronise",            Route::SynchroniseForm, ""),
+    ("POST",   "/migrations/{id}/retry",                  Route::RetryForm, ""),
+    ("POST",   "/migrations/{id}/pause",                  Route::PauseForm, ""),
+    ("POST",   "/migrations/{id}/resume",                 Route::ResumeForm, ""),
+    ("POST",   "/migrations/{id}/remove",                 Route::RemoveForm, ""),
     ("POST",   "/migrations/{id}/delete",                 Route::DeleteForm, ""),
     ("POST",   "/api/v1/migrations",                      Route::Create, "Tries both log-ins and begins a migration"),
     ("GET",    "/api/v1/migrations/{id}",                 Route::Show, "How far it is"),
     ("DELETE", "/api/v1/migrations/{id}",                 Route::Delete, "Erases every trace of it here"),
     ("POST",   "/api/v1/migrations/{id}/stop",            Route::Stop, "Stops within one batch; what is migrated stays"),
-    ("POST",   "/api/v1/migrations/{id}/synchronise",     Route::Synchronise, "Begins a new sync point: what the destination lacks"),
+    ("POST",   "/api/v1/migrations/{id}/synchronise",     Route::Synchronise, "Begins a new sync point: what the destination lacks, and what changed"),
+    ("POST",   "/api/v1/migrations/{id}/retry",           Route::Retry, "Tries once more what was refused, and nothing else"),
+    ("POST",   "/api/v1/migrations/{id}/pause",           Route::Pause, "Holds it within one batch, for a week at most"),
+    ("POST",   "/api/v1/migrations/{id}/resume",          Route::Resume, "Goes on after a pause"),
+    ("POST",   "/api/v1/migrations/{id}/remove",          Route::Remove, "Takes back what sync points put at the destination; dry_run answers what that would be"),
     ("GET",    "/api/v1/migrations/{id}/failures",        Route::Failures, "What did not arrive as it was, page by page"),
     ("GET",    "/api/v1/migrations/{id}/failures.csv",    Route::FailuresCsv, "What did not arrive as it was, all of it"),
     ("GET",    "/api/v1/migrations/{id}/report",          Route::Report, "Per folder: counts, bytes and verdict of both sides"),

@@ -91,7 +91,12 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
     match route {
         Route::Create => ("201", json, Some(reference("Created"))),
         Route::Show => ("200", json, Some(reference("Migration"))),
-        Route::Stop | Route::Synchronise => ("202", json, Some(reference("Migration"))),
+        Route::Stop
+        | Route::Synchronise
+        | Route::Retry
+        | Route::Pause
+        | Route::Resume
+        | Route::Remove => ("202", json, Some(reference("Migration"))),
         Route::Delete => ("204", json, None),
         Route::Failures => {
             let rows = json!({"type": "array", "items": reference("Failure"),
@@ -111,7 +116,8 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
 fn takes(route: Route) -> Option<&'static str> {
     match route {
         Route::Create => Some("Submission"),
-        Route::Synchronise => Some("Credentials"),
+        Route::Synchronise | Route::Retry => Some("Credentials"),
+        Route::Remove => Some("Removal"),
         Route::CheckAccount => Some("Account"),
         _ => None,
     }
@@ -131,6 +137,10 @@ fn parameters(route: Route) -> Value {
         | Route::Delete
         | Route::Stop
         | Route::Synchronise
+        | Route::Retry
+        | Route::Pause
+        | Route::Resume
+        | Route::Remove
         | Route::FailuresCsv
         | Route::Report
         | Route::ReportCsv

@@ -14,6 +14,7 @@ pub fn all() -> Value {
         "AccountReport": account_report(),
         "Created": created(),
         "Credentials": credentials(),
+        "Removal": removal(),
         "Failure": failure(),
         "FolderReport": folder_report(),
         "Migration": migration(),
@@ -120,6 +121,15 @@ fn submission() -> Value {
 fn credentials() -> Value {
     let side = object(&["password"], &json!({"password": reference("Password")}));
     object(&["source", "destination"], &json!({"source": side, "destination": side}))
+}
+
+fn removal() -> Value {
+    let side = object(&["password"], &json!({"password": reference("Password")}));
+    object(
+        &["from_sync_point", "destination"],
+        &json!({"from_sync_point": {"type": "integer", "minimum": 1}, "destination": side,
+                "dry_run": {"type": "boolean", "default": false}}),
+    )
 }
 
 fn created() -> Value {

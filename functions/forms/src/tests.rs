@@ -8,7 +8,8 @@ use dial::Plaintext;
 use futures::executor::block_on;
 use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
-use model::{Account, Migration, Status};
+use migrate::removal::{Kept, Preview, PreviewError};
+use model::{Account, Migration, MigrationId, Status};
 use serde_json::{Value, json};
 use store::memory::Memory;
 use store::seal::{Credential, Seal};
@@ -83,6 +84,27 @@ impl Outside for Fake {
                 folders: vec![],
                 quota: None,
             }),
+        }
+    }
+    async fn preview(
+        &self,
+        _: &MigrationId,
+        from: u32,
+        credential: &Credential,
+    ) -> Result<Preview, PreviewError> {
+        match credential {
+            Credential::Password(secret) if secret.expose() != "right" => {
+                let refusal = login::Refusal::AuthenticationFailed("no".into());
+                Err(PreviewError::Refused(refusal))
+            }
+            Credential::Password(_) | Credential::Token { .. } => {
+                let kept = Kept { folder: "INBOX".into(), messages: 2, reason: "Read.".into() };
+                Ok(Preview {
+                    messages: u64::from(from) * 10,
+                    kept: vec![kept],
+                    ..Preview::default()
+                })
+            }
         }
     }
     fn ready(&self) -> Result<(), String> {
@@ -183,7 +205,7 @@ fn begins_shows_stops_runs_again_and_erases() {
     );
 
     let shown = object(&get(&app, location));
-    assert_eq!(shown["actions"], json!(["stop", "delete"]));
+    assert_eq!(shown["actions"], json!(["stop", "pause", "delete"]));
     assert_eq!(
         shown["source"],
         json!({"type": "imap", "url": "imaps://a.example", "login": "Anna@a.example"})
@@ -608,4 +630,90 @@ fn no_page_leads_nowhere() {
             }
         }
     }
+}
+
+/// A migration that has ended after two runs.
+fn ended(app: &App<Fake>) -> String {
+    let id = begun(app);
+    set(app, &id, |migration| {
+        migration.status = model::Status::CompletedWithErrors;
+        let point = |number| model::SyncPoint { number, ..model::SyncPoint::default() };
+        migration.sync_points = vec![point(1), point(2)];
+    });
+    id
+}
+
+#[test]
+fn takes_back_after_showing_what() {
+    let app = app();
+    let id = ended(&app);
+    let at = |what: &str| format!("/api/v1/migrations/{id}/{what}?account=anna@a.example");
+    let asked = |from: Value, password: &str, dry_run: bool| {
+        let side = json!({"password": password});
+        post(
+            &app,
+            &at("remove"),
+            &json!({"from_sync_point": from, "destination": side, "dry_run": dry_run}),
+        )
+    };
+    let preview = object(&asked(json!(2), "right", true));
+    assert_eq!((&preview["messages"], &preview["kept"][0]["messages"]), (&json!(20), &json!(2)));
+    assert_eq!(object(&get(&app, &at("").replace("/?", "?")))["status"], "completed_with_errors");
+    for (from, password, pointer, code) in [
+        (json!(3), "right", "/from_sync_point", "bad_value"),
+        (json!(0), "right", "/from_sync_point", "bad_value"),
+        (json!("x"), "right", "/from_sync_point", "wrong_type"),
+        (json!(1), "wrong", "/destination/password", "authentication_failed"),
+    ] {
+        for dry_run in [true, false] {
+            let refused = asked(from.clone(), password, dry_run);
+            let told = &object(&refused)["errors"][0];
+            assert_eq!((refused.status, &told["pointer"]), (422, &json!(pointer)), "{told}");
+            assert_eq!(told["code"], json!(code));
+        }
+    }
+    let begun = asked(json!(1), "right", false);
+    assert_eq!((begun.status, object(&begun)["status"].clone()), (202, json!("removing")));
+    assert_eq!(asked(json!(1), "right", false).status, 409, "while it runs");
+    set(&app, &id, |migration| {
+        migration.status = model::Status::Completed;
+        migration.sync_points.iter_mut().for_each(|point| point.removed = true);
+    });
+    assert_eq!(asked(json!(1), "right", true).status, 409, "taken back already");
+}
+
+#[test]
+fn tries_again_holds_and_goes_on() {
+    let app = app();
+    let id = ended(&app);
+    let at = |what: &str| format!("/api/v1/migrations/{id}/{what}?account=anna@a.example");
+    let side = |password: &str| json!({"password": password});
+    let both = |one, other| json!({"source": side(one), "destination": side(other)});
+    assert_eq!(post(&app, &at("retry"), &both("right", "wrong")).status, 422);
+    let status = |answer: Answer| (answer.status, object(&answer)["status"].clone());
+    assert_eq!(status(post(&app, &at("retry"), &both("right", "right"))), (202, json!("pending")));
+    assert_eq!(status(post(&app, &at("pause"), &json!(null))), (202, json!("paused")));
+    assert_eq!(post(&app, &at("pause"), &json!(null)).status, 409);
+    assert_eq!(status(post(&app, &at("resume"), &json!(null))), (202, json!("pending")));
+    let wrong = post(&app, &at("resume"), &json!(null));
+    assert!(text(&wrong).contains("stop, pause, delete"), "{}", text(&wrong));
+}
+
+#[test]
+fn the_pages_show_first_and_remove_then() {
+    let app = app();
+    let id = ended(&app);
+    let page = text(&get(&app, &format!("/migrations/{id}?account=anna@a.example")));
+    assert!(page.contains(&format!("/migrations/{id}/remove")), "{page}");
+    let fields = "account=anna%40a.example&from_sync_point=2&destination.password=right";
+    let shown = form(&app, &format!("/migrations/{id}/remove"), fields);
+    assert_eq!(shown.status, 200);
+    assert!(text(&shown).contains("20 messages") && text(&shown).contains("Read."));
+    assert!(!text(&shown).contains("right\""), "no password in a page");
+    let wrong = form(&app, &format!("/migrations/{id}/remove"), &fields.replace("right", "wrong"));
+    assert_eq!(wrong.status, 422);
+    let sent = form(&app, &format!("/migrations/{id}/remove"), &format!("{fields}&confirmed=yes"));
+    assert_eq!(sent.status, 303);
+    let now = object(&get(&app, &format!("/api/v1/migrations/{id}?account=anna@a.example")));
+    assert_eq!(now["status"], "removing");
 }

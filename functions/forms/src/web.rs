@@ -1,5 +1,6 @@
 //! The pages' face: forms in, pages and redirections out.
 
+use migrate::removal::Preview;
 use migrate::report;
 use model::{FolderReport, Migration};
 use pages::form::{FieldError, Filled, Offer};
@@ -99,7 +100,7 @@ fn asset(asset: Option<&assets::Asset>, request: &Request) -> Result<Answer, Ref
 }
 
 /// The fields of a form.
-fn form_body(request: &Request, body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+pub fn form_body(request: &Request, body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
     if request.media_type() != "application/x-www-form-urlencoded" {
         return Err(Refusal::of(Code::MediaType));
     }
@@ -261,8 +262,37 @@ pub async fn report<O: Outside>(
     Ok(show(request, 200, |page| pages::report::page(page, &report)))
 }
 
+/// What a removal would do, and the button that does it.
+pub fn removal(
+    request: &Request,
+    (migration, account): (&Migration, &str),
+    from: u32,
+    preview: &Preview,
+) -> Answer {
+    let query = vec![("account".to_owned(), account.to_owned())];
+    let request = elsewhere(request, format!("/migrations/{}", migration.id), query);
+    let kept: Vec<(&str, u64, &str)> = preview
+        .kept
+        .iter()
+        .map(|kept| (kept.folder.as_str(), kept.messages, kept.reason.as_str()))
+        .collect();
+    let shown = pages::removal::Removal {
+        migration,
+        account,
+        from,
+        messages: preview.messages,
+        bytes: preview.bytes,
+        per_folder: &preview.per_folder,
+        folders: &preview.folders,
+        kept: &kept,
+        gone: preview.gone,
+        truncated: preview.truncated,
+    };
+    show(&request, 200, |page| pages::removal::page(page, &shown))
+}
+
 /// After an action: back to the page, or the page with what was wrong.
-async fn after_action<O: Outside>(
+pub async fn after_action<O: Outside>(
     app: &App<O>,
     request: &Request,
     (migration, account): (&Migration, &str),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dial::Dialer;
 use imap::{FetchEvent, FetchItems, Flags, Mode, Sequence, Session, SystemFlag, UidSet};
 use model::MigrationId;
 use serde::Serialize;
@@ -18,7 +19,6 @@ use crate::login::{self, Refusal};
 use crate::run::load_folders;
 use crate::trouble::{self, At, Halt, Side};
 use crate::world::Host;
-use crate::world::World;
 
 /// Messages that a preview looks at; it is made while a page waits.
 pub const PREVIEW_MAX: u64 = 50_000;
@@ -189,19 +189,20 @@ async fn list<S: Stream>(
 }
 
 /// What a removal from sync point `from` on would do; nothing is changed.
-pub async fn preview<H: Host, S: Store>(
-    world: &World<'_, H, S>,
+pub async fn preview<H: Host>(
+    (host, dialer): (&H, &Dialer<'_, H>),
+    store: &impl Store,
     id: &MigrationId,
     from: u32,
     credential: &Credential,
 ) -> Result<Preview, PreviewError> {
-    let Some(migration) = lifecycle::read(world.store, id).await? else {
+    let Some(migration) = lifecycle::read(store, id).await? else {
         return Ok(Preview::default());
     };
-    let cursor: Option<Cursor> = records::read(world.store, &keys::cursor(id)).await?;
+    let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
     let count = cursor.map_or(0, |cursor| cursor.folders);
-    let folders = load_folders(world.store, id, count).await?;
-    let session = login::open(world.host, &world.dialer, &migration.destination, credential).await;
+    let folders = load_folders(store, id, count).await?;
+    let session = login::open(host, dialer, &migration.destination, credential).await;
     let mut session = session
         .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error)))?;
     let mut preview = Preview::default();
@@ -216,7 +217,7 @@ pub async fn preview<H: Host, S: Store>(
             preview.truncated = true;
             break;
         }
-        look_at(world.store, id, &mut session, (at, folder, from), &mut preview).await?;
+        look_at(store, id, &mut session, (at, folder, from), &mut preview).await?;
     }
     session.logout().await;
     Ok(preview)

@@ -77,7 +77,7 @@ impl Status {
             Status::AwaitingUpload => &[Action::Delete],
             Status::AwaitingStart => &[Action::Start, Action::Delete],
             Status::Scheduled | Status::Pending | Status::Running | Status::Waiting => {
-                &[Action::Pause, Action::Stop, Action::Delete]
+                &[Action::Stop, Action::Pause, Action::Delete]
             }
             Status::Paused => &[Action::Resume, Action::Stop, Action::Delete],
             Status::Completed => &[Action::Synchronise, Action::Remove, Action::Delete],

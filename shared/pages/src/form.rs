@@ -287,7 +287,11 @@ fn choice<'w>(
 }
 
 fn field(page: &Page<'_>, filled: &Filled, field: &Field<'_>) -> Markup {
-    let id = id_of(field.name);
+    field_of(page, "", filled, field)
+}
+
+fn field_of(page: &Page<'_>, form: &str, filled: &Filled, field: &Field<'_>) -> Markup {
+    let id = format!("{form}{}", id_of(field.name));
     let error = filled.error(field.name);
     let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
     let described = match (error, field.hint) {
@@ -346,11 +350,16 @@ fn message(page: &Page<'_>, error: Option<&FieldError>, id: &str) -> Markup {
     }
 }
 
-/// Password fields of a form that runs a migration once more.
-pub(crate) fn passwords(page: &Page<'_>, labels: [(&str, &str); 2], filled: &Filled) -> Markup {
+/// Password fields of a small form; `form` keeps their identifiers apart where a page has several.
+pub(crate) fn passwords(
+    page: &Page<'_>,
+    form: &str,
+    labels: &[(&str, &str)],
+    filled: &Filled,
+) -> Markup {
     html! {
         @for (name, label) in labels {
-            (field(page, filled, &Field { name, label, hint: None, kind: Kind::Password, required: true }))
+            (field_of(page, form, filled, &Field { name, label, hint: None, kind: Kind::Password, required: true }))
         }
     }
 }

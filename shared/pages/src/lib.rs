@@ -18,6 +18,7 @@ pub mod home;
 mod language;
 pub mod layout;
 pub mod problem;
+pub mod removal;
 pub mod report;
 pub mod show;
 mod tables;

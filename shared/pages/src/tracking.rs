@@ -275,7 +275,21 @@ fn actions(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
                         p.hint { (words.action_stop_hint) }
                     }
                 }
-                @if migration.status.allows(Action::Synchronise) { (synchronise(page, tracking, &path("synchronise"))) }
+                @if migration.status.allows(Action::Pause) && !tracking.stopping {
+                    (button(&path("pause"), account, words.action_pause, words.action_pause_hint))
+                }
+                @if migration.status.allows(Action::Resume) {
+                    (button(&path("resume"), account, words.action_resume, words.action_resume_hint))
+                }
+                @if migration.status.allows(Action::Synchronise) {
+                    (again(page, tracking, (&path("synchronise"), ""), (words.action_synchronise, words.action_synchronise_hint)))
+                }
+                @if migration.status.allows(Action::Retry) && tracking.failures.iter().any(|(_, failure)| failure.code.is_loss()) {
+                    (again(page, tracking, (&path("retry"), "retry-"), (words.action_retry, words.action_retry_hint)))
+                }
+                @if migration.status.allows(Action::Remove) && !migration.sync_points.iter().all(|point| point.removed) {
+                    (remove(page, tracking, &path("remove")))
+                }
                 @if migration.status.allows(Action::Delete) {
                     details {
                         summary { (words.action_delete) }
@@ -291,20 +305,68 @@ fn actions(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
     }
 }
 
-fn synchronise(page: &Page<'_>, tracking: &Tracking<'_>, action: &str) -> Markup {
+/// A form that is nothing but a button.
+fn button(action: &str, account: &str, name: &str, hint: &str) -> Markup {
+    html! {
+        form method="post" action=(action) {
+            input type="hidden" name="account" value=(account);
+            button { (name) }
+            p.hint { (hint) }
+        }
+    }
+}
+
+/// A form that asks for both passwords again.
+fn again(
+    page: &Page<'_>,
+    tracking: &Tracking<'_>,
+    (action, form): (&str, &str),
+    (name, hint): (&str, &str),
+) -> Markup {
     let words = page.words;
     let migration = tracking.migration;
     let label = |template: &str, account: &Account| fill(template, &[("login", &account.login)]);
     let source = label(words.source_password, &migration.source);
     let destination = label(words.destination_password, &migration.destination);
+    // What is wrong is told at the top of the page, and in the form that is mostly meant.
+    let nothing = Filled::default();
+    let filled = if form.is_empty() { tracking.filled } else { &nothing };
     html! {
-        details open[!tracking.filled.errors.is_empty()] {
-            summary { (words.action_synchronise) }
+        details open[!filled.errors.is_empty()] {
+            summary { (name) }
             form method="post" action=(action) data-busy=(words.new_wait) {
-                p.hint { (words.action_synchronise_hint) }
+                p.hint { (hint) }
                 input type="hidden" name="account" value=(tracking.account);
-                (form::passwords(page, [("source.password", &source), ("destination.password", &destination)], tracking.filled))
-                p.buttons { button.primary { (words.action_synchronise) } span.busy role="status" {} }
+                (form::passwords(page, form, &[("source.password", &source), ("destination.password", &destination)], filled))
+                p.buttons { button.primary { (name) } span.busy role="status" {} }
+            }
+        }
+    }
+}
+
+/// The first step of a removal: from which run on, and the password.
+fn remove(page: &Page<'_>, tracking: &Tracking<'_>, action: &str) -> Markup {
+    let words = page.words;
+    let migration = tracking.migration;
+    let label = fill(words.destination_password, &[("login", &migration.destination.login)]);
+    html! {
+        details {
+            summary { (words.action_remove) }
+            form method="post" action=(action) data-busy=(words.new_wait) {
+                p.hint { (words.action_remove_hint) }
+                input type="hidden" name="account" value=(tracking.account);
+                div.field {
+                    label for="from_sync_point" { (words.remove_from) }
+                    select #from_sync_point name="from_sync_point" {
+                        @for point in migration.sync_points.iter().rev().filter(|point| !point.removed) {
+                            option value=(point.number) {
+                                (fill(words.remove_from_run, &[("number", &point.number.to_string())]))
+                            }
+                        }
+                    }
+                }
+                (form::passwords(page, "remove-", &[("destination.password", &label)], &Filled::default()))
+                p.buttons { button { (words.remove_show) } span.busy role="status" {} }
             }
         }
     }

@@ -92,6 +92,10 @@ catalogue! {
     status_waiting status_paused status_completed status_completed_with_errors status_stopped
     status_failed status_removing
     hint_pending hint_running hint_completed hint_completed_with_errors hint_stopped hint_failed
+    action_pause action_pause_hint action_resume action_resume_hint action_retry action_retry_hint
+    action_remove action_remove_hint remove_from remove_from_run remove_show remove_title remove_lead
+    remove_nothing remove_count remove_folders remove_kept remove_gone remove_truncated
+    remove_confirm
     phase_discover phase_folders phase_changes phase_mail phase_verify phase_remove phase_finished
     item_mail item_contacts item_contact_groups item_calendars item_tasks item_rules
     item_out_of_office

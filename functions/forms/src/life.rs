@@ -1,0 +1,172 @@
+//! What an owner does with a migration that has begun: try again, hold, go on, take back. Both
+//! faces; the steps are the same.
+
+use migrate::Side;
+use migrate::lifecycle::{self, Outcome};
+use migrate::login::Detail;
+use migrate::removal::{Preview, PreviewError};
+use model::{Action, Migration};
+use serde_json::json;
+use store::seal::Credentials;
+
+use crate::answer::Answer;
+use crate::app::{App, Outside, done, refused};
+use crate::input::Errors;
+use crate::refusals::{Code, Refusal};
+use crate::request::{Request, value};
+use crate::submission::{self, Removal};
+use crate::{Route, api, form_fields, shown, web};
+
+/// `POST …/retry`, `…/pause`, `…/resume`, `…/remove` of the API.
+pub async fn call<O: Outside>(
+    app: &App<O>,
+    route: Route,
+    id: &str,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let account = request.asked("account");
+    let migration = app.migration(id, account).await?;
+    match route {
+        Route::Pause => pause(app, &migration).await?,
+        Route::Resume => resume(app, &migration).await?,
+        Route::Retry => {
+            let credentials = submission::read_credentials(api::json_body(request, body)?)?;
+            retry(app, &migration, &credentials).await?;
+        }
+        _ => {
+            let value = api::json_body(request, body)?;
+            let removal = submission::read_removal(value, migration.sync_point())?;
+            if let Some(preview) = remove(app, &migration, removal).await? {
+                return Ok(Answer::json(200, &json!(preview)));
+            }
+        }
+    }
+    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+}
+
+/// The same from the pages.
+pub async fn form<O: Outside>(
+    app: &App<O>,
+    route: Route,
+    id: &str,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let mut fields = web::form_body(request, body)?;
+    let account = value(&fields, "account").unwrap_or_default().to_owned();
+    let migration = app.migration(id, Some(&account)).await?;
+    let result = match route {
+        Route::PauseForm => pause(app, &migration).await,
+        Route::ResumeForm => resume(app, &migration).await,
+        Route::RetryForm => {
+            fields.retain(|(name, _)| name.ends_with(".password"));
+            match submission::read_credentials(form_fields::object(&mut fields)) {
+                Ok(credentials) => retry(app, &migration, &credentials).await,
+                Err(refusal) => Err(refusal),
+            }
+        }
+        _ => match removal_of_form(app, &migration, fields).await {
+            Ok((from, Some(preview))) => {
+                return Ok(web::removal(request, (&migration, &account), from, &preview));
+            }
+            Ok((_, None)) => Ok(()),
+            Err(refusal) => Err(refusal),
+        },
+    };
+    web::after_action(app, request, (&migration, &account), result).await
+}
+
+/// Shows first what would be removed; the button on that page removes it.
+async fn removal_of_form<O: Outside>(
+    app: &App<O>,
+    migration: &Migration,
+    mut fields: Vec<(String, String)>,
+) -> Result<(u32, Option<Preview>), Refusal> {
+    let from = value(&fields, "from_sync_point").and_then(|from| from.trim().parse::<u32>().ok());
+    let confirmed = value(&fields, "confirmed") == Some("yes");
+    fields.retain(|(name, _)| name == "destination.password");
+    let mut object = form_fields::object(&mut fields);
+    if let Some(object) = object.as_object_mut() {
+        object.insert("from_sync_point".to_owned(), json!(from));
+        object.insert("dry_run".to_owned(), json!(!confirmed));
+    }
+    let removal = submission::read_removal(object, migration.sync_point())?;
+    let from = removal.from;
+    Ok((from, remove(app, migration, removal).await?))
+}
+
+fn allowed(migration: &Migration, action: Action) -> Result<(), Refusal> {
+    match migration.status.allows(action) {
+        true => Ok(()),
+        false => done(Outcome::NotInThisState(migration.status)),
+    }
+}
+
+async fn pause<O: Outside>(app: &App<O>, migration: &Migration) -> Result<(), Refusal> {
+    done(lifecycle::pause(app.store(), &migration.id, app.now(), &app.boot).await?)
+}
+
+async fn resume<O: Outside>(app: &App<O>, migration: &Migration) -> Result<(), Refusal> {
+    done(lifecycle::resume(app.store(), &migration.id, app.now(), &app.boot).await?)
+}
+
+async fn retry<O: Outside>(
+    app: &App<O>,
+    migration: &Migration,
+    credentials: &Credentials,
+) -> Result<(), Refusal> {
+    let (seal, random) = (app.seal()?, &app.outside);
+    allowed(migration, Action::Retry)?;
+    app.try_both((&migration.source, &migration.destination), credentials).await?;
+    let (id, now, boot) = (&migration.id, app.now(), &app.boot);
+    done(lifecycle::retry(app.store(), (seal, random), id, credentials, now, boot).await?)
+}
+
+/// Begins a removal, or tells what it would do.
+async fn remove<O: Outside>(
+    app: &App<O>,
+    migration: &Migration,
+    removal: Removal,
+) -> Result<Option<Preview>, Refusal> {
+    let (seal, random) = (app.seal()?, &app.outside);
+    let Removal { from, dry_run, credential } = removal;
+    allowed(migration, Action::Remove)?;
+    let mut later = migration.sync_points.iter().filter(|point| point.number >= from);
+    if later.all(|point| point.removed) {
+        let detail = "What these sync points brought has been taken back already.";
+        return Err(Refusal::because(Code::NotInThisState, detail));
+    }
+    let id = &migration.id;
+    if dry_run {
+        return match app.outside.preview(id, from, &credential).await {
+            Ok(preview) => Ok(Some(preview)),
+            Err(PreviewError::Refused(refusal)) => {
+                let mut errors = Errors::default();
+                refused(&mut errors, "/destination", refusal);
+                errors.finish(None)
+            }
+            Err(PreviewError::Broke(sentence)) => {
+                let mut errors = Errors::default();
+                errors.add("/destination/url", Code::Unreachable, sentence);
+                errors.finish(None)
+            }
+            Err(PreviewError::Store(error)) => Err(error.into()),
+        };
+    }
+    let check = app.outside.check(
+        Side::Destination,
+        &migration.destination,
+        &credential,
+        Detail::LoginOnly,
+    );
+    if let Err(refusal) = check.await {
+        let mut errors = Errors::default();
+        refused(&mut errors, "/destination", refusal);
+        return errors.finish(None);
+    }
+    let (now, boot) = (app.now(), &app.boot);
+    let begun =
+        lifecycle::remove(app.store(), (seal, random), id, (from, credential), now, boot).await?;
+    done(begun).map(|()| None)
+}
