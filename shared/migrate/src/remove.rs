@@ -79,7 +79,10 @@ async fn from_folder<H: Host, S: Store>(
     let folder = run.folder(at)?.clone();
     let judging =
         removal::judge(session, &folder, (&ledger, rows), Mode::ReadWrite, &marked).await?;
-    forget(run, at, &judging.gone, 0)?;
+    // What an interrupted removal had marked and is gone, it had removed.
+    let ours = judging.gone.iter().filter(|row| marked.contains(row.entry.destination_uid));
+    let removed = ours.count() as u64;
+    forget(run, at, &judging.gone, removed)?;
     let (removable, mut kept) = (judging.removable, judging.kept);
     if removable.is_empty() || can_single_out(session, &removable).await? {
         for some in removable.chunks(REMOVED_AT_ONCE) {
