@@ -12,6 +12,7 @@ mod components;
 mod crashes;
 mod hostile;
 mod large;
+mod life;
 mod logins;
 mod pages;
 mod pairs;
