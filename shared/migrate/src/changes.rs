@@ -41,7 +41,7 @@ pub(crate) async fn changes<H: Host, S: Store>(
     while let Some(at) = usize::try_from(run.cursor.at).ok().filter(|at| *at < run.folders.len()) {
         let folder = run.folder(at)?;
         let brought = folder.counts.migrated + folder.counts.adopted;
-        if folder.listed && folder.stale && Ledger::fits(brought) {
+        if folder.stale && Ledger::fits(brought) {
             run.migration.folder = Some(folder.source_path.clone());
             changes_of(run, lines, at, vanished).await?;
             run.folder_mut(at)?.stale = false;
@@ -84,7 +84,11 @@ async fn changes_of<H: Host, S: Store>(
     let (found, settled) = (folder.found, folder.settled);
     let rows = ledger.current(found.uid_validity);
     let Some(last) = rows.last().map(|row| row.entry.source_uid) else { return Ok(()) };
-    let seen = look(run, lines, at, (last, settled), vanished).await?;
+    let seen = match folder.listed {
+        true => look(run, lines, at, (last, settled), vanished).await?,
+        // The folder is gone, or has a name by which it was not recognised.
+        false => Seen { gone: complement(&UidSet::new(), last), ..Seen::default() },
+    };
     let orphans: Vec<&Row> =
         rows.iter().filter(|row| seen.gone.contains(row.entry.source_uid)).collect();
     moves::keep_orphans(run, at, &ledger, &orphans)?;

@@ -134,8 +134,17 @@ fn update<H: Host, S: Store>(
         .collect();
     let theirs: BTreeMap<&[u8], &Mailbox> =
         destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
+    let known_and_listed = |folder: &Folder| {
+        let name = folder.source.mailbox();
+        let there = |own: &Mailbox| own.selectable && own.name.raw() == name.raw();
+        source.mailboxes.iter().any(there)
+    };
     for folder in &mut run.folders {
+        // Its messages may turn up in another folder.
+        let went_away = folder.listed && !known_and_listed(folder);
+        folder.stale |= went_away && folder.segments > 0;
         (folder.listed, folder.done) = (false, true);
+        folder.orphans = false;
         // A run that was stopped had not tried these again.
         let left = std::mem::take(&mut folder.retry_uids.0);
         folder.counts.failed += left.len();

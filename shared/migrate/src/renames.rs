@@ -25,7 +25,8 @@ pub(crate) async fn detect<H: Host, S: Store>(
     lines: &mut Lines<H>,
     mailboxes: &[Mailbox],
 ) -> Result<Vec<usize>, Halt> {
-    let listed: BTreeSet<&[u8]> = mailboxes.iter().map(|mailbox| mailbox.name.raw()).collect();
+    let open = mailboxes.iter().filter(|mailbox| mailbox.selectable);
+    let listed: BTreeSet<&[u8]> = open.map(|mailbox| mailbox.name.raw()).collect();
     let known: BTreeSet<Vec<u8>> =
         run.folders.iter().map(|folder| folder.source.mailbox().raw().to_vec()).collect();
     let mut renamed = Vec::new();

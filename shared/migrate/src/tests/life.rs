@@ -146,3 +146,19 @@ fn an_unchanged_account_costs_no_command_a_folder() {
         [bed.source.mailboxes.take_commands(), bed.destination.mailboxes.take_commands()].concat();
     assert!(commands.len() <= 10, "{commands:?}");
 }
+
+/// A folder gets another name and another UIDVALIDITY: its messages are moved, not copied.
+#[test]
+fn a_folder_that_cannot_be_recognised_is_moved_message_by_message() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    fill(&bed);
+    bed.finish();
+    bed.source.mailboxes.rename("a", "z");
+    bed.source.mailboxes.set_uid_validity("z", 4711);
+    bed.synchronise();
+    let again = bed.finish();
+    assert_eq!(again.progress[&Item::Mail].migrated, 0);
+    assert_eq!(again.sync_points[1].moved, 1);
+    assert_eq!(bed.destination.mailboxes.messages("z").len(), 1);
+    assert_eq!(bed.destination.mailboxes.messages("a").len(), 0);
+}
