@@ -1,7 +1,7 @@
 //! Two IMAP servers, a store and a clock in one thread, and a switch that cuts the power.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,40 +19,9 @@ use store::{Error as StoreError, Store};
 use wire::pipe::{End, pipe};
 use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
 
+use super::power::Power;
 use crate::advance::{Tick, tick};
 use crate::{World, lifecycle};
-
-/// Counts operations and lets none happen after the last one allowed.
-#[derive(Clone, Default)]
-pub(super) struct Power(Rc<PowerState>);
-
-/// What happens before which operation.
-type Interruption = (u32, Box<dyn FnOnce()>);
-
-#[derive(Default)]
-struct PowerState {
-    left: Cell<Option<u32>>,
-    used: Cell<u32>,
-    dead: Cell<bool>,
-    before: RefCell<Option<Interruption>>,
-}
-
-impl Power {
-    async fn step(&self) {
-        let due = matches!(&*self.0.before.borrow(), Some((at, _)) if *at == self.0.used.get());
-        if due && let Some((_, act)) = self.0.before.take() {
-            act();
-        }
-        self.0.used.set(self.0.used.get() + 1);
-        if let Some(left) = self.0.left.get() {
-            if left == 0 {
-                self.0.dead.set(true);
-                pending::<()>().await;
-            }
-            self.0.left.set(Some(left - 1));
-        }
-    }
-}
 
 /// One side's server.
 #[derive(Clone)]
