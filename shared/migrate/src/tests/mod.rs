@@ -2,7 +2,11 @@
 
 mod bed;
 mod cuts;
+mod erasing;
 mod faults;
 mod life;
+mod power;
+mod retention;
+mod schedule;
 mod synchronise;
 mod whole;
