@@ -3,16 +3,10 @@
 //! A shard is one record `{id: due_ms}`; a migration that waits for its owner is in none, so idle
 //! ones cost nothing. Shards are changed by compare-and-swap.
 
-use std::collections::BTreeMap;
-
 use model::MigrationId;
 
+use crate::shard::{self, Shard};
 use crate::{Error, Store, keys, records};
-
-/// Attempts to change a shard before giving up; each failed one means somebody else succeeded.
-const SWAPS_MAX: u32 = 1000;
-
-type Shard = BTreeMap<MigrationId, u64>;
 
 fn shard_of(id: &MigrationId) -> u8 {
     let sum =
@@ -22,33 +16,30 @@ fn shard_of(id: &MigrationId) -> u8 {
 
 /// Says when `id` is due; `None` takes it out of the index.
 pub async fn set(store: &impl Store, id: &MigrationId, due_ms: Option<u64>) -> Result<(), Error> {
-    let number = shard_of(id);
-    let key = keys::due(number);
-    for _ in 0..SWAPS_MAX {
-        let Some(before) = store.get(&key).await? else {
-            make_shard(store, number).await?;
-            continue;
-        };
-        let mut shard: Shard = records::decode(&key, &before)?;
-        let old = match due_ms {
-            Some(due_ms) => shard.insert(id.clone(), due_ms),
-            None => shard.remove(id),
-        };
-        if old == due_ms || store.swap(&key, &before, records::encode(&key, &shard)?).await? {
-            return Ok(());
-        }
-    }
-    Err(Error::Store(format!("{key} changes too often")))
+    shard::set(store, &keys::due(shard_of(id)), id, due_ms).await
 }
 
-/// Only one of several makers writes the empty shard, and only while it is missing.
-async fn make_shard(store: &impl Store, number: u8) -> Result<(), Error> {
-    let key = keys::due(number);
-    // A maker that died between the two writes leaves a count and no shard: every 16th try makes it.
-    if store.increment(&keys::due_made(number), 1).await? % 16 == 1 {
-        records::write(store, &key, &Shard::new()).await?;
+/// Says when the owner of `id` is to be told something; `None` once everything is told. A list of
+/// its own, since it outlives the run and its mails must not wait for a slice to end.
+pub async fn set_notices(
+    store: &impl Store,
+    id: &MigrationId,
+    due_ms: Option<u64>,
+) -> Result<(), Error> {
+    shard::set(store, &keys::due_notices(shard_of(id)), id, due_ms).await
+}
+
+/// Every migration whose owner is to be told something, by the time that is due.
+pub async fn all_notices(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, Error> {
+    let names: Vec<String> = (0..keys::DUE_SHARDS).map(keys::due_notices).collect();
+    let mut due = Vec::new();
+    for (key, value) in names.iter().zip(store.get_many(&names).await?) {
+        let Some(bytes) = value else { continue };
+        let shard: Shard = records::decode(key, &bytes)?;
+        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, id)));
     }
-    Ok(())
+    due.sort();
+    Ok(due)
 }
 
 /// Every migration that has something to do, by the time it is due.
@@ -89,11 +80,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_told_is_a_list_of_its_own() {
+        block_on(async {
+            let store = Memory::default();
+            let id = MigrationId::from_random(&[3; 26]);
+            set_notices(&store, &id, Some(5)).await.unwrap();
+            set(&store, &id, None).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![]));
+            assert_eq!(all_notices(&store).await, Ok(vec![(5, id.clone())]));
+            set_notices(&store, &id, None).await.unwrap();
+            assert_eq!(all_notices(&store).await, Ok(vec![]));
+        });
+    }
+
+    #[test]
     fn a_maker_that_died_does_not_block() {
         block_on(async {
             let store = Memory::default();
             let id = MigrationId::from_random(&[3; 26]);
-            store.increment(&keys::due_made(shard_of(&id)), 1).await.unwrap();
+            store.increment(&keys::made(&keys::due(shard_of(&id))), 1).await.unwrap();
             set(&store, &id, Some(1)).await.unwrap();
             assert_eq!(all(&store).await, Ok(vec![(1, id)]));
         });

@@ -58,6 +58,21 @@ pub fn orphans(id: &MigrationId, folder: u32) -> String {
     format!("m/{id}/orphans/{folder}")
 }
 
+/// What the owner is to be told; written by whoever writes the migration's record.
+pub fn notices(id: &MigrationId) -> String {
+    format!("m/{id}/notices")
+}
+
+/// What became of it; written by whoever delivers.
+pub fn delivery(id: &MigrationId) -> String {
+    format!("m/{id}/delivery")
+}
+
+/// The sealed secret that signs what goes to the owner's webhook.
+pub fn webhook_secret(id: &MigrationId) -> String {
+    format!("m/{id}/webhook_secret")
+}
+
 /// A page of the folder table.
 pub fn folders(id: &MigrationId, page: u32) -> String {
     format!("m/{id}/folders/{page}")
@@ -78,9 +93,14 @@ pub fn due(shard: u8) -> String {
     format!("due/{shard}")
 }
 
-/// Counts the makings of a shard; only ever incremented.
-pub fn due_made(shard: u8) -> String {
-    format!("due/{shard}/made")
+/// A shard of the index of migrations whose owners have not been told everything yet.
+pub fn due_notices(shard: u8) -> String {
+    format!("due/notices/{shard}")
+}
+
+/// Counts the makings of a record that several may make at once; only ever incremented.
+pub fn made(key: &str) -> String {
+    format!("{key}/made")
 }
 
 /// A counter for `/metrics`; only ever incremented.
@@ -90,6 +110,19 @@ pub fn metric(name: &str) -> String {
 
 /// The keys that every migration has at most once.
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
-    let once = [migration, credentials, control, lease, fence, cursor, intention, moving, removing];
+    let once = [
+        migration,
+        credentials,
+        control,
+        lease,
+        fence,
+        cursor,
+        intention,
+        moving,
+        removing,
+        notices,
+        delivery,
+        webhook_secret,
+    ];
     once.map(|key| key(id)).to_vec()
 }

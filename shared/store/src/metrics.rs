@@ -11,12 +11,19 @@ pub const ITEMS_MIGRATED: &str = "items_migrated";
 /// Items that a destination refused, counted at the end of a run.
 pub const ITEMS_FAILED: &str = "items_failed";
 
+/// Mails and webhook calls that were taken.
+pub const NOTICES_SENT: &str = "notices_sent";
+/// Mails and webhook calls that were given up.
+pub const NOTICES_GIVEN_UP: &str = "notices_given_up";
+
 /// Every counter with what it counts.
-pub const ALL: [(&str, &str); 4] = [
+pub const ALL: [(&str, &str); 6] = [
     (MIGRATIONS_CREATED, "Migrations that were begun"),
     (RUNS_FINISHED, "Runs that came to an end, whatever way"),
     (ITEMS_MIGRATED, "Items put at a destination by runs that ended"),
     (ITEMS_FAILED, "Items that a destination refused in runs that ended"),
+    (NOTICES_SENT, "Mails and webhook calls to owners that were taken"),
+    (NOTICES_GIVEN_UP, "Mails and webhook calls to owners that were refused or given up"),
 ];
 
 /// Counts `by` more. A counter is worth less than a run: callers may go on without it.
