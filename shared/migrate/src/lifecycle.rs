@@ -4,13 +4,17 @@
 //! lease; stopping leaves a request that the running slice sees; the rest takes the lease itself.
 
 use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
+use notify::Outbox;
+use notify::delivery::Delivery;
 use store::control::{self, Request};
 use store::seal::{Credential, Credentials, Seal};
 use store::{Error, Store, due, keys, lease, records};
 use wire::{Random, Secret};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Folder};
 use crate::report;
+use crate::run::Run;
+use crate::world::Host;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,23 +27,45 @@ pub enum Outcome {
     Gone,
 }
 
+/// How the owner of a new migration is reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Contact<'a> {
+    /// Scheme and authority of this installation, as the owner used it.
+    pub base: &'a str,
+    /// Signs what goes to `notify.webhook`.
+    pub webhook_secret: Option<&'a Secret>,
+}
+
 /// Stores a new migration; its first slice may begin before this returns.
 pub async fn create(
     store: &impl Store,
-    seal: &Seal,
-    random: &impl Random,
+    (seal, random): (&Seal, &impl Random),
     migration: &Migration,
     credentials: &Credentials,
+    contact: Contact<'_>,
 ) -> Result<(), Error> {
     let id = &migration.id;
     let sealed = seal.seal(id, credentials, random)?;
     let key = keys::migration(id);
     let record = records::encode(&key, migration)?;
-    store
-        .set_many(vec![(key, record), (keys::credentials(id), sealed), lease::unclaimed(id)?])
-        .await?;
+    let mut pairs = vec![(key, record), (keys::credentials(id), sealed), lease::unclaimed(id)?];
+    if let Some(secret) = contact.webhook_secret {
+        let key = keys::webhook_secret(id);
+        let sealed = seal.seal_secret(&key, secret, random)?;
+        pairs.push((key, sealed));
+    }
+    let mut outbox = Outbox::new(migration, contact.base);
+    if let Some(outbox) = &mut outbox {
+        pairs.extend(outbox.take_change(id)?);
+        pairs.push(Delivery::unclaimed(id)?);
+    }
+    store.set_many(pairs).await?;
     let start = migration.options.start_at.unwrap_or_default().max(migration.created_at);
-    due::set(store, id, Some(start.0)).await
+    due::set(store, id, Some(start.0)).await?;
+    match &mut outbox {
+        Some(outbox) => outbox.announce(store, id, migration.created_at.0).await,
+        None => Ok(()),
+    }
 }
 
 /// The migration; `None` where there is none.
@@ -65,7 +91,18 @@ pub async fn stop(
         && migration.status.allows(Action::Stop)
     {
         end(&mut migration, Status::Stopped, now);
-        records::write(store, &keys::migration(id), &migration).await?;
+        let key = keys::migration(id);
+        let record = records::encode(&key, &migration)?;
+        let mut pairs = vec![(key, record)];
+        let mut outbox = Outbox::read(store, &migration).await?;
+        if let Some(outbox) = &mut outbox {
+            outbox.ended(&migration, outcome(&migration, &[]), now);
+            pairs.extend(outbox.take_change(id)?);
+        }
+        store.set_many(pairs).await?;
+        if let Some(outbox) = &mut outbox {
+            outbox.announce(store, id, now.0).await?;
+        }
         store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
         due::set(store, id, None).await?;
     }
@@ -162,6 +199,32 @@ pub(crate) fn end(migration: &mut Migration, status: Status, now: Timestamp) {
     migration.updated_at = now;
     if let Some(point) = migration.sync_points.last_mut() {
         point.finished_at.get_or_insert(now);
+    }
+}
+
+/// Has the owner told how a slice left the migration: that it ended, or waits for too long.
+pub(crate) fn tell<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) {
+    let Some(outbox) = &mut run.outbox else { return };
+    if run.migration.status.is_final() {
+        outbox.ended(&run.migration, outcome(&run.migration, &run.folders), now);
+    } else {
+        outbox.settled(&run.migration, run.progressed, now);
+    }
+}
+
+/// How the last run ended.
+fn outcome(migration: &Migration, folders: &[Folder]) -> model::Outcome {
+    let point = migration.sync_points.last();
+    let verdicts = folders.iter().map(|folder| folder.report().verdict);
+    model::Outcome {
+        sync_point: migration.sync_point(),
+        status: migration.status,
+        started_at: point.map(|point| point.started_at),
+        progress: migration.progress.clone(),
+        failures: point.map_or(0, |point| point.failed),
+        folders: folders.len() as u64,
+        verdict: model::Verdict::overall(verdicts),
+        last_error: migration.last_error.clone(),
     }
 }
 
@@ -278,8 +341,9 @@ pub async fn erase(store: &impl Store, id: &MigrationId) -> Result<Outcome, Erro
         return Ok(Outcome::Gone);
     }
     // The lease first: without it no slice writes any more.
-    store.delete_many(&[keys::lease(id), keys::credentials(id)]).await?;
+    store.delete_many(&[keys::lease(id), keys::credentials(id), keys::delivery(id)]).await?;
     due::set(store, id, None).await?;
+    due::set_notices(store, id, None).await?;
     let lists = report::listed_keys(store, id).await?;
     for piece in lists.chunks(DELETE_MANY_MAX) {
         store.delete_many(piece).await?;

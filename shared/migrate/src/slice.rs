@@ -6,6 +6,7 @@ use futures::future::{Either, select};
 use futures::join;
 use imap::Session;
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
+use notify::Outbox;
 use store::lease::Lease;
 use store::seal::Credentials;
 use store::{Store, due, keys, lease, metrics};
@@ -52,6 +53,10 @@ pub(crate) async fn advance<H: Host, S: Store>(
         return Ok(Advanced::Until(None));
     };
     if let Some(later) = not_yet(&migration, now_ms) {
+        // A write that made something to be told may have been the last thing before a cut.
+        if let Some(mut outbox) = Outbox::read(world.store, &migration).await? {
+            outbox.announce(world.store, id, now_ms).await?;
+        }
         if later.is_none() {
             // A slice that ended the run was cut off before it had tidied up.
             world.store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
@@ -160,6 +165,9 @@ fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     migration.status = Status::Running;
     migration.waiting = None;
     migration.phase = Some(run.cursor.phase);
+    if let Some(outbox) = &mut run.outbox {
+        outbox.started(migration, now);
+    }
 }
 
 async fn unseal<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Credentials, Halt> {
@@ -225,6 +233,7 @@ async fn conclude<H: Host, S: Store>(
         Err(Halt::Store(error)) => return Err(error),
         Err(_) => return Ok(Advanced::Busy),
     }
+    lifecycle::tell(&mut run, now);
     let id = run.id().clone();
     if due_ms.is_none() {
         // Emptied in the write that ends the run, so that no cut leaves them behind.

@@ -29,6 +29,17 @@ pub async fn set_notices(
     shard::set(store, &keys::due_notices(shard_of(id)), id, due_ms).await
 }
 
+/// Puts `due_ms` where `known_ms` stands, as [`set_notices`] does; `false` where something else
+/// stands there, since there is more to be told meanwhile.
+pub async fn settle_notices(
+    store: &impl Store,
+    id: &MigrationId,
+    known_ms: u64,
+    due_ms: Option<u64>,
+) -> Result<bool, Error> {
+    shard::replace(store, &keys::due_notices(shard_of(id)), id, (known_ms, due_ms)).await
+}
+
 /// Every migration whose owner is to be told something, by the time that is due.
 pub async fn all_notices(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, Error> {
     let names: Vec<String> = (0..keys::DUE_SHARDS).map(keys::due_notices).collect();
@@ -88,6 +99,9 @@ mod tests {
             set(&store, &id, None).await.unwrap();
             assert_eq!(all(&store).await, Ok(vec![]));
             assert_eq!(all_notices(&store).await, Ok(vec![(5, id.clone())]));
+            assert_eq!(settle_notices(&store, &id, 4, None).await, Ok(false));
+            assert_eq!(settle_notices(&store, &id, 5, Some(7)).await, Ok(true));
+            assert_eq!(all_notices(&store).await, Ok(vec![(7, id.clone())]));
             set_notices(&store, &id, None).await.unwrap();
             assert_eq!(all_notices(&store).await, Ok(vec![]));
         });

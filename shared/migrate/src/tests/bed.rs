@@ -248,10 +248,10 @@ impl Bed {
         let (memory, seal) = (bed.memory.clone(), Seal::from_variable(KEY).unwrap());
         futures::executor::block_on(lifecycle::create(
             &memory,
-            &seal,
-            &host,
+            (&seal, &host),
             &migration,
             &credentials(),
+            lifecycle::Contact::default(),
         ))
         .unwrap();
         bed
