@@ -33,12 +33,16 @@ pub async fn create<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
-    let migration = app.begin(submission::read(value, app.plaintext)?).await?;
-    let created = json!({
+    let submission = submission::read(value, app.plaintext)?;
+    let (migration, webhook_secret) = app.begin(request, submission).await?;
+    let mut created = json!({
         "id": migration.id,
         "status": migration.status.name(),
         "links": shown::links(app.base(request), &migration),
     });
+    if let (Some(secret), Value::Object(fields)) = (webhook_secret, &mut created) {
+        fields.insert("webhook_secret".to_owned(), json!(secret.expose()));
+    }
     let account = pages::layout::encode(&migration.key_account().login);
     let location = format!("/api/v1/migrations/{}?account={account}", migration.id);
     Ok(Answer::json(201, &created).with("location", location))

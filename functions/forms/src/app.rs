@@ -3,14 +3,14 @@
 use dial::Plaintext;
 use futures::future::join;
 use migrate::Side;
-use migrate::lifecycle::{self, Outcome};
+use migrate::lifecycle::{self, Contact, Outcome};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{Preview, PreviewError};
 use model::{Account, Migration, MigrationId, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
 use store::seal::{Credential, Credentials, Seal};
-use wire::{Clock, Random};
+use wire::{Clock, Random, Secret};
 
 use crate::answer::Answer;
 use crate::input::Errors;
@@ -181,20 +181,33 @@ impl<O: Outside> App<O> {
         errors.finish(Some(()))
     }
 
-    /// Begins a migration, once both log-ins have worked.
-    pub async fn begin(&self, submission: Submission) -> Result<Migration, Refusal> {
+    /// Begins a migration, once both log-ins have worked. Where the owner has a webhook and gave
+    /// no secret for it, one is made, which this answer is the only one to tell.
+    pub async fn begin(
+        &self,
+        request: &Request,
+        submission: Submission,
+    ) -> Result<(Migration, Option<Secret>), Refusal> {
         let seal = self.seal()?;
-        let Submission { source, destination, credentials, items, options, notify } = submission;
+        let Submission { source, destination, credentials, items, options, notify, .. } = submission;
         self.try_both((&source, &destination), &credentials).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);
         let id = MigrationId::from_random(&bytes);
         let sides = (source, destination);
         let migration = Migration::new(id, self.now(), sides, items, options, notify);
-        lifecycle::create(self.store(), seal, &self.outside, &migration, &credentials).await?;
+        let given = submission.webhook_secret;
+        let lacks = migration.notify.webhook.is_some() && given.is_none();
+        let made = lacks.then(|| notify::signature::make_secret(&self.outside));
+        let contact = Contact {
+            base: self.base(request),
+            webhook_secret: made.as_ref().or(given.as_ref()),
+        };
+        let sealing = (seal, &self.outside);
+        lifecycle::create(self.store(), sealing, &migration, &credentials, contact).await?;
         // The migration is there, whether or not it could be counted.
         let _ = count(self.store(), MIGRATIONS_CREATED, 1).await;
-        Ok(migration)
+        Ok((migration, made))
     }
 
     /// Runs a migration once more, once both log-ins have worked.

@@ -109,7 +109,9 @@ fn submission() -> Value {
     let languages = pages::Language::ALL.map(pages::Language::tag);
     let notify = object(
         &[],
-        &json!({"email": or_null(text(limit::EMAIL_MAX_BYTES)), "language": words(languages)}),
+        &json!({"email": or_null(text(limit::EMAIL_MAX_BYTES)), "language": words(languages),
+                "webhook": or_null(text(limit::URL_MAX_BYTES)),
+                "webhook_secret": or_null(text(limit::WEBHOOK_SECRET_MAX_BYTES))}),
     );
     object(
         &["source", "destination"],
@@ -137,7 +139,8 @@ fn created() -> Value {
     let links = object(&["self", "page"], &json!({"self": address, "page": address}));
     object(
         &["id", "status", "links"],
-        &json!({"id": {"type": "string"}, "status": status(), "links": links}),
+        &json!({"id": {"type": "string"}, "status": status(), "links": links,
+                "webhook_secret": {"type": "string"}}),
     )
 }
 

@@ -307,6 +307,11 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/options/folder_map", json!({"a/b": ""})), "/options/folder_map/a~1b required"),
         (changed("/options/folders", json!([])), "/options/folders unknown_field"),
         (changed("/notify", json!({"email": "nobody", "language": "xx"})), "/notify/email bad_value|/notify/language bad_value"),
+        (changed("/notify", json!({"webhook": "http://a.example/"})), "/notify/webhook bad_value"),
+        (changed("/notify", json!({"webhook": "a.example"})), "/notify/webhook bad_value"),
+        (changed("/notify", json!({"webhook": "https://u:p@a.example/"})), "/notify/webhook bad_value"),
+        (changed("/notify", json!({"webhook": "https://a.example/", "webhook_secret": "whsec_eA=="})), "/notify/webhook_secret bad_value"),
+        (changed("/notify", json!({"webhook_secret": GIVEN})), "/notify/webhook required"),
         (json!([]), " wrong_type"),
         (json!({}), "/source required|/destination required"),
     ];
@@ -340,6 +345,37 @@ fn takes_what_the_contract_shows() {
     login_in_url["source"] =
         json!({"type": "imap", "url": "imaps://anna%40a@a.example", "password": "right"});
     assert_eq!(post(&app, "/api/v1/migrations", &login_in_url).status, 201);
+}
+
+const GIVEN: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_webhook_has_a_secret_that_is_told_at_most_once() {
+    let app = app();
+    let mut body = good();
+    for given in [None, Some(GIVEN)] {
+        body["notify"] = json!({"webhook": "https://hook.example/x", "webhook_secret": given});
+        let answer = post(&app, "/api/v1/migrations", &body);
+        assert_eq!(answer.status, 201, "{}", text(&answer));
+        let created = object(&answer);
+        let told = created["webhook_secret"].as_str().map(str::to_owned);
+        assert_eq!(told.is_none(), given.is_some(), "{created}");
+        let secret = told.unwrap_or_else(|| GIVEN.to_owned());
+        assert!(notify::signature::is_secret(&wire::Secret::new(secret.clone())));
+        let id = model::MigrationId::parse(created["id"].as_str().unwrap()).unwrap();
+        let key = keys::webhook_secret(&id);
+        let sealed = block_on(app.outside.store.get(&key)).unwrap().unwrap();
+        let opened = app.seal.as_ref().unwrap().open_secret(&key, &sealed).unwrap();
+        assert_eq!(opened.expose(), secret);
+        for (key, value) in app.outside.store.all() {
+            assert!(!String::from_utf8_lossy(&value).contains(&secret[6..]), "{key}");
+        }
+        let path = format!("/api/v1/migrations/{id}?account=anna");
+        assert!(!text(&get(&app, &path)).contains("whsec"));
+        let outbox = block_on(app.outside.store.get(&keys::notices(&id))).unwrap().unwrap();
+        let outbox: notify::Outbox = records::decode("outbox", &outbox).unwrap();
+        assert_eq!((outbox.notices.len(), outbox.base.as_str()), (1, "http://here.example"));
+    }
 }
 
 #[test]

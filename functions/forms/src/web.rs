@@ -128,11 +128,11 @@ pub async fn create<O: Outside>(
         fields.push(("items".to_owned(), String::new()));
     }
     let begun = match submission::read(object, app.plaintext) {
-        Ok(submission) => app.begin(submission).await,
+        Ok(submission) => app.begin(request, submission).await,
         Err(refusal) => Err(refusal),
     };
     match begun {
-        Ok(migration) => Ok(Answer::see_other(&shown::page_path(&migration))),
+        Ok((migration, _)) => Ok(Answer::see_other(&shown::page_path(&migration))),
         Err(refusal) if is_correctable(&refusal) => {
             let filled = form_fields::filled(&fields, &refusal);
             let status = refusal.code.status();

@@ -14,8 +14,8 @@ use crate::webhook;
 
 /// How long one call begins new tries; one that has begun is ended.
 const PASS_MS: u64 = 10_000;
-/// Somebody else is at it: another driver looks again after this long.
-const BUSY_LOOK_MS: u64 = 2_000;
+/// A driver looks again after this long at the earliest: somebody else may be at what is due.
+const LOOK_AGAIN_MS: u64 = 250;
 
 /// What the operator has set.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +50,6 @@ pub struct Told {
     pub sent: u32,
     /// Sentences about those that were given up, for the operator's log.
     pub given_up: Vec<String>,
-    /// When to come again (ms since 1970); `None` when nothing waits.
-    pub next_due_ms: Option<u64>,
 }
 
 /// Delivers what is due, for at most [`PASS_MS`] of beginning. Several drivers may call at once.
@@ -64,21 +62,20 @@ pub async fn tick<H: Network + Http + Clock, S: Store>(
     let listed = due::all_notices(office.store).await?;
     for (due_ms, id) in listed {
         let spent_ms = office.host.monotonic_ms().saturating_sub(begun_ms);
-        let next_ms = match due_ms <= now_ms && spent_ms < PASS_MS {
-            true => pass(office, &id, due_ms, &mut told).await?,
-            false => Some(due_ms),
-        };
-        told.next_due_ms = match (told.next_due_ms, next_ms) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        if due_ms <= now_ms && spent_ms < PASS_MS {
+            pass(office, &id, due_ms, &mut told).await?;
+        }
     }
     Ok(told)
 }
 
-/// When the next notice is due; for a call that has made notices itself.
-pub async fn next_due_ms(store: &impl Store) -> Result<Option<u64>, Error> {
-    Ok(due::all_notices(store).await?.first().map(|(due_ms, _)| *due_ms))
+/// When to come again (ms since 1970); `None` when nobody is to be told anything.
+pub async fn next_due_ms<H: Clock, S: Store>(
+    office: &Office<'_, H, S>,
+) -> Result<Option<u64>, Error> {
+    let first = due::all_notices(office.store).await?.into_iter().next();
+    let earliest_ms = office.host.now_ms() + LOOK_AGAIN_MS;
+    Ok(first.map(|(due_ms, _)| due_ms.max(earliest_ms)))
 }
 
 /// The delivery record, as long as nobody else writes it.
@@ -105,39 +102,38 @@ impl<S: Store> Claim<'_, S> {
     }
 }
 
-/// One migration; when it is due again.
+/// One migration, unless somebody else is at it.
 async fn pass<H: Network + Http + Clock, S: Store>(
     office: &Office<'_, H, S>,
     id: &MigrationId,
     due_ms: u64,
     told: &mut Told,
-) -> Result<Option<u64>, Error> {
+) -> Result<(), Error> {
     let now_ms = office.host.now_ms();
-    let look_again = Ok(Some(now_ms + BUSY_LOOK_MS));
     let names = [keys::migration(id), keys::delivery(id)];
     let values = office.store.get_many(&names).await?;
     let ([migration_key, key], [Some(migration), Some(stored)]) = (names, values.as_slice()) else {
         // It was erased.
         due::settle_notices(office.store, id, due_ms, None).await?;
-        return Ok(None);
+        return Ok(());
     };
     let migration: Migration = records::decode(&migration_key, migration)?;
     let delivery: Delivery = records::decode(&key, stored)?;
     if delivery.is_busy(now_ms) {
-        return look_again;
+        return Ok(());
     }
     // Before the notices are read: whoever adds one from here on puts another time there.
     let busy_until_ms = now_ms + BUSY_MS;
     if !due::settle_notices(office.store, id, due_ms, Some(busy_until_ms)).await? {
-        return look_again;
+        return Ok(());
     }
     let outbox: Option<Outbox> = records::read(office.store, &keys::notices(id)).await?;
-    let Some(outbox) = outbox else { return look_again };
+    let Some(outbox) = outbox else { return Ok(()) };
     let mut claim = Claim { store: office.store, key, stored: stored.clone(), delivery };
     claim.delivery.begin(&outbox.notices, now_ms);
     if !claim.write().await? {
         due::settle_notices(office.store, id, busy_until_ms, Some(due_ms)).await?;
-        return look_again;
+        return Ok(());
     }
     let begun_ms = office.host.monotonic_ms();
     for notice in &outbox.notices {
@@ -146,15 +142,15 @@ async fn pass<H: Network + Http + Clock, S: Store>(
             && claim.delivery.is_due(notice, now_ms)
             && !settle(office, (&migration, &outbox), notice, &mut claim, told).await?
         {
-            return look_again;
+            return Ok(());
         }
     }
     let next_ms = claim.delivery.end(&outbox.notices);
     if !claim.write().await? {
-        return look_again;
+        return Ok(());
     }
-    let settled = due::settle_notices(office.store, id, busy_until_ms, next_ms).await?;
-    Ok(if settled { next_ms } else { Some(now_ms) })
+    due::settle_notices(office.store, id, busy_until_ms, next_ms).await?;
+    Ok(())
 }
 
 /// Tries one notice and writes down what became of it; `false` where the record is not ours any
