@@ -189,7 +189,8 @@ impl<O: Outside> App<O> {
         submission: Submission,
     ) -> Result<(Migration, Option<Secret>), Refusal> {
         let seal = self.seal()?;
-        let Submission { source, destination, credentials, items, options, notify, .. } = submission;
+        let Submission { source, destination, credentials, items, options, notify, .. } =
+            submission;
         self.try_both((&source, &destination), &credentials).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);
@@ -199,10 +200,8 @@ impl<O: Outside> App<O> {
         let given = submission.webhook_secret;
         let lacks = migration.notify.webhook.is_some() && given.is_none();
         let made = lacks.then(|| notify::signature::make_secret(&self.outside));
-        let contact = Contact {
-            base: self.base(request),
-            webhook_secret: made.as_ref().or(given.as_ref()),
-        };
+        let contact =
+            Contact { base: self.base(request), webhook_secret: made.as_ref().or(given.as_ref()) };
         let sealing = (seal, &self.outside);
         lifecycle::create(self.store(), sealing, &migration, &credentials, contact).await?;
         // The migration is there, whether or not it could be counted.

@@ -207,12 +207,13 @@ impl Endpoint {
         let (name, rest) = text.split_once("://").ok_or(UrlError::NotSubmission)?;
         let scheme = Scheme::take_submission(name).ok_or(UrlError::NotSubmission)?;
         let (login, host_port, tail) = split_authority(rest);
-        let (login, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
-            Some((login, password)) => {
-                (Some(decoded(login)?), Some(Secret::new(decoded(password)?)))
-            }
-            None => (None, None),
-        };
+        let (login, password) =
+            match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
+                Some((login, password)) => {
+                    (Some(decoded(login)?), Some(Secret::new(decoded(password)?)))
+                }
+                None => (None, None),
+            };
         let tls = take_options(scheme, tail, Plaintext::Allowed)?;
         Ok((Endpoint::of(scheme, host_port, tls, login)?, password))
     }

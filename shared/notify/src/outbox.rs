@@ -162,10 +162,7 @@ impl Outbox {
     }
 
     /// What has to be written with the migration's record, where anything changed.
-    pub fn take_change(
-        &mut self,
-        id: &MigrationId,
-    ) -> Result<Option<(String, Vec<u8>)>, Error> {
+    pub fn take_change(&mut self, id: &MigrationId) -> Result<Option<(String, Vec<u8>)>, Error> {
         if !std::mem::take(&mut self.changed) {
             return Ok(None);
         }

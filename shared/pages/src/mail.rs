@@ -119,8 +119,7 @@ fn content(words: &'static Words, migration: &Migration, event: &Event, base: &s
         Event::Ended(outcome) => {
             content.subject = subject(words.mail_ended_subject);
             ended(words, outcome, &mut content);
-            content.link =
-                format!("{base}/migrations/{}/report?account={account}", migration.id);
+            content.link = format!("{base}/migrations/{}/report?account={account}", migration.id);
         }
     }
     content

@@ -57,8 +57,7 @@ mod tests {
     use wire::script::Script;
 
     fn logged_in(auth: &str, tail: &str) -> Result<(), Error> {
-        let dialogue =
-            format!("S: 220 x\nC: EHLO a.example\nS: 250-x\nS: 250 {auth}\n{tail}");
+        let dialogue = format!("S: 220 x\nC: EHLO a.example\nS: 250-x\nS: 250 {auth}\n{tail}");
         play(&dialogue, async |script: Script| {
             let mut session = Session::greet(script, "a.example").await.unwrap();
             let result = session.authenticate("anna", &Secret::new("pass".into())).await;

@@ -157,9 +157,8 @@ mod tests {
     #[test]
     fn as_one_where_the_server_takes_that() {
         let start = "C: MAIL FROM:<t@a.example>\nC: RCPT TO:<anna@b.example>\nC: DATA\n";
-        let with = |replies: &str| {
-            submitted("PIPELINING", ENVELOPE, b"x", &format!("{start}{replies}"))
-        };
+        let with =
+            |replies: &str| submitted("PIPELINING", ENVELOPE, b"x", &format!("{start}{replies}"));
         assert_eq!(with("S: 250 a\nS: 250 b\nS: 354 c\nC: x\nC: .\nS: 250 d"), Ok("250 d".into()));
         let words = |result: Result<String, Error>| result.unwrap_err().to_string();
         let refused = with("S: 250 a\nS: 550 5.1.1 nobody\nS: 554 no recipients");
