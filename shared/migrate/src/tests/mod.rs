@@ -5,4 +5,5 @@ mod cuts;
 mod faults;
 mod life;
 mod synchronise;
+mod notices;
 mod whole;
