@@ -13,6 +13,7 @@ mod crashes;
 mod hostile;
 mod large;
 mod logins;
+mod notices;
 mod pages;
 mod pairs;
 mod refusals;
