@@ -80,7 +80,10 @@ pub(crate) async fn send<H: Network + Http + Clock, S: Store>(
         Err(error) => Ended::Never(format!("It is not known whether a mail was taken: {error}.")),
     };
     if ended == Ended::Taken {
-        let parting = async { Ok::<_, wire::Error>(session.quit().await) };
+        let parting = async {
+            session.quit().await;
+            Ok::<_, wire::Error>(())
+        };
         let _ = within(office.host, 1, parting).await;
     }
     Ok(Posted::Ended(ended))

@@ -4,6 +4,6 @@ mod bed;
 mod cuts;
 mod faults;
 mod life;
-mod synchronise;
 mod notices;
+mod synchronise;
 mod whole;
