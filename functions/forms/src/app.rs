@@ -2,10 +2,10 @@
 
 use dial::Plaintext;
 use futures::future::join;
-use migrate::Side;
 use migrate::lifecycle::{self, Outcome};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{Preview, PreviewError};
+use migrate::{Side, erase};
 use model::{Account, Migration, MigrationId, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
@@ -224,7 +224,7 @@ impl<O: Outside> App<O> {
 
     /// Erases a migration.
     pub async fn erase(&self, migration: &Migration) -> Result<(), Refusal> {
-        done(lifecycle::erase(self.store(), &migration.id).await?)
+        done(erase::erase(self.store(), &self.outside, &migration.id, &self.boot).await?)
     }
 }
 

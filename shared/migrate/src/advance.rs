@@ -1,7 +1,9 @@
 //! What a driver calls: takes what is due, one slice after the other, and says when to come again.
 
+use store::due::Task;
 use store::{Error, Store, due};
 
+use crate::erase;
 use crate::slice::{self, Advanced};
 use crate::world::{Host, World};
 
@@ -23,12 +25,15 @@ pub async fn tick<H: Host, S: Store>(world: &World<'_, H, S>) -> Result<Tick, Er
     let now_ms = world.host.now_ms();
     let mut tick = Tick { advanced: 0, active: count(listed.len()), next_due_ms: None };
     let mut others: Option<u64> = None;
-    for (due_ms, id) in &listed {
+    for (due_ms, task, id) in &listed {
         if *due_ms > now_ms || tick.advanced > 0 {
             others = earlier(others, Some(*due_ms));
             continue;
         }
-        let done = slice::advance(world, id).await?;
+        let done = match task {
+            Task::Advance => slice::advance(world, id).await?,
+            Task::Erase => erase::slice(world, id).await?,
+        };
         if let Advanced::Until(next) = done {
             tick.advanced += 1;
             tick.active -= u32::from(next.is_none());

@@ -2,6 +2,7 @@
 //!
 //! A migration's record has one writer at a time: whoever holds its lease. Creating makes the
 //! lease; stopping leaves a request that the running slice sees; the rest takes the lease itself.
+//! [`crate::erase`] erases.
 
 use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
 use store::control::{self, Request};
@@ -10,7 +11,6 @@ use store::{Error, Store, due, keys, lease, records};
 use wire::{Random, Secret};
 
 use crate::cursor::Cursor;
-use crate::report;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +42,14 @@ pub async fn create(
     due::set(store, id, Some(start.0)).await
 }
 
-/// The migration; `None` where there is none.
+/// The migration; `None` where there is none, or where it is being erased.
 pub async fn read(store: &impl Store, id: &MigrationId) -> Result<Option<Migration>, Error> {
-    records::read(store, &keys::migration(id)).await
+    // In this order: once the erasure is no longer noted, the migration is gone.
+    let names = [keys::erasing(id), keys::migration(id)];
+    match store.get_many(&names).await?.as_slice() {
+        [None, Some(bytes)] => records::decode(&keys::migration(id), bytes).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// How long a paused run is kept: its passwords are sealed here meanwhile.
@@ -267,26 +272,4 @@ async fn change_idle(
     };
     lease.release(store).await?;
     Ok(outcome)
-}
-
-/// Keys deleted in one call; keeps a single write short.
-const DELETE_MANY_MAX: usize = 500;
-
-/// Erases every trace. A slice that is at it stops at its next checkpoint, since its lease is gone.
-pub async fn erase(store: &impl Store, id: &MigrationId) -> Result<Outcome, Error> {
-    if read(store, id).await?.is_none() {
-        return Ok(Outcome::Gone);
-    }
-    // The lease first: without it no slice writes any more.
-    store.delete_many(&[keys::lease(id), keys::credentials(id)]).await?;
-    due::set(store, id, None).await?;
-    let lists = report::listed_keys(store, id).await?;
-    for piece in lists.chunks(DELETE_MANY_MAX) {
-        store.delete_many(piece).await?;
-    }
-    // The record last: an erasure that was interrupted can be asked for again.
-    let mut fixed = keys::of_migration(id);
-    fixed.sort_by_key(|key| *key == keys::migration(id));
-    store.delete_many(&fixed).await?;
-    Ok(Outcome::Done)
 }

@@ -14,7 +14,7 @@ use crate::login::{self, Line};
 use crate::run::Run;
 use crate::trouble::{self, At, Halt, Side, Verdict};
 use crate::world::{Host, World};
-use crate::{changes, copy, discover, folders, lifecycle, moves, reconcile, remove, verify};
+use crate::{changes, copy, discover, erase, folders, lifecycle, moves, reconcile, remove, verify};
 
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
@@ -40,6 +40,10 @@ pub(crate) async fn advance<H: Host, S: Store>(
     id: &MigrationId,
 ) -> Result<Advanced, store::Error> {
     let now_ms = world.host.now_ms();
+    if erase::is_under_way(world.store, id).await? {
+        due::set(world.store, id, None).await?;
+        return Ok(Advanced::Until(None));
+    }
     let Some(held) = lease::claim(world.store, id, now_ms, world.boot).await? else {
         if lifecycle::read(world.store, id).await?.is_none() {
             due::set(world.store, id, None).await?;
@@ -47,6 +51,19 @@ pub(crate) async fn advance<H: Host, S: Store>(
         }
         return Ok(Advanced::Busy);
     };
+    let fence = held.fence();
+    let done = advance_held(world, id, held, now_ms).await?;
+    erase::acknowledge(world.store, id, fence, world.host.now_ms()).await?;
+    Ok(done)
+}
+
+/// The same with the lease held.
+async fn advance_held<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    id: &MigrationId,
+    held: Lease,
+    now_ms: u64,
+) -> Result<Advanced, store::Error> {
     let Some(migration) = lifecycle::read(world.store, id).await? else {
         due::set(world.store, id, None).await?;
         return Ok(Advanced::Until(None));

@@ -3,16 +3,19 @@
 //! A shard is one record `{id: due_ms}`; a migration that waits for its owner is in none, so idle
 //! ones cost nothing. Shards are changed by compare-and-swap.
 
-use std::collections::BTreeMap;
-
 use model::MigrationId;
 
+use crate::shard::{self, Shard};
 use crate::{Error, Store, keys, records};
 
-/// Attempts to change a shard before giving up; each failed one means somebody else succeeded.
-const SWAPS_MAX: u32 = 1000;
-
-type Shard = BTreeMap<MigrationId, u64>;
+/// What is to be done with a migration that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Erase it.
+    Erase,
+    /// Take it a slice further.
+    Advance,
+}
 
 fn shard_of(id: &MigrationId) -> u8 {
     let sum =
@@ -22,43 +25,30 @@ fn shard_of(id: &MigrationId) -> u8 {
 
 /// Says when `id` is due; `None` takes it out of the index.
 pub async fn set(store: &impl Store, id: &MigrationId, due_ms: Option<u64>) -> Result<(), Error> {
-    let number = shard_of(id);
-    let key = keys::due(number);
-    for _ in 0..SWAPS_MAX {
-        let Some(before) = store.get(&key).await? else {
-            make_shard(store, number).await?;
-            continue;
-        };
-        let mut shard: Shard = records::decode(&key, &before)?;
-        let old = match due_ms {
-            Some(due_ms) => shard.insert(id.clone(), due_ms),
-            None => shard.remove(id),
-        };
-        if old == due_ms || store.swap(&key, &before, records::encode(&key, &shard)?).await? {
-            return Ok(());
-        }
-    }
-    Err(Error::Store(format!("{key} changes too often")))
+    shard::set(store, &keys::due(shard_of(id)), id, due_ms).await
 }
 
-/// Only one of several makers writes the empty shard, and only while it is missing.
-async fn make_shard(store: &impl Store, number: u8) -> Result<(), Error> {
-    let key = keys::due(number);
-    // A maker that died between the two writes leaves a count and no shard: every 16th try makes it.
-    if store.increment(&keys::due_made(number), 1).await? % 16 == 1 {
-        records::write(store, &key, &Shard::new()).await?;
-    }
-    Ok(())
+/// Says when the erasure of `id` goes on; `None` once nothing of it is left. A list of its own, so
+/// that a slice which ends meanwhile and says when it is due does not call the erasure off.
+pub async fn set_erasure(
+    store: &impl Store,
+    id: &MigrationId,
+    due_ms: Option<u64>,
+) -> Result<(), Error> {
+    shard::set(store, &keys::due_erasures(), id, due_ms).await
 }
 
 /// Every migration that has something to do, by the time it is due.
-pub async fn all(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, Error> {
-    let names: Vec<String> = (0..keys::DUE_SHARDS).map(keys::due).collect();
+pub async fn all(store: &impl Store) -> Result<Vec<(u64, Task, MigrationId)>, Error> {
+    let shards = (0..keys::DUE_SHARDS).map(|shard| (keys::due(shard), Task::Advance));
+    let erasures = std::iter::once((keys::due_erasures(), Task::Erase));
+    let (names, tasks): (Vec<String>, Vec<Task>) = shards.chain(erasures).unzip();
     let mut due = Vec::new();
-    for (key, value) in names.iter().zip(store.get_many(&names).await?) {
+    let values = store.get_many(&names).await?;
+    for ((key, task), value) in names.iter().zip(tasks).zip(values) {
         let Some(bytes) = value else { continue };
         let shard: Shard = records::decode(key, &bytes)?;
-        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, id)));
+        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, task, id)));
     }
     due.sort();
     Ok(due)
@@ -79,7 +69,7 @@ mod tests {
                 set(&store, id, Some(due)).await.unwrap();
             }
             let found: Vec<_> =
-                all(&store).await.unwrap().into_iter().map(|(due, _)| due).collect();
+                all(&store).await.unwrap().into_iter().map(|(due, ..)| due).collect();
             assert_eq!(found, (0..20).collect::<Vec<_>>());
             for id in &ids {
                 set(&store, id, None).await.unwrap();
@@ -93,9 +83,23 @@ mod tests {
         block_on(async {
             let store = Memory::default();
             let id = MigrationId::from_random(&[3; 26]);
-            store.increment(&keys::due_made(shard_of(&id)), 1).await.unwrap();
+            store.increment(&keys::made(&keys::due(shard_of(&id))), 1).await.unwrap();
             set(&store, &id, Some(1)).await.unwrap();
-            assert_eq!(all(&store).await, Ok(vec![(1, id)]));
+            assert_eq!(all(&store).await, Ok(vec![(1, Task::Advance, id)]));
+        });
+    }
+
+    #[test]
+    fn a_slice_that_ends_does_not_call_an_erasure_off() {
+        block_on(async {
+            let store = Memory::default();
+            let id = MigrationId::from_random(&[3; 26]);
+            set_erasure(&store, &id, Some(5)).await.unwrap();
+            set(&store, &id, Some(1)).await.unwrap();
+            set(&store, &id, None).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![(5, Task::Erase, id.clone())]));
+            set_erasure(&store, &id, None).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![]));
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Every key there is. Nothing else spells one.
 //!
-//! `m/ID` and below belong to one migration; erasing it is deleting exactly what [`of_migration`]
-//! and the counted lists below name, so nothing needs a scan.
+//! `m/ID` and below belong to one migration; erasing it is deleting exactly what [`of_migration`],
+//! [`erasing`] and the counted lists below name, so nothing needs a scan.
 
 use model::MigrationId;
 
@@ -31,6 +31,11 @@ pub fn lease(id: &MigrationId) -> String {
 /// Counts its leases; only ever incremented.
 pub fn fence(id: &MigrationId) -> String {
     format!("m/{id}/fence")
+}
+
+/// How far the erasure is; while it is there, the migration is there for nobody. Erased last.
+pub fn erasing(id: &MigrationId) -> String {
+    format!("m/{id}/erasing")
 }
 
 /// Where the engine stands.
@@ -78,9 +83,14 @@ pub fn due(shard: u8) -> String {
     format!("due/{shard}")
 }
 
-/// Counts the makings of a shard; only ever incremented.
-pub fn due_made(shard: u8) -> String {
-    format!("due/{shard}/made")
+/// The list of migrations that are being erased.
+pub fn due_erasures() -> String {
+    "due/erasures".to_owned()
+}
+
+/// Counts the makings of a record that several may make at once; only ever incremented.
+pub fn made(key: &str) -> String {
+    format!("{key}/made")
 }
 
 /// A counter for `/metrics`; only ever incremented.
@@ -88,7 +98,7 @@ pub fn metric(name: &str) -> String {
     format!("metric/{name}")
 }
 
-/// The keys that every migration has at most once.
+/// The keys that every migration has at most once, but [`erasing`].
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
     let once = [migration, credentials, control, lease, fence, cursor, intention, moving, removing];
     once.map(|key| key(id)).to_vec()

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod metrics;
 pub mod records;
 pub mod seal;
+mod shard;
 
 /// The most bytes in a value; hosted stores (DynamoDB, Cosmos) take no more.
 pub const VALUE_MAX_BYTES: usize = 1 << 20;

@@ -11,12 +11,19 @@ pub const ITEMS_MIGRATED: &str = "items_migrated";
 /// Items that a destination refused, counted at the end of a run.
 pub const ITEMS_FAILED: &str = "items_failed";
 
+/// Migrations of which nothing is left here.
+pub const MIGRATIONS_ERASED: &str = "migrations_erased";
+/// Bytes of their keys and values.
+pub const BYTES_ERASED: &str = "erased_bytes";
+
 /// Every counter with what it counts.
-pub const ALL: [(&str, &str); 4] = [
+pub const ALL: [(&str, &str); 6] = [
     (MIGRATIONS_CREATED, "Migrations that were begun"),
     (RUNS_FINISHED, "Runs that came to an end, whatever way"),
     (ITEMS_MIGRATED, "Items put at a destination by runs that ended"),
     (ITEMS_FAILED, "Items that a destination refused in runs that ended"),
+    (MIGRATIONS_ERASED, "Migrations of which nothing is left here"),
+    (BYTES_ERASED, "Bytes of keys and values that were erased with them"),
 ];
 
 /// Counts `by` more. A counter is worth less than a run: callers may go on without it.

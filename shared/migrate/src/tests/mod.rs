@@ -2,6 +2,7 @@
 
 mod bed;
 mod cuts;
+mod erasing;
 mod faults;
 mod life;
 mod synchronise;

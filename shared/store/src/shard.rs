@@ -1,0 +1,49 @@
+//! Small maps of migrations to moments, one record each, changed by compare-and-swap.
+
+use std::collections::BTreeMap;
+
+use model::MigrationId;
+
+use crate::{Error, Store, keys, records};
+
+/// Attempts to change a map before giving up; each failed one means somebody else succeeded.
+const SWAPS_MAX: u32 = 1000;
+
+/// Migrations, each with a moment in milliseconds since 1970.
+pub(crate) type Shard = BTreeMap<MigrationId, u64>;
+
+/// Puts `id` into the map at `key`, or takes it out with `None`.
+pub(crate) async fn set(
+    store: &impl Store,
+    key: &str,
+    id: &MigrationId,
+    moment_ms: Option<u64>,
+) -> Result<(), Error> {
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(key).await? else {
+            if moment_ms.is_none() {
+                return Ok(());
+            }
+            make(store, key).await?;
+            continue;
+        };
+        let mut shard: Shard = records::decode(key, &before)?;
+        let old = match moment_ms {
+            Some(moment_ms) => shard.insert(id.clone(), moment_ms),
+            None => shard.remove(id),
+        };
+        if old == moment_ms || store.swap(key, &before, records::encode(key, &shard)?).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
+/// Only one of several makers writes the empty map, and only while it is missing.
+async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
+    // A maker that died between the two writes leaves a count and no map: every 16th try makes it.
+    if store.increment(&keys::made(key), 1).await? % 16 == 1 {
+        records::write(store, key, &Shard::new()).await?;
+    }
+    Ok(())
+}
