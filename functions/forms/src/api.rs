@@ -51,7 +51,7 @@ pub async fn show<O: Outside>(
     request: &Request,
 ) -> Result<Answer, Refusal> {
     let migration = app.migration(id, request.asked("account")).await?;
-    Ok(Answer::json(200, &shown::object(&migration)))
+    Ok(Answer::json(200, &shown::object(&migration, app.retention_ms)))
 }
 
 /// `DELETE /migrations/{id}`.
@@ -72,7 +72,8 @@ pub async fn stop<O: Outside>(
 ) -> Result<Answer, Refusal> {
     let account = request.asked("account");
     app.stop(&app.migration(id, account).await?).await?;
-    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+    let migration = app.migration(id, account).await?;
+    Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
 }
 
 /// `POST /migrations/{id}/synchronise`.
@@ -86,7 +87,8 @@ pub async fn synchronise<O: Outside>(
     let migration = app.migration(id, account).await?;
     let credentials = submission::read_credentials(json_body(request, body)?)?;
     app.again(&migration, &credentials).await?;
-    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+    let migration = app.migration(id, account).await?;
+    Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
 }
 
 /// `GET /migrations/{id}/failures`.
@@ -152,7 +154,8 @@ pub async fn feed<O: Outside>(
         Route::ReportCsv => table(Feed::ReportCsv(id), "report.csv"),
         Route::Report => Answer::feed("application/json", Feed::Report(id, status)),
         // Whatever stands between must hand each event on at once.
-        _ => Answer::feed("text/event-stream", Feed::Events(id)).with("x-accel-buffering", "no"),
+        _ => Answer::feed("text/event-stream", Feed::Events(id, app.retention_ms))
+            .with("x-accel-buffering", "no"),
     })
 }
 

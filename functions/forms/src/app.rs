@@ -59,6 +59,8 @@ pub struct App<O> {
     pub plaintext: Plaintext,
     /// Where users reach the application, without a slash at the end; empty: as the request says.
     pub public_url: String,
+    /// How long what is idle is kept, in milliseconds.
+    pub retention_ms: u64,
     /// Names this process to leases where the host owns the store alone; else empty.
     pub boot: String,
 }

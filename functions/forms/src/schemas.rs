@@ -191,6 +191,7 @@ fn migration() -> Value {
             "phase": or_null(words(phases.map(Phase::name))),
             "created_at": moment(),
             "updated_at": moment(),
+            "expires_at": or_null(moment()),
             "eta_seconds": or_null(count()),
             "bytes_per_second": count(),
             "folder": {"type": ["string", "null"]},

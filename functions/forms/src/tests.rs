@@ -118,6 +118,7 @@ fn app() -> App<Fake> {
         seal: Seal::from_variable(&base64::engine::general_purpose::STANDARD.encode([1; 32])),
         plaintext: Plaintext::Refused,
         public_url: String::new(),
+        retention_ms: 60 * 86_400_000,
         boot: String::new(),
     }
 }
@@ -501,6 +502,20 @@ fn events_follow_and_end() {
     let pieces = feed(&app, &address, 100);
     assert_eq!(pieces.len(), 2, "a finished migration has one event");
     assert!(pieces[1].contains("\"status\":\"completed\""));
+}
+
+#[test]
+fn an_idle_migration_says_when_it_is_erased() {
+    let app = app();
+    let id = begun(&app);
+    let address = format!("/api/v1/migrations/{id}?account=anna@a.example");
+    assert_eq!(object(&get(&app, &address))["expires_at"], json!(null));
+    set(&app, &id, |migration| migration.status = Status::Completed);
+    let shown = object(&get(&app, &address));
+    assert_eq!(shown["updated_at"], "2026-09-21T14:13:20Z");
+    assert_eq!(shown["expires_at"], "2026-11-20T14:13:20Z");
+    let page = text(&get(&app, &format!("/migrations/{id}?account=anna@a.example")));
+    assert!(page.contains("2026-11-20T14:13:20Z"));
 }
 
 #[test]

@@ -203,6 +203,7 @@ async fn tracking_page<O: Outside>(
         failures: &failures,
         more_failures,
         stopping,
+        expires_at: migration.expires_at(app.retention_ms),
         filled,
     };
     Ok(show(request, status, |page| pages::tracking::page(page, &tracking)))

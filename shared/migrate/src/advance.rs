@@ -3,9 +3,9 @@
 use store::due::Task;
 use store::{Error, Store, due};
 
-use crate::erase;
 use crate::slice::{self, Advanced};
 use crate::world::{Host, World};
+use crate::{erase, upkeep};
 
 /// What one call did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub async fn tick<H: Host, S: Store>(world: &World<'_, H, S>) -> Result<Tick, Er
         }
         others = earlier(others, done.look_again_ms(now_ms));
     }
+    let erasures = listed.iter().filter(|(_, task, _)| *task == Task::Erase).count();
+    upkeep::sweep(world, erasures).await?;
     tick.next_due_ms = others;
     Ok(tick)
 }

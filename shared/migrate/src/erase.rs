@@ -8,7 +8,7 @@
 use model::MigrationId;
 use serde::{Deserialize, Serialize};
 use store::lease::{Holder, LEASE_MS, Seized};
-use store::{Error, Store, due, keys, lease, metrics, records};
+use store::{Error, Store, calendar, due, keys, lease, metrics, records};
 use wire::Clock;
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
@@ -182,6 +182,7 @@ async fn advance(
 
 /// Erases what is left when the lists are gone.
 async fn finish(store: &impl Store, id: &MigrationId, bytes: u64) -> Result<(), Error> {
+    calendar::remove(store, id).await?;
     let bytes = bytes + delete(store, &keys::of_migration(id)).await?;
     due::set(store, id, None).await?;
     store.delete(&keys::erasing(id)).await?;

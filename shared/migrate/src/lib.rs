@@ -3,7 +3,7 @@
 //! In scope: what to do next, doing it, writing it down; logging in at both sides; what users are
 //! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
 //!
-//! Reading order: [`advance`] (what is due), `slice.rs` (one slice of one migration), `run.rs` (its
+//! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of one migration), `run.rs` (its
 //! state and its checkpoints), then the phases `discover.rs`, `folders.rs`, `copy.rs` with
 //! `listing.rs`, `adopt.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
 //! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
@@ -44,6 +44,7 @@ pub mod special_use;
 mod tests;
 mod transfer;
 mod trouble;
+mod upkeep;
 mod verify;
 mod world;
 

@@ -7,10 +7,11 @@
 use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
 use store::control::{self, Request};
 use store::seal::{Credential, Credentials, Seal};
-use store::{Error, Store, due, keys, lease, records};
+use store::{Error, Store, calendar, due, keys, lease, records};
 use wire::{Random, Secret};
 
 use crate::cursor::Cursor;
+use crate::upkeep;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +36,10 @@ pub async fn create(
     let sealed = seal.seal(id, credentials, random)?;
     let key = keys::migration(id);
     let record = records::encode(&key, migration)?;
-    store
-        .set_many(vec![(key, record), (keys::credentials(id), sealed), lease::unclaimed(id)?])
-        .await?;
+    let look_ms = migration.created_at.0 + upkeep::FIRST_LOOK_MS;
+    calendar::add(store, id, look_ms).await?;
+    let (lease, look) = (lease::unclaimed(id)?, calendar::entry(id, look_ms)?);
+    store.set_many(vec![(key, record), (keys::credentials(id), sealed), lease, look]).await?;
     let start = migration.options.start_at.unwrap_or_default().max(migration.created_at);
     due::set(store, id, Some(start.0)).await
 }

@@ -121,6 +121,25 @@ impl Migration {
         if self.source.server_type.is_file() { &self.destination } else { &self.source }
     }
 
+    /// When it is erased unless something happens with it; `None` while something goes on by
+    /// itself. `retention_ms` is how long what is idle is kept.
+    pub fn expires_at(&self, retention_ms: u64) -> Option<Timestamp> {
+        match self.status {
+            Status::Scheduled
+            | Status::Pending
+            | Status::Running
+            | Status::Waiting
+            | Status::Removing => None,
+            Status::AwaitingUpload
+            | Status::AwaitingStart
+            | Status::Paused
+            | Status::Completed
+            | Status::CompletedWithErrors
+            | Status::Stopped
+            | Status::Failed => Some(Timestamp(self.updated_at.0.saturating_add(retention_ms))),
+        }
+    }
+
     /// Number of the current sync point; 0 before the first.
     pub fn sync_point(&self) -> u32 {
         self.sync_points.last().map_or(0, |point| point.number)

@@ -93,6 +93,21 @@ pub fn made(key: &str) -> String {
     format!("{key}/made")
 }
 
+/// The slot of the calendar in which it is looked at.
+pub fn look(id: &MigrationId) -> String {
+    format!("m/{id}/look")
+}
+
+/// A slot of the calendar.
+pub fn calendar(slot: u64) -> String {
+    format!("calendar/{slot}")
+}
+
+/// Which slot of the calendar comes next.
+pub fn calendar_next() -> String {
+    "calendar/next".to_owned()
+}
+
 /// A counter for `/metrics`; only ever incremented.
 pub fn metric(name: &str) -> String {
     format!("metric/{name}")
@@ -100,6 +115,6 @@ pub fn metric(name: &str) -> String {
 
 /// The keys that every migration has at most once, but [`erasing`].
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
-    let once = [migration, credentials, control, lease, fence, cursor, intention, moving, removing];
-    once.map(|key| key(id)).to_vec()
+    let once = [migration, credentials, control, look, lease, fence, cursor, intention];
+    once.into_iter().chain([moving, removing]).map(|key| key(id)).collect()
 }

@@ -87,6 +87,8 @@ pub(super) struct Bed {
     pub(super) slice_ms: Cell<u64>,
     /// How long a write into the store takes.
     pub(super) write_ms: Cell<u64>,
+    /// Reads from the store.
+    pub(super) reads: Rc<Cell<u32>>,
 }
 
 struct TestHost {
@@ -178,7 +180,7 @@ impl Random for TestHost {
     }
 }
 
-struct CutStore(Memory, Power, Timers, u64);
+struct CutStore(Memory, Power, Timers, u64, Rc<Cell<u32>>);
 
 impl CutStore {
     async fn step(&self) {
@@ -189,9 +191,11 @@ impl CutStore {
 
 impl Store for CutStore {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.4.update(|reads| reads + 1);
         self.0.get(key).await
     }
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.4.update(|reads| reads + 1);
         self.0.get_many(keys).await
     }
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
@@ -220,6 +224,9 @@ impl Store for CutStore {
     }
 }
 
+/// How long what is idle is kept: 60 days.
+pub(super) const RETENTION_MS: u64 = 60 * 86_400_000;
+
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 pub(super) fn credentials() -> Credentials {
@@ -244,6 +251,7 @@ impl Bed {
             boot: Cell::new(0),
             slice_ms: Cell::new(10_000),
             write_ms: Cell::new(0),
+            reads: Rc::default(),
         };
         bed.timers.now_ms.set(1_000_000);
         let account = |port| Account {
@@ -290,6 +298,7 @@ impl Bed {
         let boot = self.boot.get().to_string();
         let host = self.host();
         let slice_ms = self.slice_ms.get();
+        let retention_ms = RETENTION_MS;
         self.with_power(allowed, |store| async move {
             let seal = Seal::from_variable(KEY).unwrap();
             let dialer = Dialer {
@@ -302,7 +311,9 @@ impl Bed {
                 ciphers: Ciphers::All,
             };
             let boot = boot.as_str();
-            let world = World { host: &host, store: &store, dialer, seal: &seal, boot, slice_ms };
+            let seal = &seal;
+            let (host, store) = (&host, &store);
+            let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
             tick(&world).await.unwrap()
         })
     }
@@ -320,6 +331,7 @@ impl Bed {
             self.power.clone(),
             self.timers.clone(),
             self.write_ms.get(),
+            self.reads.clone(),
         )));
         if outcome.is_none() {
             self.boot.set(self.boot.get() + 1);

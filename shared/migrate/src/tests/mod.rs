@@ -5,5 +5,6 @@ mod cuts;
 mod erasing;
 mod faults;
 mod life;
+mod retention;
 mod synchronise;
 mod whole;

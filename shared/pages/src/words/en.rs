@@ -115,6 +115,8 @@ pub(crate) const WORDS: Words = Words {
     started_at: "Started",
     updated_at: "Last change",
     scheduled_for: "Starts at",
+    expires_at: "Everything about this migration is erased here by itself at",
+    expires_hint: "Neither mailbox is touched by that.",
     folders_title: "Folders",
     folders_lead: "The numbers are messages.",
     folders_none: "The folders appear here once both mailboxes have been looked at.",

@@ -115,6 +115,8 @@ pub(crate) const WORDS: Words = Words {
     started_at: "Cominciata",
     updated_at: "Ultimo cambiamento",
     scheduled_for: "Comincia alle",
+    expires_at: "Tutto ciò che qui si sa di questa migrazione viene cancellato da solo il",
+    expires_hint: "Nessuna delle due caselle viene toccata.",
     folders_title: "Cartelle",
     folders_lead: "I numeri sono messaggi.",
     folders_none: "Le cartelle compaiono appena le due caselle sono state esaminate.",

@@ -67,7 +67,7 @@ catalogue! {
     progress_skipped progress_failed progress_of progress_unknown progress_folder
     progress_percent
     waiting_until waiting_reason last_error_title
-    started_at updated_at scheduled_for
+    started_at updated_at scheduled_for expires_at expires_hint
     folders_title folders_lead folders_none folders_more
     column_folder column_source_messages column_destination_messages
     column_migrated column_adopted column_left_out column_failed column_verdict column_size
