@@ -7,7 +7,7 @@
 //! state and its checkpoints), then the phases `discover.rs`, `folders.rs`, `copy.rs` with
 //! `listing.rs`, `adopt.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
 //! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
-//! [`lifecycle`], [`erase`] and [`report`] are what pages and API call, [`login`] what both call.
+//! [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] what both call.
 //!
 //! Invariants: an intention is written before a batch goes out and settled after it; nothing is
 //! deleted at the source, no code for it exists; no message is held.
@@ -23,6 +23,7 @@ mod discover;
 pub mod erase;
 mod folders;
 mod header;
+pub mod hook;
 pub mod journal;
 mod ledger;
 pub mod lifecycle;

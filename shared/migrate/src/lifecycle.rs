@@ -32,14 +32,26 @@ pub async fn create(
     migration: &Migration,
     credentials: &Credentials,
 ) -> Result<(), Error> {
+    create_with(store, (seal, random), migration, credentials, Vec::new()).await
+}
+
+/// The same with further records in its first write.
+pub async fn create_with(
+    store: &impl Store,
+    (seal, random): (&Seal, &impl Random),
+    migration: &Migration,
+    credentials: &Credentials,
+    mut pairs: Vec<(String, Vec<u8>)>,
+) -> Result<(), Error> {
     let id = &migration.id;
     let sealed = seal.seal(id, credentials, random)?;
     let key = keys::migration(id);
     let record = records::encode(&key, migration)?;
-    let look_ms = migration.created_at.0 + upkeep::FIRST_LOOK_MS;
+    let look_ms = upkeep::first_look_ms(migration);
     calendar::add(store, id, look_ms).await?;
-    let (lease, look) = (lease::unclaimed(id)?, calendar::entry(id, look_ms)?);
-    store.set_many(vec![(key, record), (keys::credentials(id), sealed), lease, look]).await?;
+    pairs.extend([(key, record), (keys::credentials(id), sealed)]);
+    pairs.extend([lease::unclaimed(id)?, calendar::entry(id, look_ms)?]);
+    store.set_many(pairs).await?;
     let start = migration.options.start_at.unwrap_or_default().max(migration.created_at);
     due::set(store, id, Some(start.0)).await
 }
@@ -116,8 +128,9 @@ async fn interrupt(
         return Ok(None);
     }
     // A slice that takes it up in this very moment makes the next sync point.
-    let waits = matches!(migration.status, Status::Pending | Status::Scheduled);
-    let sync_point = migration.sync_point() + u32::from(waits);
+    let closed = migration.sync_points.last().is_none_or(|point| point.finished_at.is_some());
+    let waits = matches!(migration.status, Status::Pending | Status::Scheduled | Status::Waiting);
+    let sync_point = migration.sync_point() + u32::from(waits && closed);
     control::ask(store, id, &request(sync_point)).await?;
     lease::claim(store, id, now.0, boot).await
 }
@@ -164,6 +177,7 @@ pub(crate) fn end(migration: &mut Migration, status: Status, now: Timestamp) {
     migration.status = status;
     migration.phase = Some(Phase::Finished);
     migration.waiting = None;
+    migration.next_run_at = None;
     migration.folder = None;
     migration.eta_seconds = None;
     migration.updated_at = now;

@@ -10,8 +10,8 @@
 //! - A **failure** is one thing that did not arrive, with the reason in the server's words.
 //! - A **verdict** is what the verification found out about a folder.
 //!
-//! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`folder`],
-//! [`id`], [`when`].
+//! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`schedule`],
+//! [`folder`], [`id`], [`when`].
 //!
 //! Invariant: nothing here has a password; `Debug` of anything here may be logged.
 
@@ -21,6 +21,7 @@ pub mod id;
 pub mod item;
 pub mod migration;
 pub mod options;
+pub mod schedule;
 pub mod status;
 pub mod when;
 
@@ -30,5 +31,6 @@ pub use id::MigrationId;
 pub use item::{Counters, Item};
 pub use migration::{Migration, SyncPoint, Waiting};
 pub use options::{Notify, Options};
+pub use schedule::{QuietHours, Repeat, TimeOfDay};
 pub use status::{Action, Phase, Status};
 pub use when::Timestamp;

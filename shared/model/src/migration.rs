@@ -76,6 +76,9 @@ pub struct Migration {
     /// Seconds left, where they can be told.
     #[serde(default)]
     pub eta_seconds: Option<u64>,
+    /// When the next of repeated runs begins, while `status` is `scheduled`.
+    #[serde(default)]
+    pub next_run_at: Option<Timestamp>,
     /// All runs, oldest first.
     pub sync_points: Vec<SyncPoint>,
 }
@@ -112,6 +115,7 @@ impl Migration {
             folder: None,
             bytes_per_second: 0,
             eta_seconds: None,
+            next_run_at: None,
             sync_points: Vec::new(),
         }
     }
@@ -136,7 +140,10 @@ impl Migration {
             | Status::Completed
             | Status::CompletedWithErrors
             | Status::Stopped
-            | Status::Failed => Some(Timestamp(self.updated_at.0.saturating_add(retention_ms))),
+            | Status::Failed => {
+                let kept = self.options.keep_credentials_until.unwrap_or_default();
+                Some(Timestamp(self.updated_at.max(kept).0.saturating_add(retention_ms)))
+            }
         }
     }
 

@@ -98,6 +98,16 @@ pub fn look(id: &MigrationId) -> String {
     format!("m/{id}/look")
 }
 
+/// The hash of the token that begins a run without passwords.
+pub fn hook(id: &MigrationId) -> String {
+    format!("m/{id}/hook")
+}
+
+/// What the clock said when it was last written down.
+pub fn clock() -> String {
+    "due/clock".to_owned()
+}
+
 /// A slot of the calendar.
 pub fn calendar(slot: u64) -> String {
     format!("calendar/{slot}")

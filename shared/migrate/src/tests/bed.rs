@@ -393,6 +393,11 @@ impl Bed {
         futures::executor::block_on(lifecycle::read(&self.memory, &self.id)).unwrap().unwrap()
     }
 
+    /// Sets the wall clock; the driver's next call sees it.
+    pub(super) fn set_clock(&self, now_ms: u64) {
+        self.timers.now_ms.set(now_ms);
+    }
+
     /// The time.
     pub(super) fn now_ms(&self) -> u64 {
         self.timers.now_ms.get()

@@ -6,5 +6,6 @@ mod erasing;
 mod faults;
 mod life;
 mod retention;
+mod schedule;
 mod synchronise;
 mod whole;
