@@ -9,7 +9,7 @@ use store::{Store, keys};
 use crate::answer::Answer;
 use crate::app::{App, Outside, refused};
 use crate::feeds::Feed;
-use crate::input::{self, Errors};
+use crate::input::{self, Errors, Object};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::{Route, shown, submission};
@@ -33,12 +33,15 @@ pub async fn create<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
-    let migration = app.begin(submission::read(value, app.plaintext)?).await?;
-    let created = json!({
+    let (migration, token) = app.begin(submission::read(value, app.plaintext)?).await?;
+    let mut created = json!({
         "id": migration.id,
         "status": migration.status.name(),
         "links": shown::links(app.base(request), &migration),
     });
+    if let (Some(token), Some(fields)) = (token, created.as_object_mut()) {
+        fields.insert("hook_token".to_owned(), json!(token));
+    }
     let account = pages::layout::encode(&migration.key_account().login);
     let location = format!("/api/v1/migrations/{}?account={account}", migration.id);
     Ok(Answer::json(201, &created).with("location", location))
@@ -83,12 +86,35 @@ pub async fn synchronise<O: Outside>(
     request: &Request,
     body: &[u8],
 ) -> Result<Answer, Refusal> {
+    if let Some(token) = bearer(request) {
+        nothing(request, body)?;
+        let migration = app.hooked(id, token).await?;
+        return Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)));
+    }
     let account = request.asked("account");
     let migration = app.migration(id, account).await?;
     let credentials = submission::read_credentials(json_body(request, body)?)?;
     app.again(&migration, &credentials).await?;
     let migration = app.migration(id, account).await?;
     Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
+}
+
+/// The token of a request that brings one (RFC 6750 section 2.1).
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// With a token nothing else is sent, or an object with nothing in it.
+fn nothing(request: &Request, body: &[u8]) -> Result<(), Refusal> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    let mut errors = Errors::default();
+    if let Some(object) = Object::new(&mut errors, "", json_body(request, body)?) {
+        object.finish(&mut errors);
+    }
+    errors.finish(Some(()))
 }
 
 /// `GET /migrations/{id}/failures`.

@@ -5,7 +5,7 @@ use futures::future::join;
 use migrate::lifecycle::{self, Outcome};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{Preview, PreviewError};
-use migrate::{Side, erase};
+use migrate::{Side, erase, hook};
 use model::{Account, Migration, MigrationId, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, life, route, web};
+use crate::{Route, api, life, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -183,20 +183,49 @@ impl<O: Outside> App<O> {
         errors.finish(Some(()))
     }
 
-    /// Begins a migration, once both log-ins have worked.
-    pub async fn begin(&self, submission: Submission) -> Result<Migration, Refusal> {
+    /// Begins a migration, once both log-ins have worked. Where its credentials are kept for later
+    /// runs, the token that begins one goes back, too; it is known nowhere else.
+    pub async fn begin(
+        &self,
+        submission: Submission,
+    ) -> Result<(Migration, Option<String>), Refusal> {
         let seal = self.seal()?;
         let Submission { source, destination, credentials, items, options, notify } = submission;
+        schedule::check(&options, self.now())?;
         self.try_both((&source, &destination), &credentials).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);
         let id = MigrationId::from_random(&bytes);
+        let kept = options.keep_credentials_until.is_some();
+        let token = kept.then(|| hook::token(&self.outside));
+        let hook = token.iter().map(|token| hook::entry(&id, token)).collect();
         let sides = (source, destination);
         let migration = Migration::new(id, self.now(), sides, items, options, notify);
-        lifecycle::create(self.store(), seal, &self.outside, &migration, &credentials).await?;
+        let seal = (seal, &self.outside);
+        lifecycle::create_with(self.store(), seal, &migration, &credentials, hook).await?;
         // The migration is there, whether or not it could be counted.
         let _ = count(self.store(), MIGRATIONS_CREATED, 1).await;
-        Ok(migration)
+        Ok((migration, token))
+    }
+
+    /// Begins a new sync point with the kept credentials, for whoever has the token.
+    pub async fn hooked(&self, id: &str, token: &str) -> Result<Migration, Refusal> {
+        // An unknown migration is answered as a wrong token.
+        let unknown = || Refusal::of(Code::Unauthorized);
+        let id = MigrationId::parse(id).ok_or_else(unknown)?;
+        let known = lifecycle::read(self.store(), &id).await?.is_some();
+        if !known || !hook::fits(self.store(), &id, token).await? {
+            return Err(unknown());
+        }
+        match hook::synchronise(self.store(), &id, self.now(), &self.boot).await? {
+            Some(outcome) => done(outcome)?,
+            None => {
+                let detail = "The passwords of this migration are kept no more; \
+                              synchronise it with both passwords.";
+                return Err(Refusal::because(Code::NotInThisState, detail));
+            }
+        }
+        lifecycle::read(self.store(), &id).await?.ok_or_else(unknown)
     }
 
     /// Runs a migration once more, once both log-ins have worked.

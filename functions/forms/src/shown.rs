@@ -22,6 +22,7 @@ pub fn object(migration: &Migration, retention_ms: u64) -> Value {
         "created_at": migration.created_at,
         "updated_at": migration.updated_at,
         "expires_at": migration.expires_at(retention_ms),
+        "next_run_at": migration.next_run(),
         "eta_seconds": migration.eta_seconds,
         "bytes_per_second": migration.bytes_per_second,
         "folder": migration.folder,

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
 //! share), then one module a page: [`home`], [`form`], [`find`], [`tracking`], [`report`],
-//! [`problem`]; [`show`] writes numbers and times, [`assets`] holds style and script.
+//! [`token`], [`problem`]; [`show`] writes numbers and times, [`assets`] holds style and script.
 //!
 //! Invariants: every page works without its script; nothing is loaded from elsewhere, and no
 //! script or style is inline, so [`layout::CONTENT_SECURITY_POLICY`] can be strict; a password
@@ -22,6 +22,7 @@ pub mod removal;
 pub mod report;
 pub mod show;
 mod tables;
+pub mod token;
 pub mod tracking;
 pub mod words;
 

@@ -4,6 +4,7 @@
 //! the same markup that a page loaded at that moment has, so there is one rendering of everything.
 
 use maud::{Markup, html};
+use model::schedule::QUIET_REASON;
 use model::{
     Account, Action, Counters, Failure, FolderReport, Migration, Phase, Status, Timestamp,
 };
@@ -91,11 +92,15 @@ fn state(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
                 }
             }
             @if let Some(hint) = words.hint(migration.status) { p.hint { (hint) } }
-            @if let (Status::Scheduled, Some(start)) = (migration.status, migration.options.start_at) {
-                p { (words.scheduled_for) " " (moment(start)) }
+            @if let Some(start) = migration.next_run() {
+                p { (if migration.next_run_at.is_some() { words.next_run_at } else { words.scheduled_for }) " " (moment(start)) }
             }
             @if let Some(waiting) = &migration.waiting {
-                p { (words.waiting_until) " " strong { (moment(waiting.until)) } ". " (words.waiting_reason) " " span.said lang="en" { (waiting.reason) } }
+                p {
+                    (words.waiting_until) " " strong { (moment(waiting.until)) } ". "
+                    @if waiting.reason == QUIET_REASON { (words.waiting_quiet) }
+                    @else { (words.waiting_reason) " " span.said lang="en" { (waiting.reason) } }
+                }
             }
             @if let Some(error) = &migration.last_error {
                 p { (words.last_error_title) ": " span.said lang="en" { (error) } }
