@@ -98,7 +98,7 @@ fn a_run_that_lasts_delays_the_next_one() {
     let last = bed.finish();
     let began = begun(&bed);
     assert_eq!((began[0], last.status), (0, Status::Completed));
-    assert!(began[1] > 12 && began[1] % 6 != 0, "one at once: {began:?}");
+    assert!(began[1] > 12 && !began[1].is_multiple_of(6), "one at once: {began:?}");
     let slots: Vec<u64> = ((began[1] / 6 + 1)..5).map(|slot| slot * 6).collect();
     assert_eq!(began[2..], slots, "and then the slots hold");
 }
