@@ -5,6 +5,7 @@
 //! connection of their own, so that they never wait for a disk.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub struct Database {
     writer: Mutex<Connection>,
     /// `None` with a rollback journal, where a second connection would find the file locked.
     reader: Option<Mutex<Connection>>,
+    /// Whether the write-ahead log may still have what was deleted.
+    deleted: AtomicBool,
 }
 
 impl Database {
@@ -79,6 +82,8 @@ impl Database {
         };
         writer.pragma_update(None, "journal_mode", mode)?;
         writer.pragma_update(None, "synchronous", "full")?;
+        // What is erased or replaced is overwritten, not only left out of the index.
+        writer.pragma_update(None, "secure_delete", true)?;
         writer.execute(
             "CREATE TABLE IF NOT EXISTS spin_key_value (
                 store TEXT NOT NULL,
@@ -98,7 +103,8 @@ impl Database {
             }
             Journal::Delete => None,
         };
-        Ok(Database { writer: Mutex::new(writer), reader })
+        let deleted = AtomicBool::new(journal == Journal::Wal);
+        Ok(Database { writer: Mutex::new(writer), reader, deleted })
     }
 
     /// The value of a key.
@@ -182,6 +188,7 @@ impl Database {
     /// Deletes a key; one that is absent is no error.
     pub fn delete(&self, store: &str, key: &str) -> Result<(), Error> {
         lock(&self.writer).prepare_cached(DELETE)?.execute([store, key])?;
+        self.deleted.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -196,6 +203,7 @@ impl Database {
             }
         }
         transaction.commit()?;
+        self.deleted.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -251,6 +259,21 @@ impl Database {
         Ok(changed == 1)
     }
 
+    /// Empties the write-ahead log if anything was deleted since the last time: until then the log
+    /// has the pages as they were before. What other connections keep from it is left for later.
+    pub fn tidy(&self) -> Result<(), Error> {
+        if self.reader.is_none() || !self.deleted.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let writer = lock(&self.writer);
+        let busy: bool =
+            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            self.deleted.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     fn reader(&self) -> MutexGuard<'_, Connection> {
         lock(self.reader.as_ref().unwrap_or(&self.writer))
     }
@@ -289,6 +312,31 @@ mod tests {
             assert_eq!(database.get("default", "a").unwrap(), None);
             assert!(!database.exists("default", "a").unwrap());
         });
+    }
+
+    #[test]
+    fn what_was_deleted_is_in_no_file() {
+        for journal in [Journal::Wal, Journal::Delete] {
+            let folder = tempfile::tempdir().unwrap();
+            let database = Database::open(&folder.path().join(FILE_NAME), journal).unwrap();
+            let found = |what: &[u8]| {
+                std::fs::read_dir(folder.path()).unwrap().any(|file| {
+                    let bytes = std::fs::read(file.unwrap().path()).unwrap();
+                    bytes.windows(what.len()).any(|part| part == what)
+                })
+            };
+            let value = |fill: &[u8]| fill.repeat(2_000);
+            for n in 0..50 {
+                database.set("s", &format!("key-{n}"), &value(b"first-")).unwrap();
+                database.set("s", &format!("key-{n}"), &value(b"second")).unwrap();
+            }
+            assert!(found(b"key-7") && found(b"second"));
+            let keys: Vec<String> = (0..49).map(|n| format!("key-{n}")).collect();
+            database.delete_many("s", &keys).unwrap();
+            database.delete("s", "key-49").unwrap();
+            database.tidy().unwrap();
+            assert!(!found(b"key-7") && !found(b"first-") && !found(b"second"), "{journal:?}");
+        }
     }
 
     #[test]

@@ -27,6 +27,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long running requests and slices may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long what was deleted may stay in the log of the database.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
 /// The pause after a connection could not be accepted (no file descriptor left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,6 +40,7 @@ pub async fn serve(options: Options, listen: SocketAddr) -> Result<()> {
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let app = tokio::task::spawn_blocking(move || load::load(&options)).await??;
     let driver = tokio::spawn(driver::drive(app.clone()));
+    tokio::spawn(tidy(app.clone()));
     println!("listening on http://{}", listener.local_addr()?);
     let graceful = GracefulShutdown::new();
     loop {
@@ -64,6 +68,19 @@ pub async fn serve(options: Options, listen: SocketAddr) -> Result<()> {
         () = signals.told_to_stop() => {}
     }
     Ok(())
+}
+
+/// Keeps what was deleted from staying in the log of the database.
+async fn tidy(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        let database = app.database.clone();
+        match tokio::task::spawn_blocking(move || database.tidy()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("the log of the database was not emptied: {error}"),
+            Err(_) => return,
+        }
+    }
 }
 
 fn connection(app: &Arc<App>, graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr) {

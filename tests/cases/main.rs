@@ -10,6 +10,7 @@
 mod api;
 mod components;
 mod crashes;
+mod erasure;
 mod hostile;
 mod large;
 mod logins;

@@ -18,6 +18,8 @@ use subtle::ConstantTimeEq;
 /// Longest silence of a server while a slice works with it. Longer than a busy server needs to
 /// store a large batch, shorter than anyone should wait for a dead one.
 const IDLE_TIMEOUT_S: u32 = 60;
+/// A day in milliseconds.
+const DAY_MS: u64 = 86_400_000;
 /// The nonce of a host process that owns the store alone (ARCHITECTURE.md, leases).
 const BOOT: &str = "TRASLOCO_BOOT";
 
@@ -80,12 +82,14 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
         ciphers: Ciphers::ChaCha20,
     };
     let slice_ms = u64::from(settings.slice_seconds) * 1000;
-    let world = World { host: &Host, store: &store, dialer, seal: &seal, boot: &boot, slice_ms };
+    let retention_ms = u64::from(settings.retention_days) * DAY_MS;
+    let (host, store, seal, boot) = (&Host, &store, &seal, boot.as_str());
+    let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
     let office = Office {
-        host: &Host,
-        store: &store,
+        host,
+        store,
         dialer: &world.dialer,
-        seal: &seal,
+        seal,
         settings: notify::Settings {
             smtp_url: settings.smtp_url.clone(),
             mail_from: settings.mail_from.clone(),

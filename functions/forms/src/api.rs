@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use store::{Store, keys};
 
 use crate::answer::Answer;
-use crate::app::{App, Outside, refused};
+use crate::app::{App, Outside, Secrets, refused};
 use crate::feeds::Feed;
-use crate::input::{self, Errors};
+use crate::input::{self, Errors, Object};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::{Route, shown, submission};
@@ -34,14 +34,17 @@ pub async fn create<O: Outside>(
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
     let submission = submission::read(value, app.plaintext)?;
-    let (migration, webhook_secret) = app.begin(request, submission).await?;
+    let (migration, secrets) = app.begin(request, submission).await?;
     let mut created = json!({
         "id": migration.id,
         "status": migration.status.name(),
         "links": shown::links(app.base(request), &migration),
     });
-    if let (Some(secret), Value::Object(fields)) = (webhook_secret, &mut created) {
-        fields.insert("webhook_secret".to_owned(), json!(secret.expose()));
+    if let Some(fields) = created.as_object_mut() {
+        let Secrets { hook_token, webhook_secret } = secrets;
+        fields.extend(hook_token.map(|token| ("hook_token".to_owned(), json!(token))));
+        let secret = webhook_secret.map(|it| ("webhook_secret".to_owned(), json!(it.expose())));
+        fields.extend(secret);
     }
     let account = pages::layout::encode(&migration.key_account().login);
     let location = format!("/api/v1/migrations/{}?account={account}", migration.id);
@@ -55,7 +58,7 @@ pub async fn show<O: Outside>(
     request: &Request,
 ) -> Result<Answer, Refusal> {
     let migration = app.migration(id, request.asked("account")).await?;
-    Ok(Answer::json(200, &shown::object(&migration)))
+    Ok(Answer::json(200, &shown::object(&migration, app.retention_ms)))
 }
 
 /// `DELETE /migrations/{id}`.
@@ -76,7 +79,8 @@ pub async fn stop<O: Outside>(
 ) -> Result<Answer, Refusal> {
     let account = request.asked("account");
     app.stop(&app.migration(id, account).await?).await?;
-    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+    let migration = app.migration(id, account).await?;
+    Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
 }
 
 /// `POST /migrations/{id}/synchronise`.
@@ -86,11 +90,35 @@ pub async fn synchronise<O: Outside>(
     request: &Request,
     body: &[u8],
 ) -> Result<Answer, Refusal> {
+    if let Some(token) = bearer(request) {
+        nothing(request, body)?;
+        let migration = app.hooked(id, token).await?;
+        return Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)));
+    }
     let account = request.asked("account");
     let migration = app.migration(id, account).await?;
     let credentials = submission::read_credentials(json_body(request, body)?)?;
     app.again(&migration, &credentials).await?;
-    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+    let migration = app.migration(id, account).await?;
+    Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
+}
+
+/// The token of a request that brings one (RFC 6750 section 2.1).
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// With a token nothing else is sent, or an object with nothing in it.
+fn nothing(request: &Request, body: &[u8]) -> Result<(), Refusal> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    let mut errors = Errors::default();
+    if let Some(object) = Object::new(&mut errors, "", json_body(request, body)?) {
+        object.finish(&mut errors);
+    }
+    errors.finish(Some(()))
 }
 
 /// `GET /migrations/{id}/failures`.
@@ -156,7 +184,8 @@ pub async fn feed<O: Outside>(
         Route::ReportCsv => table(Feed::ReportCsv(id), "report.csv"),
         Route::Report => Answer::feed("application/json", Feed::Report(id, status)),
         // Whatever stands between must hand each event on at once.
-        _ => Answer::feed("text/event-stream", Feed::Events(id)).with("x-accel-buffering", "no"),
+        _ => Answer::feed("text/event-stream", Feed::Events(id, app.retention_ms))
+            .with("x-accel-buffering", "no"),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use dial::Plaintext;
 use futures::future::join;
-use migrate::Side;
 use migrate::lifecycle::{self, Contact, Outcome};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{Preview, PreviewError};
+use migrate::{Side, erase, hook};
 use model::{Account, Migration, MigrationId, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, life, route, web};
+use crate::{Route, api, life, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -59,8 +59,20 @@ pub struct App<O> {
     pub plaintext: Plaintext,
     /// Where users reach the application, without a slash at the end; empty: as the request says.
     pub public_url: String,
+    /// How long what is idle is kept, in milliseconds.
+    pub retention_ms: u64,
     /// Names this process to leases where the host owns the store alone; else empty.
     pub boot: String,
+}
+
+/// What was made for the owner of a new migration; the answer to its creation is the only one that
+/// tells it.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// Begins a run without passwords, where those are kept.
+    pub hook_token: Option<String>,
+    /// Signs the calls of the webhook, where the owner gave no secret.
+    pub webhook_secret: Option<Secret>,
 }
 
 /// A body, or why there is none.
@@ -181,20 +193,24 @@ impl<O: Outside> App<O> {
         errors.finish(Some(()))
     }
 
-    /// Begins a migration, once both log-ins have worked. Where the owner has a webhook and gave
-    /// no secret for it, one is made, which this answer is the only one to tell.
+    /// Begins a migration, once both log-ins have worked. What is made for its owner, and known
+    /// nowhere else, goes back, too.
     pub async fn begin(
         &self,
         request: &Request,
         submission: Submission,
-    ) -> Result<(Migration, Option<Secret>), Refusal> {
+    ) -> Result<(Migration, Secrets), Refusal> {
         let seal = self.seal()?;
         let Submission { source, destination, credentials, items, options, notify, .. } =
             submission;
+        schedule::check(&options, self.now())?;
         self.try_both((&source, &destination), &credentials).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);
         let id = MigrationId::from_random(&bytes);
+        let kept = options.keep_credentials_until.is_some();
+        let token = kept.then(|| hook::token(&self.outside));
+        let hook = token.iter().map(|token| hook::entry(&id, token)).collect();
         let sides = (source, destination);
         let migration = Migration::new(id, self.now(), sides, items, options, notify);
         let given = submission.webhook_secret;
@@ -203,10 +219,31 @@ impl<O: Outside> App<O> {
         let contact =
             Contact { base: self.base(request), webhook_secret: made.as_ref().or(given.as_ref()) };
         let sealing = (seal, &self.outside);
-        lifecycle::create(self.store(), sealing, &migration, &credentials, contact).await?;
+        let store = self.store();
+        lifecycle::create_with(store, sealing, &migration, &credentials, contact, hook).await?;
         // The migration is there, whether or not it could be counted.
         let _ = count(self.store(), MIGRATIONS_CREATED, 1).await;
-        Ok((migration, made))
+        Ok((migration, Secrets { hook_token: token, webhook_secret: made }))
+    }
+
+    /// Begins a new sync point with the kept credentials, for whoever has the token.
+    pub async fn hooked(&self, id: &str, token: &str) -> Result<Migration, Refusal> {
+        // An unknown migration is answered as a wrong token.
+        let unknown = || Refusal::of(Code::Unauthorized);
+        let id = MigrationId::parse(id).ok_or_else(unknown)?;
+        let known = lifecycle::read(self.store(), &id).await?.is_some();
+        if !known || !hook::fits(self.store(), &id, token).await? {
+            return Err(unknown());
+        }
+        match hook::synchronise(self.store(), &id, self.now(), &self.boot).await? {
+            Some(outcome) => done(outcome)?,
+            None => {
+                let detail = "The passwords of this migration are kept no more; \
+                              synchronise it with both passwords.";
+                return Err(Refusal::because(Code::NotInThisState, detail));
+            }
+        }
+        lifecycle::read(self.store(), &id).await?.ok_or_else(unknown)
     }
 
     /// Runs a migration once more, once both log-ins have worked.
@@ -236,7 +273,7 @@ impl<O: Outside> App<O> {
 
     /// Erases a migration.
     pub async fn erase(&self, migration: &Migration) -> Result<(), Refusal> {
-        done(lifecycle::erase(self.store(), &migration.id).await?)
+        done(erase::erase(self.store(), &self.outside, &migration.id, &self.boot).await?)
     }
 }
 

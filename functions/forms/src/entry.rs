@@ -28,6 +28,9 @@ use crate::request::{self, BODY_MAX_BYTES, Request};
 /// Pieces of a feed that wait for a slow reader; more are not made until it has read.
 const PIECES_AHEAD: usize = 1;
 
+/// A day in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+
 /// How long a server may be silent while a log-in is tried; whoever sent the form is waiting.
 const CHECK_IDLE_S: u32 = 10;
 
@@ -205,6 +208,7 @@ async fn app() -> Result<App<Reached>, Refusal> {
         seal: Seal::from_variable(settings.secret_key.expose()),
         plaintext,
         public_url: settings.public_url.trim_end_matches('/').to_owned(),
+        retention_ms: u64::from(settings.retention_days) * DAY_MS,
         boot: std::env::var("TRASLOCO_BOOT").unwrap_or_default(),
         outside: Reached { store, settings },
     })

@@ -14,8 +14,8 @@ use crate::shown;
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feed {
-    /// Server-Sent Events (HTML, section 9.2) of a migration.
-    Events(MigrationId),
+    /// Server-Sent Events (HTML, section 9.2) of a migration; and how long what is idle is kept.
+    Events(MigrationId, u64),
     /// All failures as CSV (RFC 4180).
     FailuresCsv(MigrationId),
     /// The report as JSON.
@@ -48,7 +48,7 @@ pub async fn run(
     out: &mut impl Out,
 ) -> Result<(), Error> {
     match feed {
-        Feed::Events(id) => events(id, store, clock, out).await,
+        Feed::Events(id, retention_ms) => events((id, *retention_ms), store, clock, out).await,
         Feed::FailuresCsv(id) => failures_csv(id, store, out).await,
         Feed::Report(id, status) => report_json(id, *status, store, out).await,
         Feed::ReportCsv(id) => report_csv(id, store, out).await,
@@ -56,7 +56,7 @@ pub async fn run(
 }
 
 async fn events(
-    id: &MigrationId,
+    (id, retention_ms): (&MigrationId, u64),
     store: &impl Store,
     clock: &impl Clock,
     out: &mut impl Out,
@@ -69,7 +69,7 @@ async fn events(
     }
     while clock.monotonic_ms().saturating_sub(begun) < EVENTS_MAX_MS {
         let Some(migration) = lifecycle::read(store, id).await? else { return Ok(()) };
-        let text = shown::object(&migration).to_string();
+        let text = shown::object(&migration, retention_ms).to_string();
         let now = clock.monotonic_ms();
         if text != last {
             if !out.send(format!("data: {text}\n\n").into()).await {

@@ -29,7 +29,10 @@ pub fn object(fields: &mut [(String, String)]) -> Value {
             "options.exclude_folders" => json!(lines(text).collect::<Vec<_>>()),
             "options.folder_map" => folder_map(text),
             "options.max_item_bytes" => megabytes(text),
-            "options.start_at" => moment(text),
+            "options.start_at" | "options.repeat.until" | "options.keep_credentials_until" => {
+                moment(text)
+            }
+            "options.repeat.every_hours" => whole(text),
             _ => json!(text),
         };
         let absent = match &value {
@@ -43,7 +46,7 @@ pub fn object(fields: &mut [(String, String)]) -> Value {
     Value::Object(root)
 }
 
-/// Puts `value` at `outer.inner`; a name without a dot is at the top.
+/// Puts `value` at `outer.inner`, at any depth; a name without a dot is at the top.
 fn put(root: &mut Map<String, Value>, name: &str, value: Value) {
     match name.split_once('.') {
         None => {
@@ -52,10 +55,14 @@ fn put(root: &mut Map<String, Value>, name: &str, value: Value) {
         Some((outer, inner)) => {
             let object = root.entry(outer).or_insert_with(|| json!({}));
             if let Value::Object(object) = object {
-                object.insert(inner.to_owned(), value);
+                put(object, inner, value);
             }
         }
     }
+}
+
+fn whole(text: &str) -> Value {
+    text.trim().parse::<u64>().map_or_else(|_| json!(text), |number| json!(number))
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
@@ -114,11 +121,13 @@ pub fn filled(fields: &[(String, String)], refusal: &Refusal) -> Filled {
     Filled { values: shown.cloned().collect(), errors }
 }
 
-/// The field that holds what a pointer leads to: at most two levels have fields of their own.
+/// The field that holds what a pointer leads to: at most two levels have fields of their own, and
+/// three where there is an object in the options that is not a list.
 fn field_of(pointer: &str) -> String {
     let parts: Vec<&str> = pointer.split('/').skip(1).collect();
     match parts.as_slice() {
         ["items", ..] => "items".to_owned(),
+        ["options", inner @ ("repeat" | "quiet_hours"), leaf] => format!("options.{inner}.{leaf}"),
         [outer, inner, ..] => format!("{outer}.{inner}"),
         [one] => (*one).to_owned(),
         [] => String::new(),
@@ -136,7 +145,9 @@ mod tests {
             "source.type=imap&source.url=mail.example.org&source.login=anna&source.password=+p+\
              &source.delegate=&items=mail&items=contacts&options.exclude_folders=Junk%0D%0A%0D%0A+Old+\
              &options.folder_map=A+%3D+B%2FC%0Abroken&options.since=&options.max_item_bytes=25\
-             &options.start_at=2026-11-22T15%3A04&notify.email=",
+             &options.start_at=2026-11-22T15%3A04&notify.email=&options.repeat.every_hours=6\
+             &options.repeat.until=2026-12-22T15%3A04&options.quiet_hours.from=22%3A00\
+             &options.quiet_hours.to=&options.keep_credentials_until=",
         );
         assert_eq!(
             object(&mut form),
@@ -146,7 +157,9 @@ mod tests {
                 "items": ["mail", "contacts"],
                 "options": {"exclude_folders": ["Junk", "Old"],
                             "folder_map": {"A": "B/C", "broken": ""},
-                            "max_item_bytes": 25_000_000, "start_at": "2026-11-22T15:04:00Z"},
+                            "max_item_bytes": 25_000_000, "start_at": "2026-11-22T15:04:00Z",
+                            "repeat": {"every_hours": 6, "until": "2026-12-22T15:04:00Z"},
+                            "quiet_hours": {"from": "22:00"}},
             })
         );
         assert_eq!(object(&mut fields("source=1&source.url=x")), json!({"source": "1"}));
@@ -164,12 +177,17 @@ mod tests {
             error("/source/url", Code::BadUrl),
             error("/options/exclude_folders/2", Code::TooLong),
             error("/options/exclude_folders/3", Code::TooLong),
+            error("/options/quiet_hours/to", Code::Required),
             error("/items/0", Code::Unsupported),
             error("/source/password/access_token", Code::Required),
         ]);
         let filled = filled(&form, &refusal);
         assert_eq!(filled.values, fields("source.url=x"));
         let at: Vec<_> = filled.errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(at, ["source.url", "options.exclude_folders", "items", "source.password"]);
+        let quiet = "options.quiet_hours.to";
+        assert_eq!(
+            at,
+            ["source.url", "options.exclude_folders", quiet, "items", "source.password"]
+        );
     }
 }

@@ -14,6 +14,11 @@ impl Errors {
         self.0.push(InputError { pointer: pointer.into(), code, detail: detail.into() });
     }
 
+    /// Whether something is wrong there already.
+    pub fn has(&self, pointer: &str) -> bool {
+        self.0.iter().any(|error| error.pointer == pointer)
+    }
+
     /// `value` where nothing was wrong and it is there.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Refusal> {
         match value {

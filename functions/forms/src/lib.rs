@@ -4,8 +4,8 @@
 //! API's description. Out of scope: how a migration works (`migrate`), what pages look like
 //! (`pages`).
 //!
-//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`] and [`submission`]
-//! (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] (what both faces
+//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
+//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -28,6 +28,7 @@ pub mod offer;
 pub mod openapi;
 pub mod refusals;
 pub mod request;
+pub mod schedule;
 pub mod schemas;
 pub mod shown;
 pub mod submission;

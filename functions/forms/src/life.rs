@@ -42,7 +42,8 @@ pub async fn call<O: Outside>(
             }
         }
     }
-    Ok(Answer::json(202, &shown::object(&app.migration(id, account).await?)))
+    let migration = app.migration(id, account).await?;
+    Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
 }
 
 /// The same from the pages.

@@ -25,7 +25,8 @@ pub fn description() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas::all(),
-            "securitySchemes": {"advanceToken": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"advanceToken": {"type": "http", "scheme": "bearer"},
+                                "hookToken": {"type": "http", "scheme": "bearer"}},
         },
     })
 }
@@ -77,7 +78,12 @@ fn operation(route: Route, about: &str) -> Value {
         },
     });
     if let (Some(name), Some(operation)) = (takes(route), operation.as_object_mut()) {
-        let body = json!({"required": true,
+        // With the migration's own token neither passwords nor an account are sent.
+        let hooked = route == Route::Synchronise;
+        if hooked {
+            operation.insert("security".to_owned(), json!([{}, {"hookToken": []}]));
+        }
+        let body = json!({"required": !hooked,
                           "content": {"application/json": {"schema": reference(name)}}});
         operation.insert("requestBody".to_owned(), body);
     }
@@ -128,15 +134,17 @@ fn parameters(route: Route) -> Value {
     let id = json!({"name": "id", "in": "path", "required": true, "schema": text});
     let account = json!({"name": "account", "in": "query", "required": true, "schema": text,
         "description": "The source's login (for a file the destination's), ignoring case."});
+    let optional = json!({"name": "account", "in": "query", "required": false, "schema": text,
+        "description": "As everywhere; not needed with the migration's own token."});
     let after = json!({"name": "after", "in": "query", "required": false,
         "schema": {"type": "integer", "minimum": 0},
         "description": "The number of the last failure that is known."});
     match route {
         Route::Failures => json!([id, account, after]),
+        Route::Synchronise => json!([id, optional]),
         Route::Show
         | Route::Delete
         | Route::Stop
-        | Route::Synchronise
         | Route::Retry
         | Route::Pause
         | Route::Resume

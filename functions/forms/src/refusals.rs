@@ -39,6 +39,7 @@ refusals! {
     // What the request as a whole suffers from.
     InvalidInput     "invalid_input"      422 "The request cannot be carried out as it is."
     Unreadable       "unreadable"         422 "The data cannot be read."
+    Unauthorized     "unauthorized"       401 "The token is not the one of this migration."
     NotFound         "not_found"          404 "There is no migration with this identifier for this account."
     NotInThisState   "not_in_this_state"  409 "This is not possible in the migration's present state."
     NoSuchPage       "no_such_page"       404 "There is no such page."
@@ -131,8 +132,11 @@ impl Refusal {
 
     /// The refusal as `application/problem+json`.
     pub fn answer(&self) -> Answer {
-        let answer = Answer::json(self.code.status(), &self.problem())
+        let mut answer = Answer::json(self.code.status(), &self.problem())
             .with("content-type", "application/problem+json");
+        if self.code == Code::Unauthorized {
+            answer = answer.with("www-authenticate", "Bearer");
+        }
         if self.allow.is_empty() { answer } else { answer.with("allow", self.allow.join(", ")) }
     }
 }

@@ -5,6 +5,7 @@ use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
 use serde_json::{Value, json};
 
 use crate::refusals::Code;
+use crate::schedule;
 use crate::submission as limit;
 
 /// Every schema by its name.
@@ -90,6 +91,15 @@ fn account() -> Value {
 fn options() -> Value {
     let day = json!({"type": ["string", "null"], "format": "date"});
     let folder = text(limit::FOLDER_MAX_BYTES);
+    let every = json!({"type": "integer", "minimum": 1, "maximum": schedule::EVERY_HOURS_MAX});
+    let repeat =
+        object(&["every_hours", "until"], &json!({"every_hours": every, "until": moment()}));
+    let time = json!({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"});
+    let zone = json!({"description": "Minutes ahead of UTC", "default": 0, "oneOf": [
+        {"const": "UTC"},
+        {"type": "integer", "minimum": schedule::ZONES.start(), "maximum": schedule::ZONES.end()}]});
+    let quiet_hours = object(&["from", "to"], &json!({"from": time, "to": time, "zone": zone}));
+    let (repeat, quiet_hours) = (or_null(repeat), or_null(quiet_hours));
     object(
         &[],
         &json!({
@@ -100,6 +110,9 @@ fn options() -> Value {
             "until": day,
             "max_item_bytes": {"type": ["integer", "null"], "minimum": 1},
             "start_at": or_null(moment()),
+            "repeat": repeat,
+            "quiet_hours": quiet_hours,
+            "keep_credentials_until": or_null(moment()),
         }),
     )
 }
@@ -140,7 +153,10 @@ fn created() -> Value {
     object(
         &["id", "status", "links"],
         &json!({"id": {"type": "string"}, "status": status(), "links": links,
-                "webhook_secret": {"type": "string"}}),
+                "webhook_secret": {"type": "string", "description": "Signs the calls of the webhook; \
+                    only where it was made here, and shown only here."},
+                "hook_token": {"type": "string", "description": "Begins a run without passwords; \
+                    only where they are kept, and shown only here."}}),
     )
 }
 
@@ -194,6 +210,8 @@ fn migration() -> Value {
             "phase": or_null(words(phases.map(Phase::name))),
             "created_at": moment(),
             "updated_at": moment(),
+            "expires_at": or_null(moment()),
+            "next_run_at": or_null(moment()),
             "eta_seconds": or_null(count()),
             "bytes_per_second": count(),
             "folder": {"type": ["string", "null"]},

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use pages::layout::encode;
 
-/// The object. It has nothing that the owner's page must not show.
-pub fn object(migration: &Migration) -> Value {
+/// The object. It has nothing that the owner's page must not show. `retention_ms` is how long what
+/// is idle is kept.
+pub fn object(migration: &Migration, retention_ms: u64) -> Value {
     let actions: Vec<_> =
         migration.status.actions().iter().map(|action: &Action| action.name()).collect();
     let progress: serde_json::Map<String, Value> = migration
@@ -20,6 +21,8 @@ pub fn object(migration: &Migration) -> Value {
         "phase": migration.phase.map(model::Phase::name),
         "created_at": migration.created_at,
         "updated_at": migration.updated_at,
+        "expires_at": migration.expires_at(retention_ms),
+        "next_run_at": migration.next_run(),
         "eta_seconds": migration.eta_seconds,
         "bytes_per_second": migration.bytes_per_second,
         "folder": migration.folder,

@@ -9,6 +9,7 @@ use wire::Secret;
 use crate::input::{Errors, Object, escape, text, wrong_type};
 use crate::offer;
 use crate::refusals::{Code, Refusal};
+use crate::schedule;
 
 /// The most bytes of a server's URL.
 pub const URL_MAX_BYTES: usize = 2048;
@@ -360,13 +361,7 @@ fn options(errors: &mut Errors, value: Value) -> Option<Options> {
             None => wrong_type(errors, "/options/max_item_bytes", "a whole number", &value),
         }
     }
-    if let Some(start) = object.text(errors, "start_at", WORD_MAX_BYTES) {
-        options.start_at = Timestamp::parse(&start);
-        if options.start_at.is_none() {
-            let detail = "This must be a moment such as 2026-11-22T15:04:05Z.";
-            errors.add("/options/start_at", Code::BadDate, detail);
-        }
-    }
+    schedule::take(errors, &mut object, &mut options);
     object.finish(errors);
     Some(options)
 }

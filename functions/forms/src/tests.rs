@@ -118,6 +118,7 @@ fn app() -> App<Fake> {
         seal: Seal::from_variable(&base64::engine::general_purpose::STANDARD.encode([1; 32])),
         plaintext: Plaintext::Refused,
         public_url: String::new(),
+        retention_ms: 60 * 86_400_000,
         boot: String::new(),
     }
 }
@@ -300,6 +301,22 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/options/since", json!("yesterday")), "/options/since bad_date"),
         (changed("/options", json!({"since": "2026-02-01", "until": "2026-02-01"})), "/options/until out_of_order"),
         (changed("/options/start_at", json!("2026-02-01")), "/options/start_at bad_date"),
+        (changed("/options/repeat", json!(6)), "/options/repeat wrong_type"),
+        (changed("/options/repeat", json!({})), "/options/repeat/every_hours required|/options/repeat/until required"),
+        (changed("/options/repeat", json!({"every_hours": 0, "until": "2026-12-01"})), "/options/repeat/every_hours bad_value|/options/repeat/until bad_date"),
+        (changed("/options/repeat", json!({"every_hours": "6", "until": "2026-12-01T00:00:00Z", "at": 1})), "/options/repeat/every_hours wrong_type|/options/repeat/at unknown_field"),
+        (changed("/options/repeat", json!({"every_hours": 6, "until": "2026-01-01T00:00:00Z"})), "/options/repeat/until bad_value"),
+        (changed("/options/repeat", json!({"every_hours": 6, "until": "2028-01-01T00:00:00Z"})), "/options/repeat/until bad_value"),
+        (changed("/options", json!({"start_at": "2026-12-02T00:00:00Z", "repeat": {"every_hours": 6, "until": "2026-12-01T00:00:00Z"}})), "/options/repeat/until bad_value"),
+        (changed("/options/quiet_hours", json!("night")), "/options/quiet_hours wrong_type"),
+        (changed("/options/quiet_hours", json!({"from": "22:00"})), "/options/quiet_hours/to required"),
+        (changed("/options/quiet_hours", json!({"from": "24:00", "to": 6})), "/options/quiet_hours/from bad_value|/options/quiet_hours/to wrong_type"),
+        (changed("/options/quiet_hours", json!({"from": "06:00", "to": "06:00"})), "/options/quiet_hours/to bad_value"),
+        (changed("/options/quiet_hours", json!({"from": "06:00", "to": "07:00", "zone": "Europe/Rome"})), "/options/quiet_hours/zone bad_value"),
+        (changed("/options/quiet_hours", json!({"from": "06:00", "to": "07:00", "zone": 900})), "/options/quiet_hours/zone bad_value"),
+        (changed("/options/keep_credentials_until", json!("2026-01-01T00:00:00Z")), "/options/keep_credentials_until bad_value"),
+        (changed("/options/keep_credentials_until", json!("2028-01-01T00:00:00Z")), "/options/keep_credentials_until bad_value"),
+        (changed("/options/keep_credentials_until", json!("soon")), "/options/keep_credentials_until bad_date"),
         (changed("/options/max_item_bytes", json!(-1)), "/options/max_item_bytes wrong_type"),
         (changed("/options/max_item_bytes", json!(0)), "/options/max_item_bytes bad_value"),
         (changed("/options/exclude_folders", json!(["a", 1])), "/options/exclude_folders/1 wrong_type"),
@@ -307,11 +324,6 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/options/folder_map", json!({"a/b": ""})), "/options/folder_map/a~1b required"),
         (changed("/options/folders", json!([])), "/options/folders unknown_field"),
         (changed("/notify", json!({"email": "nobody", "language": "xx"})), "/notify/email bad_value|/notify/language bad_value"),
-        (changed("/notify", json!({"webhook": "http://a.example/"})), "/notify/webhook bad_value"),
-        (changed("/notify", json!({"webhook": "a.example"})), "/notify/webhook bad_value"),
-        (changed("/notify", json!({"webhook": "https://u:p@a.example/"})), "/notify/webhook bad_value"),
-        (changed("/notify", json!({"webhook": "https://a.example/", "webhook_secret": "whsec_eA=="})), "/notify/webhook_secret bad_value"),
-        (changed("/notify", json!({"webhook_secret": GIVEN})), "/notify/webhook required"),
         (json!([]), " wrong_type"),
         (json!({}), "/source required|/destination required"),
     ];
@@ -350,6 +362,28 @@ fn takes_what_the_contract_shows() {
 const GIVEN: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[test]
+fn webhooks_are_checked_before_anything_is_created() {
+    let cases = [
+        (json!({"webhook": "http://a.example/"}), "/notify/webhook bad_value"),
+        (json!({"webhook": "a.example"}), "/notify/webhook bad_value"),
+        (json!({"webhook": "https://u:p@a.example/"}), "/notify/webhook bad_value"),
+        (
+            json!({"webhook": "https://a.example/", "webhook_secret": "whsec_eA=="}),
+            "/notify/webhook_secret bad_value",
+        ),
+        (json!({"webhook_secret": GIVEN}), "/notify/webhook required"),
+    ];
+    let app = app();
+    for (notify, expected) in cases {
+        let mut body = good();
+        body["notify"] = notify;
+        let answer = post(&app, "/api/v1/migrations", &body);
+        assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
+    }
+    assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
 fn a_webhook_has_a_secret_that_is_told_at_most_once() {
     let app = app();
     let mut body = good();
@@ -376,6 +410,105 @@ fn a_webhook_has_a_secret_that_is_told_at_most_once() {
         let outbox: notify::Outbox = records::decode("outbox", &outbox).unwrap();
         assert_eq!((outbox.notices.len(), outbox.base.as_str()), (1, "http://here.example"));
     }
+}
+
+#[test]
+fn takes_a_schedule() {
+    let app = app();
+    let mut body = good();
+    body["options"] = json!({"start_at": "2026-12-01T00:00:00Z",
+        "repeat": {"every_hours": 24, "until": "2027-06-01T00:00:00Z"},
+        "quiet_hours": {"from": "22:00", "to": "06:30", "zone": 60}});
+    let created = object(&post(&app, "/api/v1/migrations", &body));
+    assert_eq!((&created["status"], &created["hook_token"]), (&json!("scheduled"), &json!(null)));
+    let id = created["id"].as_str().unwrap().to_owned();
+    let at = "account=anna@a.example";
+    let shown = object(&get(&app, &format!("/api/v1/migrations/{id}?{at}")));
+    assert_eq!(shown["next_run_at"], "2026-12-01T00:00:00Z");
+    assert_eq!(shown["options"]["quiet_hours"], body["options"]["quiet_hours"]);
+    assert_eq!(shown["options"]["repeat"], body["options"]["repeat"]);
+    set(&app, &id, |migration| {
+        migration.next_run_at = model::Timestamp::parse("2026-12-03T00:00:00Z");
+    });
+    let page = text(&get(&app, &format!("/migrations/{id}?{at}&lang=it")));
+    assert!(page.contains("Prossimo passaggio alle") && page.contains("2026-12-03T00:00:00Z"));
+    body["options"]["quiet_hours"]["zone"] = json!("UTC");
+    assert_eq!(post(&app, "/api/v1/migrations", &body).status, 201);
+}
+
+/// `POST …/synchronise` with a token.
+fn hooked(app: &App<Fake>, id: &str, token: &str, body: &[u8]) -> Answer {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    headers.insert("content-type", "application/json".parse().unwrap());
+    let request = Request {
+        method: http::Method::POST,
+        path: format!("/api/v1/migrations/{id}/synchronise"),
+        query: vec![],
+        headers,
+        origin: String::new(),
+    };
+    block_on(app.answer(&request, Ok(Zeroizing::new(body.to_vec()))))
+}
+
+#[test]
+fn a_token_begins_a_run_without_passwords() {
+    let app = app();
+    let mut body = good();
+    body["options"] = json!({"keep_credentials_until": "2027-06-01T00:00:00Z"});
+    let created = object(&post(&app, "/api/v1/migrations", &body));
+    let token = created["hook_token"].as_str().unwrap().to_owned();
+    let id = created["id"].as_str().unwrap().to_owned();
+    assert!(token.starts_with("hook_") && token.len() == 31);
+    assert!(
+        app.outside
+            .store
+            .all()
+            .iter()
+            .all(|(_, value)| { !value.windows(token.len()).any(|part| part == token.as_bytes()) })
+    );
+    assert_eq!(hooked(&app, &id, &token, b"").status, 409, "it has only begun");
+    set(&app, &id, |migration| migration.status = Status::Completed);
+    for (id, token) in [(id.as_str(), "hook_x"), (id.as_str(), ""), (&"0".repeat(26), &token)] {
+        let refused = hooked(&app, id, token, b"");
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
+    }
+    let both = br#"{"source": {"password": "x"}}"#;
+    assert_eq!(pointers(&hooked(&app, &id, &token, both)), ["/source unknown_field"]);
+    assert_eq!(hooked(&app, &id, &token, b"[]").status, 422);
+    let begun = hooked(&app, &id, &token, b"{}");
+    assert_eq!((begun.status, object(&begun)["status"].clone()), (202, json!("pending")));
+    set(&app, &id, |migration| {
+        migration.status = Status::Completed;
+        migration.options.keep_credentials_until = Some(model::Timestamp(1));
+    });
+    assert_eq!(hooked(&app, &id, &token, b"").status, 409, "its date is over");
+    let gone = format!("/api/v1/migrations/{id}?account=anna@a.example");
+    assert_eq!(send(&app, "DELETE", &gone, ("", b"")).status, 204);
+    assert_eq!(hooked(&app, &id, &token, b"").status, 401);
+}
+
+#[test]
+fn a_form_has_a_schedule_and_shows_the_token_once() {
+    let app = app();
+    let schedule = "&destination.password=right&options.repeat.every_hours=6\
+        &options.repeat.until=2026-12-01T10%3A00&options.quiet_hours.from=22%3A00\
+        &options.quiet_hours.to=06%3A00&options.keep_credentials_until=2026-12-05T00%3A00";
+    let begun = form(&app, "/new", &format!("{FORM}{schedule}"));
+    assert_eq!(begun.status, 200, "{}", text(&begun));
+    let html = text(&begun);
+    assert!(html.contains("hook_") && html.contains("/synchronise"));
+    let page = html.split("class=\"button primary\" href=\"").nth(1).unwrap();
+    let page = page.split('"').next().unwrap().replace("&amp;", "&");
+    assert!(!text(&get(&app, &page)).contains("hook_"), "never again");
+    let wrong = schedule.replace("=06%3A00", "=").replace("every_hours=6", "every_hours=often");
+    let again = form(&app, "/new", &format!("{FORM}{wrong}"));
+    let html = text(&again);
+    assert_eq!(again.status, 422);
+    for id in ["options-quiet_hours-to-error", "options-repeat-every_hours-error"] {
+        assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert!(html.contains("value=\"often\"") && html.contains("value=\"22:00\""));
 }
 
 #[test]
@@ -537,6 +670,20 @@ fn events_follow_and_end() {
     let pieces = feed(&app, &address, 100);
     assert_eq!(pieces.len(), 2, "a finished migration has one event");
     assert!(pieces[1].contains("\"status\":\"completed\""));
+}
+
+#[test]
+fn an_idle_migration_says_when_it_is_erased() {
+    let app = app();
+    let id = begun(&app);
+    let address = format!("/api/v1/migrations/{id}?account=anna@a.example");
+    assert_eq!(object(&get(&app, &address))["expires_at"], json!(null));
+    set(&app, &id, |migration| migration.status = Status::Completed);
+    let shown = object(&get(&app, &address));
+    assert_eq!(shown["updated_at"], "2026-09-21T14:13:20Z");
+    assert_eq!(shown["expires_at"], "2026-11-20T14:13:20Z");
+    let page = text(&get(&app, &format!("/migrations/{id}?account=anna@a.example")));
+    assert!(page.contains("2026-11-20T14:13:20Z"));
 }
 
 #[test]

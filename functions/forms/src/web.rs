@@ -9,7 +9,7 @@ use store::Store;
 use store::control::{self, Request as Asked};
 
 use crate::answer::Answer;
-use crate::app::{App, Outside};
+use crate::app::{App, Outside, Secrets};
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request, value};
 use crate::{Route, api, form_fields, offer, shown, submission};
@@ -132,7 +132,12 @@ pub async fn create<O: Outside>(
         Err(refusal) => Err(refusal),
     };
     match begun {
-        Ok((migration, _)) => Ok(Answer::see_other(&shown::page_path(&migration))),
+        Ok((migration, Secrets { hook_token: None, .. })) => {
+            Ok(Answer::see_other(&shown::page_path(&migration)))
+        }
+        Ok((migration, Secrets { hook_token: Some(token), .. })) => {
+            Ok(token_page(app, request, &migration, &token))
+        }
         Err(refusal) if is_correctable(&refusal) => {
             let filled = form_fields::filled(&fields, &refusal);
             let status = refusal.code.status();
@@ -140,6 +145,21 @@ pub async fn create<O: Outside>(
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// What the page of a migration cannot show again: its token.
+fn token_page<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    migration: &Migration,
+    token: &str,
+) -> Answer {
+    let address = format!("{}/api/v1/migrations/{}/synchronise", app.base(request), migration.id);
+    let path = shown::page_path(migration);
+    let shown = pages::token::Token { token, address: &address, page: &path };
+    // The address of the form that was sent shows nothing, so the language switch leads onwards.
+    let onwards = elsewhere(request, "/find".to_owned(), Vec::new());
+    show(&onwards, 200, |page| pages::token::page(page, &shown))
 }
 
 /// `POST /find`.
@@ -203,6 +223,7 @@ async fn tracking_page<O: Outside>(
         failures: &failures,
         more_failures,
         stopping,
+        expires_at: migration.expires_at(app.retention_ms),
         filled,
     };
     Ok(show(request, status, |page| pages::tracking::page(page, &tracking)))

@@ -53,6 +53,14 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    /// Where a run begins that follows the one which ended here.
+    pub(crate) fn again(self) -> Self {
+        let phase = Phase::Discover;
+        Cursor { phase, at: 0, attempts: 0, losses: 0, retry: false, ..self }
+    }
+}
+
 /// A mailbox name that survives JSON whatever bytes it has: each byte is one character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Name {

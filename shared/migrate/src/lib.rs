@@ -3,11 +3,11 @@
 //! In scope: what to do next, doing it, writing it down; logging in at both sides; what users are
 //! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
 //!
-//! Reading order: [`advance`] (what is due), `slice.rs` (one slice of one migration), `run.rs` (its
+//! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of one migration), `run.rs` (its
 //! state and its checkpoints), then the phases `discover.rs`, `folders.rs`, `copy.rs` with
 //! `listing.rs`, `adopt.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
 //! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
-//! [`lifecycle`] and [`report`] are what pages and API call, [`login`] what both call.
+//! [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] what both call.
 //!
 //! Invariants: an intention is written before a batch goes out and settled after it; nothing is
 //! deleted at the source, no code for it exists; no message is held.
@@ -20,8 +20,10 @@ mod changes;
 mod copy;
 mod cursor;
 mod discover;
+pub mod erase;
 mod folders;
 mod header;
+pub mod hook;
 pub mod journal;
 mod ledger;
 pub mod lifecycle;
@@ -43,6 +45,7 @@ pub mod special_use;
 mod tests;
 mod transfer;
 mod trouble;
+mod upkeep;
 mod verify;
 mod world;
 

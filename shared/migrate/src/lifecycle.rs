@@ -2,18 +2,19 @@
 //!
 //! A migration's record has one writer at a time: whoever holds its lease. Creating makes the
 //! lease; stopping leaves a request that the running slice sees; the rest takes the lease itself.
+//! [`crate::erase`] erases.
 
 use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
 use notify::Outbox;
 use notify::delivery::Delivery;
 use store::control::{self, Request};
 use store::seal::{Credential, Credentials, Seal};
-use store::{Error, Store, due, keys, lease, records};
+use store::{Error, Store, calendar, due, keys, lease, records};
 use wire::{Random, Secret};
 
 use crate::cursor::{Cursor, Folder};
-use crate::report;
 use crate::run::Run;
+use crate::upkeep;
 use crate::world::Host;
 
 /// How it ended.
@@ -44,11 +45,26 @@ pub async fn create(
     credentials: &Credentials,
     contact: Contact<'_>,
 ) -> Result<(), Error> {
+    create_with(store, (seal, random), migration, credentials, contact, Vec::new()).await
+}
+
+/// The same with further records in its first write.
+pub async fn create_with(
+    store: &impl Store,
+    (seal, random): (&Seal, &impl Random),
+    migration: &Migration,
+    credentials: &Credentials,
+    contact: Contact<'_>,
+    mut pairs: Vec<(String, Vec<u8>)>,
+) -> Result<(), Error> {
     let id = &migration.id;
     let sealed = seal.seal(id, credentials, random)?;
     let key = keys::migration(id);
     let record = records::encode(&key, migration)?;
-    let mut pairs = vec![(key, record), (keys::credentials(id), sealed), lease::unclaimed(id)?];
+    let look_ms = upkeep::first_look_ms(migration);
+    calendar::add(store, id, look_ms).await?;
+    pairs.extend([(key, record), (keys::credentials(id), sealed)]);
+    pairs.extend([lease::unclaimed(id)?, calendar::entry(id, look_ms)?]);
     if let Some(secret) = contact.webhook_secret {
         let key = keys::webhook_secret(id);
         let sealed = seal.seal_secret(&key, secret, random)?;
@@ -68,9 +84,14 @@ pub async fn create(
     }
 }
 
-/// The migration; `None` where there is none.
+/// The migration; `None` where there is none, or where it is being erased.
 pub async fn read(store: &impl Store, id: &MigrationId) -> Result<Option<Migration>, Error> {
-    records::read(store, &keys::migration(id)).await
+    // In this order: once the erasure is no longer noted, the migration is gone.
+    let names = [keys::erasing(id), keys::migration(id)];
+    match store.get_many(&names).await?.as_slice() {
+        [None, Some(bytes)] => records::decode(&keys::migration(id), bytes).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// How long a paused run is kept: its passwords are sealed here meanwhile.
@@ -146,8 +167,9 @@ async fn interrupt(
         return Ok(None);
     }
     // A slice that takes it up in this very moment makes the next sync point.
-    let waits = matches!(migration.status, Status::Pending | Status::Scheduled);
-    let sync_point = migration.sync_point() + u32::from(waits);
+    let closed = migration.sync_points.last().is_none_or(|point| point.finished_at.is_some());
+    let waits = matches!(migration.status, Status::Pending | Status::Scheduled | Status::Waiting);
+    let sync_point = migration.sync_point() + u32::from(waits && closed);
     control::ask(store, id, &request(sync_point)).await?;
     lease::claim(store, id, now.0, boot).await
 }
@@ -194,6 +216,7 @@ pub(crate) fn end(migration: &mut Migration, status: Status, now: Timestamp) {
     migration.status = status;
     migration.phase = Some(Phase::Finished);
     migration.waiting = None;
+    migration.next_run_at = None;
     migration.folder = None;
     migration.eta_seconds = None;
     migration.updated_at = now;
@@ -330,27 +353,4 @@ async fn change_idle(
     };
     lease.release(store).await?;
     Ok(outcome)
-}
-
-/// Keys deleted in one call; keeps a single write short.
-const DELETE_MANY_MAX: usize = 500;
-
-/// Erases every trace. A slice that is at it stops at its next checkpoint, since its lease is gone.
-pub async fn erase(store: &impl Store, id: &MigrationId) -> Result<Outcome, Error> {
-    if read(store, id).await?.is_none() {
-        return Ok(Outcome::Gone);
-    }
-    // The lease first: without it no slice writes any more.
-    store.delete_many(&[keys::lease(id), keys::credentials(id), keys::delivery(id)]).await?;
-    due::set(store, id, None).await?;
-    due::set_notices(store, id, None).await?;
-    let lists = report::listed_keys(store, id).await?;
-    for piece in lists.chunks(DELETE_MANY_MAX) {
-        store.delete_many(piece).await?;
-    }
-    // The record last: an erasure that was interrupted can be asked for again.
-    let mut fixed = keys::of_migration(id);
-    fixed.sort_by_key(|key| *key == keys::migration(id));
-    store.delete_many(&fixed).await?;
-    Ok(Outcome::Done)
 }

@@ -4,7 +4,6 @@ use model::{Failure, FolderReport, MigrationId};
 use store::{Error, Store, keys, records};
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, Folder};
-use crate::run::load_folders;
 
 /// Failures after the `after`-th, at most `limit`, each with its ordinal from 1.
 pub async fn failures(
@@ -45,25 +44,4 @@ pub async fn folders(
     let rows: Option<Vec<Folder>> = records::read(store, &key).await?;
     let listed = |rows: Vec<Folder>| rows.iter().map(Folder::report).collect();
     Ok(rows.map(listed))
-}
-
-/// The keys of the lists of a migration: folders, failures, journal.
-pub(crate) async fn listed_keys(
-    store: &impl Store,
-    id: &MigrationId,
-) -> Result<Vec<String>, Error> {
-    let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
-    let Some(cursor) = cursor else { return Ok(Vec::new()) };
-    let folders = load_folders(store, id, cursor.folders).await.unwrap_or_default();
-    let pages =
-        cursor.folders.div_ceil(u32::try_from(crate::cursor::FOLDERS_PER_PAGE).unwrap_or(1));
-    let failures = u32::try_from(cursor.failures.div_ceil(FAILURES_PER_PAGE)).unwrap_or(u32::MAX);
-    let mut listed: Vec<String> = Vec::new();
-    for (folder, number) in folders.iter().zip(0u32..) {
-        // One more than is known: a settle writes the segment together with its count.
-        listed.extend((0..=folder.segments).map(|segment| keys::journal(id, number, segment)));
-    }
-    listed.extend((0..=failures).map(|page| keys::failures(id, page)));
-    listed.extend((0..pages).map(|page| keys::folders(id, page)));
-    Ok(listed)
 }

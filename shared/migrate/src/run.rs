@@ -137,7 +137,12 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             Some(Request::Pause { sync_point }) if sync_point >= self.migration.sync_point() => {
                 Err(Halt::Paused)
             }
-            Some(Request::Stop { .. } | Request::Pause { .. }) | None => Ok(()),
+            Some(Request::Stop { .. } | Request::Pause { .. }) | None => {
+                match self.migration.quiet_until(self.now()) {
+                    Some(until) => Err(Halt::Quiet(until)),
+                    None => Ok(()),
+                }
+            }
         }
     }
 

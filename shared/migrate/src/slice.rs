@@ -9,13 +9,13 @@ use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting
 use notify::Outbox;
 use store::lease::Lease;
 use store::seal::Credentials;
-use store::{Store, due, keys, lease, metrics};
+use store::{Store, due, keys, lease, metrics, records};
 
 use crate::login::{self, Line};
 use crate::run::Run;
 use crate::trouble::{self, At, Halt, Side, Verdict};
 use crate::world::{Host, World};
-use crate::{changes, copy, discover, folders, lifecycle, moves, reconcile, remove, verify};
+use crate::{changes, copy, discover, erase, folders, lifecycle, moves, reconcile, remove, verify};
 
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
@@ -41,6 +41,10 @@ pub(crate) async fn advance<H: Host, S: Store>(
     id: &MigrationId,
 ) -> Result<Advanced, store::Error> {
     let now_ms = world.host.now_ms();
+    if erase::is_under_way(world.store, id).await? {
+        due::set(world.store, id, None).await?;
+        return Ok(Advanced::Until(None));
+    }
     let Some(held) = lease::claim(world.store, id, now_ms, world.boot).await? else {
         if lifecycle::read(world.store, id).await?.is_none() {
             due::set(world.store, id, None).await?;
@@ -48,22 +52,45 @@ pub(crate) async fn advance<H: Host, S: Store>(
         }
         return Ok(Advanced::Busy);
     };
+    let fence = held.fence();
+    let done = advance_held(world, id, held, now_ms).await?;
+    erase::acknowledge(world.store, id, fence, world.host.now_ms()).await?;
+    Ok(done)
+}
+
+/// The same with the lease held.
+async fn advance_held<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    id: &MigrationId,
+    held: Lease,
+    now_ms: u64,
+) -> Result<Advanced, store::Error> {
     let Some(migration) = lifecycle::read(world.store, id).await? else {
         due::set(world.store, id, None).await?;
         return Ok(Advanced::Until(None));
     };
-    if let Some(later) = not_yet(&migration, now_ms) {
-        // A write that made something to be told may have been the last thing before a cut.
-        if let Some(mut outbox) = Outbox::read(world.store, &migration).await? {
-            outbox.announce(world.store, id, now_ms).await?;
-        }
+    // A write that made something to be told may have been the last thing before a cut.
+    if let Some(mut outbox) = Outbox::read(world.store, &migration).await? {
+        outbox.announce(world.store, id, now_ms).await?;
+    }
+    let now = Timestamp(now_ms);
+    if migration.repeats_no_more(now) {
+        return repeated(world, held, migration, now).await;
+    }
+    if let Some(later) = not_yet(&migration, now) {
         if later.is_none() {
             // A slice that ended the run was cut off before it had tidied up.
-            world.store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
+            tidy_up(world.store, &migration, now).await?;
         }
+        replan(world.store, migration, later).await?;
         due::set(world.store, id, later).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(later));
+    }
+    if migration.status != Status::Paused && migration.quiet_until(now).is_some() {
+        let mut run = Run::load(world, held, migration).await?;
+        let result = run.checkpoint().await.and(Err(Halt::Budget));
+        return conclude(run, result).await;
     }
     let beating = held.clone();
     let mut run = Run::load(world, held, migration).await?;
@@ -72,6 +99,54 @@ pub(crate) async fn advance<H: Host, S: Store>(
         Either::Right((halt, _)) => Err(halt),
     };
     conclude(run, result).await
+}
+
+/// The time of a migration that was repeated is over: it stays as its last run left it.
+async fn repeated<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    held: Lease,
+    mut migration: Migration,
+    now: Timestamp,
+) -> Result<Advanced, store::Error> {
+    migration.status = migration.last_outcome();
+    (migration.next_run_at, migration.updated_at) = (None, now);
+    let key = keys::migration(&migration.id);
+    let mut pairs = vec![(key.clone(), records::encode(&key, &migration)?)];
+    if !migration.keeps_credentials(now) {
+        pairs.push((keys::credentials(&migration.id), Vec::new()));
+    }
+    world.store.set_many(pairs).await?;
+    tidy_up(world.store, &migration, now).await?;
+    due::set(world.store, &migration.id, None).await?;
+    held.release(world.store).await?;
+    Ok(Advanced::Until(None))
+}
+
+/// Writes down that a run comes sooner than it was planned, after the clock was set back.
+async fn replan(
+    store: &impl Store,
+    mut migration: Migration,
+    later: Option<u64>,
+) -> Result<(), store::Error> {
+    let later = later.map(Timestamp);
+    if migration.next_run_at.is_none() || later.is_none() || migration.next_run_at == later {
+        return Ok(());
+    }
+    migration.next_run_at = later;
+    records::write(store, &keys::migration(&migration.id), &migration).await
+}
+
+/// Takes away what no run needs any more.
+async fn tidy_up(
+    store: &impl Store,
+    migration: &Migration,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    store.delete(&keys::control(&migration.id)).await?;
+    if migration.keeps_credentials(now) {
+        return Ok(());
+    }
+    store.delete_many(&[keys::credentials(&migration.id), keys::hook(&migration.id)]).await
 }
 
 /// Keeps the lease while a slow server is waited for; ends where it is lost.
@@ -87,16 +162,16 @@ async fn heartbeat<H: Host, S: Store>(world: &World<'_, H, S>, mut lease: Lease)
 }
 
 /// `Some` where there is nothing to do now: when it is due, or `None` for never.
-fn not_yet(migration: &Migration, now_ms: u64) -> Option<Option<u64>> {
+fn not_yet(migration: &Migration, now: Timestamp) -> Option<Option<u64>> {
     match migration.status {
         Status::Scheduled => {
-            let start = migration.options.start_at.unwrap_or_default().0;
-            (start > now_ms).then_some(Some(start))
+            let start = migration.run_due(now);
+            (start > now).then_some(Some(start.0))
         }
         Status::Pending | Status::Running | Status::Waiting | Status::Removing => None,
         Status::Paused => {
             let until_ms = migration.updated_at.0.saturating_add(lifecycle::PAUSED_MAX_MS);
-            (until_ms > now_ms).then_some(Some(until_ms))
+            (until_ms > now.0).then_some(Some(until_ms))
         }
         Status::AwaitingUpload
         | Status::AwaitingStart
@@ -151,7 +226,7 @@ fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     }
     let number = migration.sync_point();
     let open = migration.sync_points.last().is_some_and(|point| point.finished_at.is_none());
-    if matches!(migration.status, Status::Pending | Status::Scheduled) && !open {
+    if !open {
         let started_at = now;
         migration.sync_points.push(SyncPoint {
             number: number + 1,
@@ -163,7 +238,7 @@ fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
         }
     }
     migration.status = Status::Running;
-    migration.waiting = None;
+    (migration.waiting, migration.next_run_at) = (None, None);
     migration.phase = Some(run.cursor.phase);
     if let Some(outbox) = &mut run.outbox {
         outbox.started(migration, now);
@@ -209,6 +284,9 @@ async fn conclude<H: Host, S: Store>(
     result: Result<(), Halt>,
 ) -> Result<Advanced, store::Error> {
     let now = run.now();
+    // A removal came with the destination's password alone: nothing follows with that.
+    let removing = run.cursor.phase == Phase::Remove || run.migration.status == Status::Removing;
+    let needs_owner = removing || needs_owner(&result);
     let due_ms = match result {
         Err(Halt::Lost) => return Ok(Advanced::Busy),
         Err(Halt::Store(error)) => return Err(error),
@@ -225,6 +303,12 @@ async fn conclude<H: Host, S: Store>(
             lifecycle::hold(&mut run.migration, now);
             Some(now.0 + lifecycle::PAUSED_MAX_MS)
         }
+        Err(Halt::Quiet(until)) => {
+            let reason = model::schedule::QUIET_REASON.to_owned();
+            run.migration.status = Status::Waiting;
+            run.migration.waiting = Some(Waiting { until, reason });
+            Some(until.0)
+        }
         Err(Halt::Impossible(sentence)) => fail(&mut run, sentence, now),
         Err(Halt::Trouble(side, error)) => troubled(&mut run, side, &error, now),
     };
@@ -233,9 +317,16 @@ async fn conclude<H: Host, S: Store>(
         Err(Halt::Store(error)) => return Err(error),
         Err(_) => return Ok(Advanced::Busy),
     }
+    // While it stands there as ended.
     lifecycle::tell(&mut run, now);
+    let ended = due_ms.is_none();
+    let next = (ended && !needs_owner).then(|| run.migration.plan_next_run(now)).flatten();
+    if next.is_some() {
+        run.cursor = run.cursor.clone().again();
+    }
+    let due_ms = due_ms.or(next.map(|next| next.0));
     let id = run.id().clone();
-    if due_ms.is_none() {
+    if due_ms.is_none() && (removing || !run.migration.keeps_credentials(now)) {
         // Emptied in the write that ends the run, so that no cut leaves them behind.
         run.stage(keys::credentials(&id), Vec::new());
     }
@@ -243,14 +334,26 @@ async fn conclude<H: Host, S: Store>(
         return Err(error);
     }
     if due_ms.is_none() {
-        run.store().delete_many(&[keys::credentials(&id), keys::control(&id)]).await?;
+        tidy_up(run.store(), &run.migration, now).await?;
+    } else if ended {
+        run.store().delete(&keys::control(&id)).await?;
     }
     due::set(run.world.store, &run.migration.id, due_ms).await?;
     run.lease.release(run.world.store).await?;
-    if due_ms.is_none() {
+    if ended {
         count(run.world.store, &run.migration).await;
     }
     Ok(Advanced::Until(due_ms))
+}
+
+/// Whether a run ended for a reason that only its owner can change, so that none follows by itself.
+fn needs_owner(result: &Result<(), Halt>) -> bool {
+    match result {
+        Err(Halt::Impossible(_) | Halt::Stopped) => true,
+        Err(Halt::Trouble(_, error)) => trouble::verdict(error) == Verdict::Fail,
+        Ok(())
+        | Err(Halt::Budget | Halt::Paused | Halt::Quiet(_) | Halt::Lost | Halt::Store(_)) => false,
+    }
 }
 
 /// Counts an ended run for `/metrics`. What cannot be counted is no reason to fail the run.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use imap::{Code, Reply};
+use model::Timestamp;
 use store::Error as StoreError;
 
 /// Which account the trouble is with.
@@ -32,6 +33,8 @@ pub(crate) enum Halt {
     Stopped,
     /// The owner asked to hold on.
     Paused,
+    /// The quiet hours have begun; until when they last.
+    Quiet(Timestamp),
     /// Someone else has the lease.
     Lost,
     /// A server or the line.

@@ -23,4 +23,6 @@ pub struct World<'a, H: Host, S: Store> {
     pub boot: &'a str,
     /// Budget of one slice in milliseconds.
     pub slice_ms: u64,
+    /// How long what is idle is kept, in milliseconds.
+    pub retention_ms: u64,
 }

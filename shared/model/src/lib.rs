@@ -10,8 +10,8 @@
 //! - A **failure** is one thing that did not arrive, with the reason in the server's words.
 //! - A **verdict** is what the verification found out about a folder.
 //!
-//! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`folder`],
-//! [`notice`], [`id`], [`when`].
+//! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`schedule`],
+//! [`folder`], [`notice`], [`id`], [`when`].
 //!
 //! Invariant: nothing here has a password; `Debug` of anything here may be logged.
 
@@ -22,6 +22,7 @@ pub mod item;
 pub mod migration;
 pub mod notice;
 pub mod options;
+pub mod schedule;
 pub mod status;
 pub mod when;
 
@@ -32,5 +33,6 @@ pub use item::{Counters, Item};
 pub use migration::{Migration, SyncPoint, Waiting};
 pub use notice::{Event, Outcome};
 pub use options::{Notify, Options};
+pub use schedule::{QuietHours, Repeat, TimeOfDay};
 pub use status::{Action, Phase, Status};
 pub use when::Timestamp;

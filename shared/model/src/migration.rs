@@ -76,6 +76,9 @@ pub struct Migration {
     /// Seconds left, where they can be told.
     #[serde(default)]
     pub eta_seconds: Option<u64>,
+    /// When the next of repeated runs begins, while `status` is `scheduled`.
+    #[serde(default)]
+    pub next_run_at: Option<Timestamp>,
     /// All runs, oldest first.
     pub sync_points: Vec<SyncPoint>,
 }
@@ -112,6 +115,7 @@ impl Migration {
             folder: None,
             bytes_per_second: 0,
             eta_seconds: None,
+            next_run_at: None,
             sync_points: Vec::new(),
         }
     }
@@ -119,6 +123,28 @@ impl Migration {
     /// The login that opens its pages: the source's, or for a file the destination's.
     pub fn key_account(&self) -> &Account {
         if self.source.server_type.is_file() { &self.destination } else { &self.source }
+    }
+
+    /// When it is erased unless something happens with it; `None` while something goes on by
+    /// itself. `retention_ms` is how long what is idle is kept.
+    pub fn expires_at(&self, retention_ms: u64) -> Option<Timestamp> {
+        match self.status {
+            Status::Scheduled
+            | Status::Pending
+            | Status::Running
+            | Status::Waiting
+            | Status::Removing => None,
+            Status::AwaitingUpload
+            | Status::AwaitingStart
+            | Status::Paused
+            | Status::Completed
+            | Status::CompletedWithErrors
+            | Status::Stopped
+            | Status::Failed => {
+                let kept = self.options.keep_credentials_until.unwrap_or_default();
+                Some(Timestamp(self.updated_at.max(kept).0.saturating_add(retention_ms)))
+            }
+        }
     }
 
     /// Number of the current sync point; 0 before the first.

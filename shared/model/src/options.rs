@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{QuietHours, Repeat, Timestamp};
 
 /// Choices for one migration. An empty `Options` moves everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,13 @@ pub struct Options {
     pub max_item_bytes: Option<u64>,
     /// Not before this moment.
     pub start_at: Option<Timestamp>,
+    /// Again and again after that, each run a sync point; the credentials stay sealed until then.
+    pub repeat: Option<Repeat>,
+    /// Not in these hours of the day.
+    pub quiet_hours: Option<QuietHours>,
+    /// The credentials stay sealed until this moment, for runs that are asked for with the token of
+    /// the migration; at most a year.
+    pub keep_credentials_until: Option<Timestamp>,
 }
 
 /// Who is told about the progress.

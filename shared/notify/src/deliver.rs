@@ -110,10 +110,12 @@ async fn pass<H: Network + Http + Clock, S: Store>(
     told: &mut Told,
 ) -> Result<(), Error> {
     let now_ms = office.host.now_ms();
-    let names = [keys::migration(id), keys::delivery(id)];
+    let names = [keys::erasing(id), keys::migration(id), keys::delivery(id)];
     let values = office.store.get_many(&names).await?;
-    let ([migration_key, key], [Some(migration), Some(stored)]) = (names, values.as_slice()) else {
-        // It was erased.
+    let ([_, migration_key, key], [None, Some(migration), Some(stored)]) =
+        (names, values.as_slice())
+    else {
+        // It was erased, or is being erased.
         due::settle_notices(office.store, id, due_ms, None).await?;
         return Ok(());
     };

@@ -67,6 +67,8 @@ enum Kind {
     Email,
     Day,
     Moment,
+    Time,
+    Hours,
     Megabytes,
     Lines,
 }
@@ -95,6 +97,7 @@ pub fn page(page: &Page<'_>, offer: Offer<'_>, filled: &Filled) -> String {
             }
             (items(page, offer.items, filled))
             (options(page, filled))
+            (schedule(page, filled))
             (notify(page, filled))
             section.terms aria-labelledby="terms" {
                 h2 #terms { (words.terms_title) }
@@ -158,6 +161,11 @@ fn label_of(page: &Page<'_>, field: &str) -> Option<String> {
         "options.until" => words.field_until,
         "options.max_item_bytes" => words.field_max,
         "options.start_at" => words.field_start,
+        "options.repeat.every_hours" => words.field_every,
+        "options.repeat.until" => words.field_repeat_until,
+        "options.quiet_hours.from" => words.field_quiet_from,
+        "options.quiet_hours.to" => words.field_quiet_to,
+        "options.keep_credentials_until" => words.field_kept,
         "notify.email" => words.field_email,
         "notify.language" => words.field_language,
         _ => return None,
@@ -231,14 +239,47 @@ fn options(page: &Page<'_>, filled: &Filled) -> Markup {
         ("options.since", words.field_since, words.field_since_hint, Kind::Day),
         ("options.until", words.field_until, words.field_until_hint, Kind::Day),
         ("options.max_item_bytes", words.field_max, words.field_max_hint, Kind::Megabytes),
-        ("options.start_at", words.field_start, words.field_start_hint, Kind::Moment),
     ];
+    folded(page, filled, (words.options_title, words.options_summary), &fields)
+}
+
+fn schedule(page: &Page<'_>, filled: &Filled) -> Markup {
+    let words = page.words;
+    let fields = [
+        ("options.start_at", words.field_start, words.field_start_hint, Kind::Moment),
+        ("options.repeat.every_hours", words.field_every, words.field_every_hint, Kind::Hours),
+        (
+            "options.repeat.until",
+            words.field_repeat_until,
+            words.field_repeat_until_hint,
+            Kind::Moment,
+        ),
+        (
+            "options.quiet_hours.from",
+            words.field_quiet_from,
+            words.field_quiet_from_hint,
+            Kind::Time,
+        ),
+        ("options.quiet_hours.to", words.field_quiet_to, words.field_quiet_to_hint, Kind::Time),
+        ("options.keep_credentials_until", words.field_kept, words.field_kept_hint, Kind::Moment),
+    ];
+    folded(page, filled, (words.schedule_title, words.schedule_summary), &fields)
+}
+
+/// Fields that most people need not see: name, label, hint, kind.
+fn folded(
+    page: &Page<'_>,
+    filled: &Filled,
+    (title, about): (&str, &str),
+    fields: &[(&str, &str, &str, Kind)],
+) -> Markup {
+    let names: Vec<&str> = fields.iter().map(|(name, ..)| *name).collect();
     html! {
-        details.card.options open[filled.touches(&fields.map(|(name, ..)| name))] {
-            summary { span.legend { (words.options_title) } " " span.hint { (words.options_summary) } }
+        details.card.options open[filled.touches(&names)] {
+            summary { span.legend { (title) } " " span.hint { (about) } }
             div.grid {
                 @for (name, label, hint, kind) in fields {
-                    (field(page, filled, &Field { name, label, hint: Some(hint), kind, required: false }))
+                    (field(page, filled, &Field { name, label, hint: Some(hint), kind: *kind, required: false }))
                 }
             }
         }
@@ -325,7 +366,8 @@ fn input(id: &str, field: &Field<'_>, filled: &Filled, described: Option<&str>) 
         Kind::Email => ("email", Some("email"), "email"),
         Kind::Day => ("date", None, "off"),
         Kind::Moment => ("datetime-local", None, "off"),
-        Kind::Megabytes => ("number", Some("numeric"), "off"),
+        Kind::Time => ("time", None, "off"),
+        Kind::Hours | Kind::Megabytes => ("number", Some("numeric"), "off"),
     };
     html! {
         @if field.kind == Kind::Lines {
@@ -334,7 +376,7 @@ fn input(id: &str, field: &Field<'_>, filled: &Filled, described: Option<&str>) 
         } @else {
             input id=(id) name=(field.name) type=(input_type) value=(value) inputmode=[mode]
                 required[field.required] autocomplete=(complete) autocapitalize="none"
-                spellcheck="false" min=[(field.kind == Kind::Megabytes).then_some("1")]
+                spellcheck="false" min=[(input_type == "number").then_some("1")]
                 aria-describedby=[described] aria-invalid=[invalid];
         }
     }

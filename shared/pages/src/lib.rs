@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
 //! share), then one module a page: [`home`], [`form`], [`find`], [`tracking`], [`report`],
-//! [`problem`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times, [`assets`] holds style and script.
+//! [`token`], [`problem`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times,
+//! [`assets`] holds style and script.
 //!
 //! Invariants: every page works without its script; nothing is loaded from elsewhere, and on pages no
 //! script or style is inline, so [`layout::CONTENT_SECURITY_POLICY`] can be strict; a password
@@ -23,6 +24,7 @@ pub mod removal;
 pub mod report;
 pub mod show;
 mod tables;
+pub mod token;
 pub mod tracking;
 pub mod words;
 

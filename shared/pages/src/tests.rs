@@ -165,6 +165,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
                     failures,
                     more_failures: more,
                     stopping: more,
+                    expires_at: Some(Timestamp(0)),
                     filled: &of_the_form,
                 },
             ));
@@ -318,6 +319,7 @@ fn an_active_page_loads_itself_again_without_the_script() {
                 failures: &[],
                 more_failures: false,
                 stopping: false,
+                expires_at: Some(Timestamp(0)),
                 filled: &Filled::default(),
             },
         );

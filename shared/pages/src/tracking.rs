@@ -4,7 +4,10 @@
 //! the same markup that a page loaded at that moment has, so there is one rendering of everything.
 
 use maud::{Markup, html};
-use model::{Account, Action, Counters, Failure, FolderReport, Migration, Phase, Status};
+use model::schedule::QUIET_REASON;
+use model::{
+    Account, Action, Counters, Failure, FolderReport, Migration, Phase, Status, Timestamp,
+};
 
 use crate::Page;
 use crate::form::{self, Filled};
@@ -32,6 +35,8 @@ pub struct Tracking<'a> {
     pub failures: &'a [(u64, Failure)],
     /// Whether there are more of them.
     pub more_failures: bool,
+    /// When it is erased unless something happens with it.
+    pub expires_at: Option<Timestamp>,
     /// Whether a request to stop is on its way.
     pub stopping: bool,
     /// What is wrong with the form that was sent from this page.
@@ -54,7 +59,7 @@ pub fn page(page: &Page<'_>, tracking: &Tracking<'_>) -> String {
             }
             (state(page, tracking))
             (progress(page, migration))
-            aside { (about(page, migration)) (actions(page, tracking)) }
+            aside { (about(page, tracking)) (actions(page, tracking)) }
             (folders(page, tracking))
             (failures(page, tracking))
         }
@@ -87,11 +92,15 @@ fn state(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
                 }
             }
             @if let Some(hint) = words.hint(migration.status) { p.hint { (hint) } }
-            @if let (Status::Scheduled, Some(start)) = (migration.status, migration.options.start_at) {
-                p { (words.scheduled_for) " " (moment(start)) }
+            @if let Some(start) = migration.next_run() {
+                p { (if migration.next_run_at.is_some() { words.next_run_at } else { words.scheduled_for }) " " (moment(start)) }
             }
             @if let Some(waiting) = &migration.waiting {
-                p { (words.waiting_until) " " strong { (moment(waiting.until)) } ". " (words.waiting_reason) " " span.said lang="en" { (waiting.reason) } }
+                p {
+                    (words.waiting_until) " " strong { (moment(waiting.until)) } ". "
+                    @if waiting.reason == QUIET_REASON { (words.waiting_quiet) }
+                    @else { (words.waiting_reason) " " span.said lang="en" { (waiting.reason) } }
+                }
             }
             @if let Some(error) = &migration.last_error {
                 p { (words.last_error_title) ": " span.said lang="en" { (error) } }
@@ -372,8 +381,9 @@ fn remove(page: &Page<'_>, tracking: &Tracking<'_>, action: &str) -> Markup {
     }
 }
 
-fn about(page: &Page<'_>, migration: &Migration) -> Markup {
+fn about(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
     let words = page.words;
+    let migration = tracking.migration;
     html! {
         section.card.about aria-labelledby="about" {
             h2 #about { (words.migration_id) }
@@ -385,6 +395,11 @@ fn about(page: &Page<'_>, migration: &Migration) -> Markup {
                 }
                 div { dt { (words.started_at) } dd { (moment(migration.created_at)) } }
                 div { dt { (words.updated_at) } dd data-live="updated" { (moment(migration.updated_at)) } }
+            }
+            div data-live="expires" {
+                @if let Some(at) = tracking.expires_at {
+                    p.hint { (words.expires_at) " " (moment(at)) ". " (words.expires_hint) }
+                }
             }
             div data-live="runs" { @if migration.sync_points.len() > 1 { (runs(page, migration)) } }
         }

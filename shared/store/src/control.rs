@@ -26,7 +26,13 @@ pub enum Request {
 
 /// Leaves a request.
 pub async fn ask(store: &impl Store, id: &MigrationId, request: &Request) -> Result<(), Error> {
-    records::write(store, &keys::control(id), request).await
+    let key = keys::control(id);
+    records::write(store, &key, request).await?;
+    // Of a migration that was erased meanwhile nothing may come back.
+    if store.get(&keys::migration(id)).await?.is_none() {
+        store.delete(&key).await?;
+    }
+    Ok(())
 }
 
 /// The last request, if any.

@@ -8,6 +8,15 @@ use model::MigrationId;
 use crate::shard::{self, Shard};
 use crate::{Error, Store, keys, records};
 
+/// What is to be done with a migration that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Erase it.
+    Erase,
+    /// Take it a slice further.
+    Advance,
+}
+
 fn shard_of(id: &MigrationId) -> u8 {
     let sum =
         id.as_str().bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -17,6 +26,16 @@ fn shard_of(id: &MigrationId) -> u8 {
 /// Says when `id` is due; `None` takes it out of the index.
 pub async fn set(store: &impl Store, id: &MigrationId, due_ms: Option<u64>) -> Result<(), Error> {
     shard::set(store, &keys::due(shard_of(id)), id, due_ms).await
+}
+
+/// Says when the erasure of `id` goes on; `None` once nothing of it is left. A list of its own, so
+/// that a slice which ends meanwhile and says when it is due does not call the erasure off.
+pub async fn set_erasure(
+    store: &impl Store,
+    id: &MigrationId,
+    due_ms: Option<u64>,
+) -> Result<(), Error> {
+    shard::set(store, &keys::due_erasures(), id, due_ms).await
 }
 
 /// Says when the owner of `id` is to be told something; `None` once everything is told. A list of
@@ -54,13 +73,16 @@ pub async fn all_notices(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, 
 }
 
 /// Every migration that has something to do, by the time it is due.
-pub async fn all(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, Error> {
-    let names: Vec<String> = (0..keys::DUE_SHARDS).map(keys::due).collect();
+pub async fn all(store: &impl Store) -> Result<Vec<(u64, Task, MigrationId)>, Error> {
+    let shards = (0..keys::DUE_SHARDS).map(|shard| (keys::due(shard), Task::Advance));
+    let erasures = std::iter::once((keys::due_erasures(), Task::Erase));
+    let (names, tasks): (Vec<String>, Vec<Task>) = shards.chain(erasures).unzip();
     let mut due = Vec::new();
-    for (key, value) in names.iter().zip(store.get_many(&names).await?) {
+    let values = store.get_many(&names).await?;
+    for ((key, task), value) in names.iter().zip(tasks).zip(values) {
         let Some(bytes) = value else { continue };
         let shard: Shard = records::decode(key, &bytes)?;
-        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, id)));
+        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, task, id)));
     }
     due.sort();
     Ok(due)
@@ -81,7 +103,7 @@ mod tests {
                 set(&store, id, Some(due)).await.unwrap();
             }
             let found: Vec<_> =
-                all(&store).await.unwrap().into_iter().map(|(due, _)| due).collect();
+                all(&store).await.unwrap().into_iter().map(|(due, ..)| due).collect();
             assert_eq!(found, (0..20).collect::<Vec<_>>());
             for id in &ids {
                 set(&store, id, None).await.unwrap();
@@ -114,7 +136,21 @@ mod tests {
             let id = MigrationId::from_random(&[3; 26]);
             store.increment(&keys::made(&keys::due(shard_of(&id))), 1).await.unwrap();
             set(&store, &id, Some(1)).await.unwrap();
-            assert_eq!(all(&store).await, Ok(vec![(1, id)]));
+            assert_eq!(all(&store).await, Ok(vec![(1, Task::Advance, id)]));
+        });
+    }
+
+    #[test]
+    fn a_slice_that_ends_does_not_call_an_erasure_off() {
+        block_on(async {
+            let store = Memory::default();
+            let id = MigrationId::from_random(&[3; 26]);
+            set_erasure(&store, &id, Some(5)).await.unwrap();
+            set(&store, &id, Some(1)).await.unwrap();
+            set(&store, &id, None).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![(5, Task::Erase, id.clone())]));
+            set_erasure(&store, &id, None).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![]));
         });
     }
 }

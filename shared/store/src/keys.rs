@@ -1,7 +1,7 @@
 //! Every key there is. Nothing else spells one.
 //!
-//! `m/ID` and below belong to one migration; erasing it is deleting exactly what [`of_migration`]
-//! and the counted lists below name, so nothing needs a scan.
+//! `m/ID` and below belong to one migration; erasing it is deleting exactly what [`of_migration`],
+//! [`erasing`] and the counted lists below name, so nothing needs a scan.
 
 use model::MigrationId;
 
@@ -31,6 +31,11 @@ pub fn lease(id: &MigrationId) -> String {
 /// Counts its leases; only ever incremented.
 pub fn fence(id: &MigrationId) -> String {
     format!("m/{id}/fence")
+}
+
+/// How far the erasure is; while it is there, the migration is there for nobody. Erased last.
+pub fn erasing(id: &MigrationId) -> String {
+    format!("m/{id}/erasing")
 }
 
 /// Where the engine stands.
@@ -98,9 +103,39 @@ pub fn due_notices(shard: u8) -> String {
     format!("due/notices/{shard}")
 }
 
+/// The list of migrations that are being erased.
+pub fn due_erasures() -> String {
+    "due/erasures".to_owned()
+}
+
 /// Counts the makings of a record that several may make at once; only ever incremented.
 pub fn made(key: &str) -> String {
     format!("{key}/made")
+}
+
+/// The slot of the calendar in which it is looked at.
+pub fn look(id: &MigrationId) -> String {
+    format!("m/{id}/look")
+}
+
+/// The hash of the token that begins a run without passwords.
+pub fn hook(id: &MigrationId) -> String {
+    format!("m/{id}/hook")
+}
+
+/// What the clock said when it was last written down.
+pub fn clock() -> String {
+    "due/clock".to_owned()
+}
+
+/// A slot of the calendar.
+pub fn calendar(slot: u64) -> String {
+    format!("calendar/{slot}")
+}
+
+/// Which slot of the calendar comes next.
+pub fn calendar_next() -> String {
+    "calendar/next".to_owned()
 }
 
 /// A counter for `/metrics`; only ever incremented.
@@ -108,12 +143,14 @@ pub fn metric(name: &str) -> String {
     format!("metric/{name}")
 }
 
-/// The keys that every migration has at most once.
+/// The keys that every migration has at most once, but [`erasing`].
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
     let once = [
         migration,
         credentials,
         control,
+        look,
+        hook,
         lease,
         fence,
         cursor,

@@ -48,19 +48,80 @@ pub async fn claim(
     let key = keys::lease(id);
     let Some(before) = store.get(&key).await? else { return Ok(None) };
     let held: Record = records::decode(&key, &before)?;
-    let dead = !boot.is_empty() && !held.boot.is_empty() && held.boot != boot;
-    // A clock that was set back must not lock a migration for years.
-    let expired = held.until_ms <= now_ms || held.until_ms > now_ms + 2 * LEASE_MS;
-    if !expired && !dead {
+    if !is_free(&held, now_ms, boot) {
         return Ok(None);
     }
     let fence = store.increment(&keys::fence(id), 1).await?;
     let record = Record { fence, until_ms: now_ms + LEASE_MS, boot: boot.to_owned() };
-    let won = store.swap(&key, &before, records::encode(&key, &record)?).await?;
-    Ok(won.then(|| Lease { id: id.clone(), record }))
+    if store.swap(&key, &before, records::encode(&key, &record)?).await? {
+        return Ok(Some(Lease { id: id.clone(), record }));
+    }
+    if store.get(&key).await?.is_none() {
+        // The migration was erased meanwhile, and its fence was made again just now.
+        store.delete(&keys::fence(id)).await?;
+    }
+    Ok(None)
+}
+
+/// Who held a lease that was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The number of its lease.
+    pub fence: u64,
+    /// Until when it may still be writing (ms since 1970).
+    pub until_ms: u64,
+}
+
+/// What [`seize`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seized {
+    /// There is no such migration.
+    Gone,
+    /// Nobody worked on it.
+    Idle,
+    /// This holder notices at its next checkpoint; what it is writing may still come.
+    From(Holder),
+}
+
+/// Attempts to seize a lease before giving up; each failed one means that it was renewed.
+const SEIZURES_MAX: u32 = 100;
+
+/// Takes the lease of `id` away from whoever has it, for good: nothing gives it back.
+pub async fn seize(
+    store: &impl Store,
+    id: &MigrationId,
+    now_ms: u64,
+    boot: &str,
+) -> Result<Seized, Error> {
+    let key = keys::lease(id);
+    for _ in 0..SEIZURES_MAX {
+        let Some(before) = store.get(&key).await? else { return Ok(Seized::Gone) };
+        let held: Record = records::decode(&key, &before)?;
+        let fence = store.increment(&keys::fence(id), 1).await?;
+        let record = Record { fence, until_ms: now_ms + LEASE_MS, boot: boot.to_owned() };
+        if store.swap(&key, &before, records::encode(&key, &record)?).await? {
+            return Ok(match is_free(&held, now_ms, boot) {
+                true => Seized::Idle,
+                false => Seized::From(Holder { fence: held.fence, until_ms: held.until_ms }),
+            });
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
+fn is_free(held: &Record, now_ms: u64, boot: &str) -> bool {
+    let dead = !boot.is_empty() && !held.boot.is_empty() && held.boot != boot;
+    // A clock that was set back must not lock a migration for years.
+    let expired = held.until_ms <= now_ms || held.until_ms > now_ms + 2 * LEASE_MS;
+    expired || dead
 }
 
 impl Lease {
+    /// Its number.
+    pub fn fence(&self) -> u64 {
+        self.record.fence
+    }
+
     /// Whether the lease is still ours; renews it where a third of its time has gone. Clones of a
     /// lease may renew it in turn: the fence says whose it is.
     pub async fn renew(&mut self, store: &impl Store, now_ms: u64) -> Result<bool, Error> {
@@ -142,6 +203,24 @@ mod tests {
             assert_eq!(claim(&store, &id, 1001, "boot a").await, Ok(None));
             assert_eq!(claim(&store, &id, 1001, "").await, Ok(None));
             assert!(claim(&store, &id, 1001, "boot b").await.unwrap().is_some());
+        });
+    }
+
+    #[test]
+    fn a_seized_lease_tells_who_had_it() {
+        block_on(async {
+            let store = Memory::default();
+            let id = MigrationId::from_random(&[3; 26]);
+            assert_eq!(seize(&store, &id, 1, "").await, Ok(Seized::Gone));
+            assert_eq!(store.all(), [], "nothing is made of a migration that is not there");
+            let (key, value) = unclaimed(&id).unwrap();
+            store.set(&key, value).await.unwrap();
+            assert_eq!(seize(&store, &id, 1000, "").await, Ok(Seized::Idle));
+            let mut held = claim(&store, &id, 50_000, "").await.unwrap().unwrap();
+            let holder = Holder { fence: held.fence(), until_ms: 80_000 };
+            assert_eq!(seize(&store, &id, 50_001, "").await, Ok(Seized::From(holder)));
+            assert_eq!(held.renew(&store, 50_002).await, Ok(false));
+            assert_eq!(claim(&store, &id, 50_003, "").await, Ok(None));
         });
     }
 }

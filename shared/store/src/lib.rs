@@ -3,13 +3,15 @@
 //! In scope: the trait in front of a key-value store, every key, every record with its version,
 //! leases, the index of what is due, sealed credentials. Out of scope: what a migration does.
 //!
-//! Reading order: [`Store`], [`keys`], [`records`], [`lease`], [`due`], [`seal`], [`control`],
+//! Reading order: [`Store`], [`keys`], [`records`], [`lease`], [`due`], [`calendar`], [`clock`], [`seal`], [`control`],
 //! [`metrics`]; [`memory`] is the double for tests.
 //!
 //! Invariants: an error is never absence; a value is at most [`VALUE_MAX_BYTES`] and a key at most
 //! [`KEY_MAX_BYTES`], since hosted stores take no more; nothing scans the keys.
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod calendar;
+pub mod clock;
 pub mod control;
 pub mod due;
 pub mod keys;

@@ -71,3 +71,20 @@ async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Takes several out of the map at `key`.
+pub(crate) async fn strike_off(
+    store: &impl Store,
+    key: &str,
+    ids: &[MigrationId],
+) -> Result<(), Error> {
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(key).await? else { return Ok(()) };
+        let mut shard: Shard = records::decode(key, &before)?;
+        shard.retain(|id, _| !ids.contains(id));
+        if store.swap(key, &before, records::encode(key, &shard)?).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}

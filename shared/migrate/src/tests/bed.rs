@@ -26,15 +26,23 @@ use crate::{World, lifecycle};
 #[derive(Clone, Default)]
 pub(super) struct Power(Rc<PowerState>);
 
+/// What happens before which operation.
+type Interruption = (u32, Box<dyn FnOnce()>);
+
 #[derive(Default)]
 struct PowerState {
     left: Cell<Option<u32>>,
     used: Cell<u32>,
     dead: Cell<bool>,
+    before: RefCell<Option<Interruption>>,
 }
 
 impl Power {
     async fn step(&self) {
+        let due = matches!(&*self.0.before.borrow(), Some((at, _)) if *at == self.0.used.get());
+        if due && let Some((_, act)) = self.0.before.take() {
+            act();
+        }
         self.0.used.set(self.0.used.get() + 1);
         if let Some(left) = self.0.left.get() {
             if left == 0 {
@@ -77,6 +85,10 @@ pub(super) struct Bed {
     pub(super) id: MigrationId,
     boot: Cell<u32>,
     pub(super) slice_ms: Cell<u64>,
+    /// How long a write into the store takes.
+    pub(super) write_ms: Cell<u64>,
+    /// Reads from the store.
+    pub(super) reads: Rc<Cell<u32>>,
 }
 
 struct TestHost {
@@ -168,40 +180,52 @@ impl Random for TestHost {
     }
 }
 
-struct CutStore(Memory, Power);
+struct CutStore(Memory, Power, Timers, u64, Rc<Cell<u32>>);
+
+impl CutStore {
+    async fn step(&self) {
+        self.1.step().await;
+        self.2.now_ms.set(self.2.now_ms.get() + self.3);
+    }
+}
 
 impl Store for CutStore {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.4.update(|reads| reads + 1);
         self.0.get(key).await
     }
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.4.update(|reads| reads + 1);
         self.0.get_many(keys).await
     }
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        self.1.step().await;
+        self.step().await;
         self.0.set(key, value).await
     }
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
-        self.1.step().await;
+        self.step().await;
         self.0.set_many(pairs).await
     }
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.1.step().await;
+        self.step().await;
         self.0.delete(key).await
     }
     async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
-        self.1.step().await;
+        self.step().await;
         self.0.delete_many(keys).await
     }
     async fn increment(&self, key: &str, by: u64) -> Result<u64, StoreError> {
-        self.1.step().await;
+        self.step().await;
         self.0.increment(key, by).await
     }
     async fn swap(&self, key: &str, expected: &[u8], new: Vec<u8>) -> Result<bool, StoreError> {
-        self.1.step().await;
+        self.step().await;
         self.0.swap(key, expected, new).await
     }
 }
+
+/// How long what is idle is kept: 60 days.
+pub(super) const RETENTION_MS: u64 = 60 * 86_400_000;
 
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
@@ -236,6 +260,8 @@ impl Bed {
             id: MigrationId::from_random(&[9; 26]),
             boot: Cell::new(0),
             slice_ms: Cell::new(10_000),
+            write_ms: Cell::new(0),
+            reads: Rc::default(),
         };
         bed.timers.now_ms.set(1_000_000);
         let account = |port| Account {
@@ -272,13 +298,12 @@ impl Bed {
 
     /// One call of the driver; `None` where the power was cut in it.
     pub(super) fn tick(&self, allowed: Option<u32>) -> Option<Tick> {
-        self.power.0.left.set(allowed);
-        self.power.0.dead.set(false);
         // A new process each time the power comes back.
         let boot = self.boot.get().to_string();
-        let (host, store) = (self.host(), CutStore(self.memory.clone(), self.power.clone()));
+        let host = self.host();
         let slice_ms = self.slice_ms.get();
-        let outcome = self.run(async move {
+        let retention_ms = RETENTION_MS;
+        self.with_power(allowed, |store| async move {
             let seal = Seal::from_variable(KEY).unwrap();
             let dialer = Dialer {
                 host: &host,
@@ -290,9 +315,28 @@ impl Bed {
                 ciphers: Ciphers::All,
             };
             let boot = boot.as_str();
-            let world = World { host: &host, store: &store, dialer, seal: &seal, boot, slice_ms };
+            let seal = &seal;
+            let (host, store) = (&host, &store);
+            let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
             tick(&world).await.unwrap()
-        });
+        })
+    }
+
+    /// Does `work`, unless the power is cut after `allowed` operations.
+    fn with_power<T: 'static, F: Future<Output = T> + 'static>(
+        &self,
+        allowed: Option<u32>,
+        work: impl FnOnce(CutStore) -> F,
+    ) -> Option<T> {
+        self.power.0.left.set(allowed);
+        self.power.0.dead.set(false);
+        let outcome = self.run(work(CutStore(
+            self.memory.clone(),
+            self.power.clone(),
+            self.timers.clone(),
+            self.write_ms.get(),
+            self.reads.clone(),
+        )));
         if outcome.is_none() {
             self.boot.set(self.boot.get() + 1);
             self.power.0.left.set(None);
@@ -353,9 +397,52 @@ impl Bed {
         futures::executor::block_on(lifecycle::read(&self.memory, &self.id)).unwrap().unwrap()
     }
 
+    /// Sets the wall clock; the driver's next call sees it.
+    pub(super) fn set_clock(&self, now_ms: u64) {
+        self.timers.now_ms.set(now_ms);
+    }
+
+    /// The time.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.timers.now_ms.get()
+    }
+
     /// Operations used since the bed was made.
     pub(super) fn used(&self) -> u32 {
         self.power.0.used.get()
+    }
+
+    /// Lets somebody else act just before the operation with this number (from 0) is carried out.
+    pub(super) fn before(&self, operation: u32, act: impl FnOnce() + 'static) {
+        *self.power.0.before.borrow_mut() = Some((operation, Box::new(act)));
+    }
+
+    /// Erases as the pages do; `None` where the power was cut after `allowed` operations.
+    pub(super) fn erase(&self, allowed: Option<u32>) -> Option<lifecycle::Outcome> {
+        let (host, id) = (self.host(), self.id.clone());
+        let boot = self.boot.get().to_string();
+        self.with_power(allowed, |store| async move {
+            crate::erase::erase(&store, &host, &id, &boot).await.unwrap()
+        })
+    }
+
+    /// Every key and every value in which the identifier stands.
+    pub(super) fn traces(&self) -> Vec<String> {
+        let id = self.id.as_str().as_bytes();
+        let has = |bytes: &[u8]| bytes.windows(id.len()).any(|part| part == id);
+        let all = self.memory.all().into_iter();
+        all.filter(|(key, value)| has(key.as_bytes()) || has(value)).map(|(key, _)| key).collect()
+    }
+
+    /// Ticks until nothing is due any more.
+    pub(super) fn settle(&self) {
+        for _ in 0..2_000 {
+            if let Some(Tick { next_due_ms, .. }) = self.tick(None) {
+                let Some(due_ms) = next_due_ms else { return };
+                self.wait(due_ms.saturating_sub(self.timers.now_ms.get()));
+            }
+        }
+        panic!("does not end");
     }
 
     pub(super) fn stop(&self) {

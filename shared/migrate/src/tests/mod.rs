@@ -2,8 +2,11 @@
 
 mod bed;
 mod cuts;
+mod erasing;
 mod faults;
 mod life;
 mod notices;
+mod retention;
+mod schedule;
 mod synchronise;
 mod whole;

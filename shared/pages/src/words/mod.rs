@@ -52,6 +52,9 @@ catalogue! {
     items_title items_lead options_title options_summary
     field_exclude field_exclude_hint field_map field_map_hint field_since field_since_hint
     field_until field_until_hint field_max field_max_hint field_start field_start_hint
+    schedule_title schedule_summary field_every field_every_hint field_repeat_until
+    field_repeat_until_hint field_quiet_from field_quiet_from_hint field_quiet_to
+    field_quiet_to_hint field_kept field_kept_hint
     notify_title field_email field_email_hint field_language
     terms_title terms_1 terms_2 terms_3 terms_4
     new_submit new_wait optional
@@ -61,13 +64,16 @@ catalogue! {
     track_title track_lead field_id field_id_hint field_account field_account_hint track_submit
     track_unknown
 
+    // the token of a migration
+    token_title token_lead token_name token_hint token_use token_onwards
+
     // tracking
     migration_title migration_from migration_to migration_id migration_id_hint
     progress_title progress_label progress_messages progress_bytes progress_rate progress_left
     progress_skipped progress_failed progress_of progress_unknown progress_folder
     progress_percent
     waiting_until waiting_reason last_error_title
-    started_at updated_at scheduled_for
+    started_at updated_at scheduled_for next_run_at waiting_quiet expires_at expires_hint
     folders_title folders_lead folders_none folders_more
     column_folder column_source_messages column_destination_messages
     column_migrated column_adopted column_left_out column_failed column_verdict column_size
@@ -117,7 +123,7 @@ catalogue! {
     refusal_authentication_failed refusal_unreachable refusal_unsupported refusal_bad_url
     refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
     refusal_bad_date refusal_too_many refusal_out_of_order
-    refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
+    refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
     refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
     refusal_unavailable refusal_not_configured
 }
