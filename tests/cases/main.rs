@@ -13,6 +13,7 @@ mod crashes;
 mod erasure;
 mod hostile;
 mod large;
+mod life;
 mod logins;
 mod notices;
 mod pages;

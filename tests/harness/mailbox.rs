@@ -18,7 +18,7 @@ impl<T: Read + Write> Line for T {}
 
 /// A value in a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Value {
+pub enum Value {
     Atom(String),
     Text(Vec<u8>),
     List(Vec<Value>),
@@ -158,8 +158,8 @@ impl Client {
         self.line.flush().expect("the server listens");
     }
 
-    /// Untagged responses to a command that must succeed.
-    fn ok(&mut self, command: &str) -> Vec<Vec<Value>> {
+    /// Runs a command that must succeed; its untagged responses.
+    pub fn ok(&mut self, command: &str) -> Vec<Vec<Value>> {
         self.command(command).unwrap_or_else(|reply| panic!("{command}: {reply}"))
     }
 

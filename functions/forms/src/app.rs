@@ -175,10 +175,10 @@ impl<O: Outside> App<O> {
         &self,
         (source, destination): (&Account, &Account),
         credentials: &Credentials,
+        detail: Detail,
     ) -> Result<(), Refusal> {
-        let try_one = |side, account, credential| {
-            self.outside.check(side, account, credential, Detail::LoginOnly)
-        };
+        let try_one =
+            |side, account, credential| self.outside.check(side, account, credential, detail);
         let (from, to) = join(
             try_one(Side::Source, source, &credentials.source),
             try_one(Side::Destination, destination, &credentials.destination),
@@ -204,7 +204,7 @@ impl<O: Outside> App<O> {
         let Submission { source, destination, credentials, items, options, notify, .. } =
             submission;
         schedule::check(&options, self.now())?;
-        self.try_both((&source, &destination), &credentials).await?;
+        self.try_both((&source, &destination), &credentials, Detail::LoginOnly).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);
         let id = MigrationId::from_random(&bytes);
@@ -256,7 +256,8 @@ impl<O: Outside> App<O> {
         if !migration.status.allows(model::Action::Synchronise) {
             return done(Outcome::NotInThisState(migration.status));
         }
-        self.try_both((&migration.source, &migration.destination), credentials).await?;
+        let sides = (&migration.source, &migration.destination);
+        self.try_both(sides, credentials, Detail::PasswordOnly).await?;
         let random = &self.outside;
         let id = &migration.id;
         let (now, boot) = (self.now(), &self.boot);

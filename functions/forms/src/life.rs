@@ -119,7 +119,8 @@ async fn retry<O: Outside>(
 ) -> Result<(), Refusal> {
     let (seal, random) = (app.seal()?, &app.outside);
     allowed(migration, Action::Retry)?;
-    app.try_both((&migration.source, &migration.destination), credentials).await?;
+    let sides = (&migration.source, &migration.destination);
+    app.try_both(sides, credentials, Detail::PasswordOnly).await?;
     let (id, now, boot) = (&migration.id, app.now(), &app.boot);
     done(lifecycle::retry(app.store(), (seal, random), id, credentials, now, boot).await?)
 }
@@ -159,7 +160,7 @@ async fn remove<O: Outside>(
         Side::Destination,
         &migration.destination,
         &credential,
-        Detail::LoginOnly,
+        Detail::PasswordOnly,
     );
     if let Err(refusal) = check.await {
         let mut errors = Errors::default();

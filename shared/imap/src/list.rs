@@ -226,13 +226,46 @@ impl<S: Stream> Session<S> {
     /// All mailboxes, with subscription and special use, and with STATUS of the selectable ones
     /// where `with_status` asks for it; in one round trip on servers with LIST-STATUS, else two.
     pub async fn list(&mut self, with_status: bool) -> Result<Vec<Mailbox>, Error> {
+        self.list_after(None, with_status).await
+    }
+
+    /// Where mailboxes live, and all of them as [`Session::list`] tells: in one round trip on
+    /// servers with NAMESPACE and LIST-STATUS.
+    pub async fn look_around(
+        &mut self,
+        with_status: bool,
+    ) -> Result<(Namespaces, Vec<Mailbox>), Error> {
+        let mut namespaces = None;
+        if self.state.capabilities.namespace() {
+            let mailboxes = self.list_after(Some(&mut namespaces), with_status).await?;
+            if let Some(namespaces) = namespaces {
+                return Ok((namespaces, mailboxes));
+            }
+        }
+        Ok((self.namespace().await?, self.list(with_status).await?))
+    }
+
+    async fn list_after(
+        &mut self,
+        mut namespaces: Option<&mut Option<Namespaces>>,
+        with_status: bool,
+    ) -> Result<Vec<Mailbox>, Error> {
+        let namespace = namespaces.as_ref().map(|_| self.command("NAMESPACE"));
+        let before = usize::from(namespace.is_some());
         let (list, lsub, status_after) = self.list_commands(with_status);
         let spelling = self.state.spelling;
         let mut found = Found::default();
-        let commands: Vec<Command> = [Some(list), lsub].into_iter().flatten().collect();
-        let replies = self.run_all(commands, |_, line| found.hear(line, spelling)).await?;
+        let commands: Vec<Command> = [namespace, Some(list), lsub].into_iter().flatten().collect();
+        let hear = |_, line: Line<'_>| match (line, &mut namespaces) {
+            (Line::Namespace(mut cursor), Some(namespaces)) => {
+                **namespaces = Some(read_namespaces(&mut cursor, spelling)?);
+                Ok(())
+            }
+            (line, _) => found.hear(line, spelling),
+        };
+        let replies = self.run_all(commands, hear).await?;
         // A refused LSUB costs the subscriptions; a refused LIST leaves nothing to do.
-        if let Some(reply) = replies.into_iter().next().filter(|reply| !reply.is_ok()) {
+        if let Some(reply) = replies.into_iter().nth(before).filter(|reply| !reply.is_ok()) {
             return Err(Error::Refused(reply));
         }
         let mut mailboxes = found.put_together()?;

@@ -241,6 +241,15 @@ impl<S: Stream> Session<S> {
         self.say_goodbye().await;
     }
 
+    /// Says LOGOUT and does not wait for the answer, where nothing is under way.
+    pub async fn leave(mut self) {
+        let command = self.command("LOGOUT");
+        if self.send(command).await.is_ok() {
+            // The line is given up in any case.
+            let _ = self.flush().await;
+        }
+    }
+
     async fn say_goodbye(&mut self) {
         let command = self.command("LOGOUT");
         if self.send(command).await.is_ok() && self.flush().await.is_ok() {

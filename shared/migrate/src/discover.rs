@@ -62,8 +62,7 @@ pub(crate) async fn discover<H: Host, S: Store>(
 }
 
 async fn look<S: Stream>(session: &mut Session<S>) -> Result<Found, imap::Error> {
-    let namespaces = session.namespace().await?;
-    let mailboxes = session.list(true).await?;
+    let (namespaces, mailboxes) = session.look_around(true).await?;
     let delimiter = mailboxes.iter().find_map(|mailbox| mailbox.delimiter);
     let hierarchy = hierarchy(&namespaces, delimiter, session.spelling());
     let shared: Vec<&str> = namespaces

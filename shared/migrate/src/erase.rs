@@ -236,6 +236,17 @@ async fn piece(
         listed.push(keys::folders(id, progress.folder_pages));
         progress.folder_pages += 1;
     }
+    let room = DELETE_MANY_MAX - listed.len();
+    if listed.is_empty() {
+        // A list that was begun anew may have left pages behind its end; the last go first, so that
+        // none stands alone when this is cut off.
+        let end = end_of_failures(store, id, failures + 1).await?;
+        let pages = (failures + 1..end).rev().take(room);
+        listed.extend(pages.map(|page| keys::failures(id, page)));
+        if !listed.is_empty() {
+            return Ok(listed);
+        }
+    }
     while progress.failure_pages <= failures && listed.len() < DELETE_MANY_MAX {
         listed.push(keys::failures(id, progress.failure_pages));
         progress.failure_pages += 1;
@@ -243,11 +254,27 @@ async fn piece(
     Ok(listed)
 }
 
+/// The first page of failures that is missing, from `first` on; those before it are all there.
+async fn end_of_failures(store: &impl Store, id: &MigrationId, first: u32) -> Result<u32, Error> {
+    let (mut below, mut step) = (first, 1);
+    // Doubling steps, and halving ones once one went too far.
+    while store.get(&keys::failures(id, below)).await?.is_some() {
+        while store.get(&keys::failures(id, below + step)).await?.is_some() {
+            (below, step) = (below + step, step * 2);
+        }
+        if step == 1 {
+            return Ok(below + 1);
+        }
+        (below, step) = (below + 1, 1);
+    }
+    Ok(below)
+}
+
 /// The keys of what belongs to one folder; of each list one more than is known of.
 fn lists(id: &MigrationId, number: u32, row: &Folder) -> Vec<Box<dyn Iterator<Item = String>>> {
-    let id = id.clone();
+    let (id, orphans) = (id.clone(), keys::orphans(id, number));
     let journal = (0..=row.segments).map(move |segment| keys::journal(&id, number, segment));
-    vec![Box::new(journal)]
+    vec![Box::new(journal), Box::new(std::iter::once(orphans))]
 }
 
 /// Deletes keys; how many bytes they and their values had.

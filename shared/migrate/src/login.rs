@@ -41,7 +41,9 @@ pub enum Refusal {
 /// How much is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Only the login.
+    /// Only whether the password is right.
+    PasswordOnly,
+    /// The login, and of a source whether it can be moved.
     LoginOnly,
     /// Folders and quota too.
     Folders,
@@ -104,13 +106,20 @@ pub fn endpoint(account: &Account, allow_plaintext: bool) -> Result<Endpoint, Re
     }
 }
 
+/// A session that is logged in.
+pub(crate) struct Opened<H: Host> {
+    pub(crate) session: Session<Line<H>>,
+    /// Whether the line is slow enough for compression to pay, and the server can.
+    pub(crate) slow: bool,
+}
+
 /// Opens a line, says hello, logs in.
 pub(crate) async fn open<H: Host>(
     host: &H,
     dialer: &Dialer<'_, H>,
     account: &Account,
     credential: &Credential,
-) -> Result<Session<Line<H>>, imap::Error> {
+) -> Result<Opened<H>, imap::Error> {
     let endpoint = endpoint(account, dialer.allow_plaintext).map_err(|refusal| {
         let (Refusal::BadUrl(sentence)
         | Refusal::Unsupported(sentence)
@@ -124,10 +133,8 @@ pub(crate) async fn open<H: Host>(
     let before_ms = host.monotonic_ms();
     session.authenticate(&credentials(account, credential), host).await?;
     let round_trip_ms = host.monotonic_ms().saturating_sub(before_ms);
-    if round_trip_ms >= COMPRESS_FROM_MS && session.capabilities().compress_deflate() {
-        session = compressed(session).await?;
-    }
-    Ok(session)
+    let slow = round_trip_ms >= COMPRESS_FROM_MS && session.capabilities().compress_deflate();
+    Ok(Opened { session, slow })
 }
 
 async fn greet<H: Host>(
@@ -170,7 +177,9 @@ fn credentials(account: &Account, credential: &Credential) -> ImapCredentials {
     }
 }
 
-async fn compressed<S: wire::Stream>(
+/// The same session, compressed from here on (RFC 4978): a round trip, so only where there is
+/// something to carry.
+pub(crate) async fn compressed<S: wire::Stream>(
     mut session: Session<dial::Line<S>>,
 ) -> Result<Session<dial::Line<S>>, imap::Error> {
     session.compress().await?;
@@ -188,9 +197,9 @@ pub async fn check<H: Host>(
 ) -> Result<AccountReport, Refusal> {
     endpoint(account, dialer.allow_plaintext)?;
     let work = async {
-        let mut session = open(host, dialer, account, credential).await?;
+        let mut session = open(host, dialer, account, credential).await?.session;
         let report = look(&mut session, (side, detail)).await?;
-        session.logout().await;
+        session.leave().await;
         Ok::<_, imap::Error>(report)
     };
     within(host, CHECK_TIMEOUT_S, work).await.map_err(|error| refusal(side, &error))
@@ -215,6 +224,7 @@ async fn look<S: wire::Stream>(
     let mut report = AccountReport { server, capabilities, folders: Vec::new(), quota: None };
     let listed = match (side, detail) {
         // A source that cannot be moved is better refused than begun.
+        (_, Detail::PasswordOnly) => Vec::new(),
         (Side::Source, _) | (_, Detail::Folders) => session.list(detail == Detail::Folders).await?,
         (Side::Destination, Detail::LoginOnly) => Vec::new(),
     };

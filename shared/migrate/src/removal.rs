@@ -204,7 +204,8 @@ pub async fn preview<H: Host>(
     let folders = load_folders(store, id, count).await?;
     let session = login::open(host, dialer, &migration.destination, credential).await;
     let mut session = session
-        .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error)))?;
+        .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error)))?
+        .session;
     let mut preview = Preview::default();
     for (at, folder) in folders.iter().enumerate() {
         if folder.created_in >= from && folder.created_in > 0 && folder.exists {
@@ -219,7 +220,7 @@ pub async fn preview<H: Host>(
         }
         look_at(store, id, &mut session, (at, folder, from), &mut preview).await?;
     }
-    session.logout().await;
+    session.leave().await;
     Ok(preview)
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn remove<H: Host, S: Store>(
     let world = run.world;
     let account = run.migration.destination.clone();
     let opened = login::open(world.host, &world.dialer, &account, credential).await;
-    let mut session = opened.at(Side::Destination)?;
+    let mut session = opened.at(Side::Destination)?.session;
     while let Some(at) = usize::try_from(run.cursor.at).ok().filter(|at| *at < run.folders.len()) {
         let looked_at = run.folder(at)?.segments > 0 && from_folder(run, &mut session, at).await?;
         run.cursor.at += 1;
@@ -58,7 +58,7 @@ pub(crate) async fn remove<H: Host, S: Store>(
     }
     run.enter(Phase::Finished);
     run.checkpoint().await?;
-    session.logout().await;
+    session.leave().await;
     Ok(())
 }
 

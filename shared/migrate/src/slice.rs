@@ -21,6 +21,8 @@ use crate::{changes, copy, discover, erase, folders, lifecycle, moves, reconcile
 pub(crate) struct Lines<H: Host> {
     pub(crate) source: Session<Line<H>>,
     pub(crate) destination: Session<Line<H>>,
+    /// Which are slow, and not compressed yet.
+    slow: [bool; 2],
 }
 
 /// How a slice ended, for whoever drives.
@@ -197,11 +199,20 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
         return remove::remove(run, &credentials.destination).await;
     }
     let mut lines = open(run, &credentials).await?;
+    if run.cursor.phase != Phase::Discover {
+        lines = lines.compressed().await?;
+    }
     reconcile::reconcile(run, &mut lines).await?;
     moves::reconcile(run, &mut lines).await?;
     loop {
         match run.cursor.phase {
-            Phase::Discover => discover::discover(run, &mut lines).await?,
+            Phase::Discover => {
+                discover::discover(run, &mut lines).await?;
+                if run.folders.iter().any(|folder| folder.listed && (!folder.done || folder.stale))
+                {
+                    lines = lines.compressed().await?;
+                }
+            }
             Phase::Folders => folders::make(run, &mut lines).await?,
             Phase::Changes => changes::changes(run, &mut lines).await?,
             Phase::Mail => copy::copy(run, &mut lines).await?,
@@ -210,7 +221,7 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
             Phase::Remove | Phase::Finished => break,
         }
     }
-    join!(lines.source.logout(), lines.destination.logout());
+    join!(lines.source.leave(), lines.destination.leave());
     Ok(())
 }
 
@@ -275,7 +286,28 @@ async fn open<H: Host, S: Store>(
             &credentials.destination
         ),
     );
-    Ok(Lines { source: source.at(Side::Source)?, destination: destination.at(Side::Destination)? })
+    let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
+    let slow = [source.slow, destination.slow];
+    Ok(Lines { source: source.session, destination: destination.session, slow })
+}
+
+impl<H: Host> Lines<H> {
+    /// Compresses slow lines, once something is to be carried.
+    async fn compressed(self) -> Result<Self, Halt> {
+        let Lines { source, destination, slow } = self;
+        let [slow_source, slow_destination] = slow;
+        let (source, destination) =
+            join!(compress(source, slow_source), compress(destination, slow_destination),);
+        let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
+        Ok(Lines { source, destination, slow: [false, false] })
+    }
+}
+
+async fn compress<S: wire::Stream>(
+    session: Session<dial::Line<S>>,
+    slow: bool,
+) -> Result<Session<dial::Line<S>>, imap::Error> {
+    if slow { login::compressed(session).await } else { Ok(session) }
 }
 
 /// Writes how the slice ended and says when the migration is due again.

@@ -118,6 +118,26 @@ fn a_running_migration_is_gone_as_soon_as_its_slice_noticed() {
     gone(&bed, "noticed");
 }
 
+/// In a later run, too, with what changed at the source noted.
+#[test]
+fn in_the_middle_of_a_later_run() {
+    let mut seen = std::collections::BTreeSet::new();
+    for cut in (0..200).step_by(3) {
+        let bed = bed();
+        bed.finish();
+        bed.source.mailboxes.expunge("INBOX", &[1, 2]);
+        bed.source.mailboxes.add("leer", super::whole::sample("i1@x", 100));
+        bed.synchronise();
+        bed.tick(Some(cut));
+        let name = |key: String| key.split('/').nth(2).unwrap_or_default().to_owned();
+        seen.extend(bed.traces().into_iter().filter(|key| key.starts_with("m/")).map(name));
+        bed.erase(None);
+        bed.settle();
+        assert_eq!(bed.traces(), Vec::<String>::new(), "cut after {cut}");
+    }
+    assert!(seen.contains("orphans") && seen.contains("moving"), "{seen:?}");
+}
+
 /// A journal of a million messages, in slices that hold their budget.
 #[test]
 fn a_million_items_in_slices() {
@@ -138,7 +158,8 @@ fn a_million_items_in_slices() {
                 bed.memory.set(&key, vec![7; 36_000]).await.unwrap();
             }
         }
-        (cursor.folders, cursor.failures) = (rows.len() as u32, 950);
+        // Ten pages of failures were there before a retry began the list anew.
+        (cursor.folders, cursor.failures) = (rows.len() as u32, 150);
         records::write(&bed.memory, &keys::cursor(&bed.id), &cursor).await.unwrap();
         for (page, rows) in rows.chunks(FOLDERS_PER_PAGE).enumerate() {
             let key = keys::folders(&bed.id, page as u32);
