@@ -15,6 +15,7 @@ mod hostile;
 mod large;
 mod life;
 mod logins;
+mod notices;
 mod pages;
 mod pairs;
 mod refusals;

@@ -19,8 +19,11 @@ impl<T: Read + Write> Line for T {}
 /// A value in a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
+    /// An atom or a number.
     Atom(String),
+    /// A quoted string or a literal.
     Text(Vec<u8>),
+    /// A parenthesised list.
     List(Vec<Value>),
 }
 

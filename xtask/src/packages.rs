@@ -29,6 +29,8 @@ pub(crate) const FOR_TESTING: &[Package] = &[
     package("chromium", &["/usr/bin/chromium"]),
     package("chromium-driver", &["/usr/bin/chromedriver"]),
     package("openssl", &["/usr/bin/openssl"]),
+    package("python3", &["/usr/bin/python3"]),
+    package("python3-venv", &["/usr/share/doc/python3-venv"]),
 ];
 
 /// The mail servers of the demonstration.

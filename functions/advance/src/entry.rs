@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use dial::{Ciphers, Dialer, Networks, Trust};
+use futures::future::join;
 use host::{Host, KeyValue, Settings, settings};
 use http::StatusCode;
 use migrate::World;
 use migrate::advance::{Tick, tick};
 use model::Timestamp;
+use notify::Office;
 use serde_json::json;
 use spin_sdk::http::{FullBody, IntoResponse, Request, Response};
 use spin_sdk::http_service;
@@ -83,7 +85,27 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let retention_ms = u64::from(settings.retention_days) * DAY_MS;
     let (host, store, seal, boot) = (&Host, &store, &seal, boot.as_str());
     let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
-    tick(&world).await.map_err(|error| failed(&error))
+    let office = Office {
+        host,
+        store,
+        dialer: &world.dialer,
+        seal,
+        settings: notify::Settings {
+            smtp_url: settings.smtp_url.clone(),
+            mail_from: settings.mail_from.clone(),
+            public_url: settings.public_url.trim_end_matches('/').to_owned(),
+        },
+    };
+    // Beside each other: a slow mail server is no reason for a migration to stand still.
+    let (tick, told) = join(tick(&world), notify::tick(&office)).await;
+    let (tick, told) =
+        (tick.map_err(|error| failed(&error))?, told.map_err(|error| failed(&error))?);
+    for sentence in told.given_up {
+        eprintln!("{sentence}");
+    }
+    let notices = notify::deliver::next_due_ms(&office).await.map_err(|error| failed(&error))?;
+    let next_due_ms = tick.next_due_ms.into_iter().chain(notices).min();
+    Ok(Tick { next_due_ms, ..tick })
 }
 
 fn authorise(request: &Request, settings: &Settings) -> Result<(), Refused> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use store::{Store, keys};
 
 use crate::answer::Answer;
-use crate::app::{App, Outside, refused};
+use crate::app::{App, Outside, Secrets, refused};
 use crate::feeds::Feed;
 use crate::input::{self, Errors, Object};
 use crate::refusals::{Code, Refusal};
@@ -33,14 +33,18 @@ pub async fn create<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
-    let (migration, token) = app.begin(submission::read(value, app.plaintext)?).await?;
+    let submission = submission::read(value, app.plaintext)?;
+    let (migration, secrets) = app.begin(request, submission).await?;
     let mut created = json!({
         "id": migration.id,
         "status": migration.status.name(),
         "links": shown::links(app.base(request), &migration),
     });
-    if let (Some(token), Some(fields)) = (token, created.as_object_mut()) {
-        fields.insert("hook_token".to_owned(), json!(token));
+    if let Some(fields) = created.as_object_mut() {
+        let Secrets { hook_token, webhook_secret } = secrets;
+        fields.extend(hook_token.map(|token| ("hook_token".to_owned(), json!(token))));
+        let secret = webhook_secret.map(|it| ("webhook_secret".to_owned(), json!(it.expose())));
+        fields.extend(secret);
     }
     let account = pages::layout::encode(&migration.key_account().login);
     let location = format!("/api/v1/migrations/{}?account={account}", migration.id);

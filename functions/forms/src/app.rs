@@ -2,7 +2,7 @@
 
 use dial::Plaintext;
 use futures::future::join;
-use migrate::lifecycle::{self, Outcome};
+use migrate::lifecycle::{self, Contact, Outcome};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{Preview, PreviewError};
 use migrate::{Side, erase, hook};
@@ -10,7 +10,7 @@ use model::{Account, Migration, MigrationId, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
 use store::seal::{Credential, Credentials, Seal};
-use wire::{Clock, Random};
+use wire::{Clock, Random, Secret};
 
 use crate::answer::Answer;
 use crate::input::Errors;
@@ -63,6 +63,16 @@ pub struct App<O> {
     pub retention_ms: u64,
     /// Names this process to leases where the host owns the store alone; else empty.
     pub boot: String,
+}
+
+/// What was made for the owner of a new migration; the answer to its creation is the only one that
+/// tells it.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// Begins a run without passwords, where those are kept.
+    pub hook_token: Option<String>,
+    /// Signs the calls of the webhook, where the owner gave no secret.
+    pub webhook_secret: Option<Secret>,
 }
 
 /// A body, or why there is none.
@@ -183,14 +193,16 @@ impl<O: Outside> App<O> {
         errors.finish(Some(()))
     }
 
-    /// Begins a migration, once both log-ins have worked. Where its credentials are kept for later
-    /// runs, the token that begins one goes back, too; it is known nowhere else.
+    /// Begins a migration, once both log-ins have worked. What is made for its owner, and known
+    /// nowhere else, goes back, too.
     pub async fn begin(
         &self,
+        request: &Request,
         submission: Submission,
-    ) -> Result<(Migration, Option<String>), Refusal> {
+    ) -> Result<(Migration, Secrets), Refusal> {
         let seal = self.seal()?;
-        let Submission { source, destination, credentials, items, options, notify } = submission;
+        let Submission { source, destination, credentials, items, options, notify, .. } =
+            submission;
         schedule::check(&options, self.now())?;
         self.try_both((&source, &destination), &credentials, Detail::LoginOnly).await?;
         let mut bytes = [0; model::id::LENGTH];
@@ -201,11 +213,17 @@ impl<O: Outside> App<O> {
         let hook = token.iter().map(|token| hook::entry(&id, token)).collect();
         let sides = (source, destination);
         let migration = Migration::new(id, self.now(), sides, items, options, notify);
-        let seal = (seal, &self.outside);
-        lifecycle::create_with(self.store(), seal, &migration, &credentials, hook).await?;
+        let given = submission.webhook_secret;
+        let lacks = migration.notify.webhook.is_some() && given.is_none();
+        let made = lacks.then(|| notify::signature::make_secret(&self.outside));
+        let contact =
+            Contact { base: self.base(request), webhook_secret: made.as_ref().or(given.as_ref()) };
+        let sealing = (seal, &self.outside);
+        let store = self.store();
+        lifecycle::create_with(store, sealing, &migration, &credentials, contact, hook).await?;
         // The migration is there, whether or not it could be counted.
         let _ = count(self.store(), MIGRATIONS_CREATED, 1).await;
-        Ok((migration, token))
+        Ok((migration, Secrets { hook_token: token, webhook_secret: made }))
     }
 
     /// Begins a new sync point with the kept credentials, for whoever has the token.

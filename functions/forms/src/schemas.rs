@@ -122,7 +122,9 @@ fn submission() -> Value {
     let languages = pages::Language::ALL.map(pages::Language::tag);
     let notify = object(
         &[],
-        &json!({"email": or_null(text(limit::EMAIL_MAX_BYTES)), "language": words(languages)}),
+        &json!({"email": or_null(text(limit::EMAIL_MAX_BYTES)), "language": words(languages),
+                "webhook": or_null(text(limit::URL_MAX_BYTES)),
+                "webhook_secret": or_null(text(limit::WEBHOOK_SECRET_MAX_BYTES))}),
     );
     object(
         &["source", "destination"],
@@ -151,6 +153,8 @@ fn created() -> Value {
     object(
         &["id", "status", "links"],
         &json!({"id": {"type": "string"}, "status": status(), "links": links,
+                "webhook_secret": {"type": "string", "description": "Signs the calls of the webhook; \
+                    only where it was made here, and shown only here."},
                 "hook_token": {"type": "string", "description": "Begins a run without passwords; \
                     only where they are kept, and shown only here."}}),
     )

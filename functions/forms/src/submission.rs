@@ -24,6 +24,8 @@ pub const FOLDER_MAX_BYTES: usize = 1000;
 pub const FOLDERS_MAX: usize = 200;
 /// The most bytes of an e-mail address (RFC 5321 section 4.5.3.1.3).
 pub const EMAIL_MAX_BYTES: usize = 254;
+/// The most bytes of a webhook's secret: 64 bytes in base64 behind `whsec_`.
+pub const WEBHOOK_SECRET_MAX_BYTES: usize = 100;
 /// The most bytes of a word such as a type, a date or a language.
 pub const WORD_MAX_BYTES: usize = 64;
 
@@ -42,6 +44,8 @@ pub struct Submission {
     pub options: Options,
     /// Who is told.
     pub notify: Notify,
+    /// Signs what goes to `notify.webhook`, where the owner gives it.
+    pub webhook_secret: Option<Secret>,
 }
 
 /// Reads the object of `POST /migrations`.
@@ -156,19 +160,21 @@ fn read_submission(errors: &mut Errors, value: Value, plaintext: Plaintext) -> O
         None => Some(Options::default()),
     };
     let notify = match object.take("notify") {
-        Some(value) => notify(errors, value),
-        None => Some(Notify::default()),
+        Some(value) => notify(errors, value, plaintext),
+        None => Some((Notify::default(), None)),
     };
     object.finish(errors);
     let ((source, from), (destination, to)) = (source?, destination?);
     let credentials = Credentials { source: from, destination: to };
+    let (notify, webhook_secret) = notify?;
     Some(Submission {
         source,
         destination,
         credentials,
         items: items?,
         options: options?,
-        notify: notify?,
+        notify,
+        webhook_secret,
     })
 }
 
@@ -414,7 +420,11 @@ fn folder(errors: &mut Errors, pointer: &str, value: Value) -> Option<String> {
     Some(name)
 }
 
-fn notify(errors: &mut Errors, value: Value) -> Option<Notify> {
+fn notify(
+    errors: &mut Errors,
+    value: Value,
+    plaintext: Plaintext,
+) -> Option<(Notify, Option<Secret>)> {
     let mut object = Object::new(errors, "/notify", value)?;
     let email = object.text(errors, "email", EMAIL_MAX_BYTES);
     if let Some(email) = &email
@@ -426,8 +436,40 @@ fn notify(errors: &mut Errors, value: Value) -> Option<Notify> {
         let all = &pages::Language::ALL;
         word(errors, "/notify/language", value, all, pages::Language::tag)
     });
+    let webhook = object.text(errors, "webhook", URL_MAX_BYTES);
+    if let Some(Err(detail)) = webhook.as_deref().map(|url| check_webhook(url, plaintext)) {
+        errors.add("/notify/webhook", Code::BadValue, detail);
+    }
+    let secret = object.text(errors, "webhook_secret", WEBHOOK_SECRET_MAX_BYTES).map(Secret::new);
+    if let Some(secret) = &secret {
+        if webhook.is_none() {
+            let detail = "A secret needs the webhook that it signs for.";
+            errors.add("/notify/webhook", Code::Required, detail);
+        }
+        if !notify::signature::is_secret(secret) {
+            let detail = "This must be whsec_ and 24 to 64 bytes in base64.";
+            errors.add("/notify/webhook_secret", Code::BadValue, detail);
+        }
+    }
     object.finish(errors);
-    Some(Notify { email, language: language.map(|language| language.tag().to_owned()) })
+    let language = language.map(|language| language.tag().to_owned());
+    Some((Notify { email, language, webhook }, secret))
+}
+
+/// Whether events may be sent there; whether the address is permitted is looked at when they are.
+fn check_webhook(url: &str, plaintext: Plaintext) -> Result<(), &'static str> {
+    let uri: http::Uri = url.parse().map_err(|_| "This is not an https:// address.")?;
+    let authority = uri.authority().ok_or("This is not an https:// address.")?;
+    if authority.as_str().contains('@') {
+        return Err("A login does not belong in this address.");
+    }
+    match (uri.scheme_str(), plaintext) {
+        (Some("https"), _) | (Some("http"), Plaintext::Allowed) => Ok(()),
+        (Some("http"), Plaintext::Refused) => {
+            Err("Connections without TLS are not allowed by this installation; write https://.")
+        }
+        _ => Err("This is not an https:// address."),
+    }
 }
 
 /// What could be an e-mail address; the rest is for the mail server to say.

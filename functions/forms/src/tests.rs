@@ -359,6 +359,59 @@ fn takes_what_the_contract_shows() {
     assert_eq!(post(&app, "/api/v1/migrations", &login_in_url).status, 201);
 }
 
+const GIVEN: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn webhooks_are_checked_before_anything_is_created() {
+    let cases = [
+        (json!({"webhook": "http://a.example/"}), "/notify/webhook bad_value"),
+        (json!({"webhook": "a.example"}), "/notify/webhook bad_value"),
+        (json!({"webhook": "https://u:p@a.example/"}), "/notify/webhook bad_value"),
+        (
+            json!({"webhook": "https://a.example/", "webhook_secret": "whsec_eA=="}),
+            "/notify/webhook_secret bad_value",
+        ),
+        (json!({"webhook_secret": GIVEN}), "/notify/webhook required"),
+    ];
+    let app = app();
+    for (notify, expected) in cases {
+        let mut body = good();
+        body["notify"] = notify;
+        let answer = post(&app, "/api/v1/migrations", &body);
+        assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
+    }
+    assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn a_webhook_has_a_secret_that_is_told_at_most_once() {
+    let app = app();
+    let mut body = good();
+    for given in [None, Some(GIVEN)] {
+        body["notify"] = json!({"webhook": "https://hook.example/x", "webhook_secret": given});
+        let answer = post(&app, "/api/v1/migrations", &body);
+        assert_eq!(answer.status, 201, "{}", text(&answer));
+        let created = object(&answer);
+        let told = created["webhook_secret"].as_str().map(str::to_owned);
+        assert_eq!(told.is_none(), given.is_some(), "{created}");
+        let secret = told.unwrap_or_else(|| GIVEN.to_owned());
+        assert!(notify::signature::is_secret(&wire::Secret::new(secret.clone())));
+        let id = model::MigrationId::parse(created["id"].as_str().unwrap()).unwrap();
+        let key = keys::webhook_secret(&id);
+        let sealed = block_on(app.outside.store.get(&key)).unwrap().unwrap();
+        let opened = app.seal.as_ref().unwrap().open_secret(&key, &sealed).unwrap();
+        assert_eq!(opened.expose(), secret);
+        for (key, value) in app.outside.store.all() {
+            assert!(!String::from_utf8_lossy(&value).contains(&secret[6..]), "{key}");
+        }
+        let path = format!("/api/v1/migrations/{id}?account=anna");
+        assert!(!text(&get(&app, &path)).contains("whsec"));
+        let outbox = block_on(app.outside.store.get(&keys::notices(&id))).unwrap().unwrap();
+        let outbox: notify::Outbox = records::decode("outbox", &outbox).unwrap();
+        assert_eq!((outbox.notices.len(), outbox.base.as_str()), (1, "http://here.example"));
+    }
+}
+
 #[test]
 fn takes_a_schedule() {
     let app = app();

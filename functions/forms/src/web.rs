@@ -9,7 +9,7 @@ use store::Store;
 use store::control::{self, Request as Asked};
 
 use crate::answer::Answer;
-use crate::app::{App, Outside};
+use crate::app::{App, Outside, Secrets};
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request, value};
 use crate::{Route, api, form_fields, offer, shown, submission};
@@ -128,12 +128,16 @@ pub async fn create<O: Outside>(
         fields.push(("items".to_owned(), String::new()));
     }
     let begun = match submission::read(object, app.plaintext) {
-        Ok(submission) => app.begin(submission).await,
+        Ok(submission) => app.begin(request, submission).await,
         Err(refusal) => Err(refusal),
     };
     match begun {
-        Ok((migration, None)) => Ok(Answer::see_other(&shown::page_path(&migration))),
-        Ok((migration, Some(token))) => Ok(token_page(app, request, &migration, &token)),
+        Ok((migration, Secrets { hook_token: None, .. })) => {
+            Ok(Answer::see_other(&shown::page_path(&migration)))
+        }
+        Ok((migration, Secrets { hook_token: Some(token), .. })) => {
+            Ok(token_page(app, request, &migration, &token))
+        }
         Err(refusal) if is_correctable(&refusal) => {
             let filled = form_fields::filled(&fields, &refusal);
             let status = refusal.code.status();

@@ -144,6 +144,12 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
         within(self.host, OPEN_TIMEOUT_S, attempt).await
     }
 
+    /// Makes sure that `host` leads to permitted addresses only, for a request over [`Http`], which
+    /// connects by itself.
+    pub async fn permits(&self, host: &str) -> Result<(), Error> {
+        resolve::all_permitted(self.host, &self.doh_url, &self.networks, host).await
+    }
+
     async fn secured<E: From<Error>>(
         &self,
         endpoint: &Endpoint,

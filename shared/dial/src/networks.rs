@@ -47,6 +47,12 @@ impl Networks {
         Ok(Networks { listed })
     }
 
+    /// Every address: for a server that the operator named.
+    pub fn everything() -> Networks {
+        let (bits, prefix) = (0, 0);
+        Networks { listed: vec![Cidr::V4 { bits, prefix }, Cidr::V6 { bits: 0, prefix }] }
+    }
+
     /// Whether this address may be connected to. Addresses that carry an IPv4 address inside
     /// (6to4, NAT64 and the like) are judged by that one too, since it is where packets end up.
     pub fn permits(&self, address: IpAddr) -> bool {
@@ -195,6 +201,13 @@ fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn everything_is_everything() {
+        for address in ["127.0.0.1", "::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "9.9.9.9"] {
+            assert!(Networks::everything().permits(address.parse().unwrap()), "{address}");
+        }
+    }
 
     fn permits(allowed: &str, address: &str) -> bool {
         Networks::parse(allowed).unwrap().permits(address.parse().unwrap())

@@ -22,8 +22,7 @@ pub(crate) async fn permitted<H: Network + Http>(
     let found: Vec<IpAddr> =
         addresses(host, doh_url, name).await?.into_iter().map(canonical).collect();
     let Some(first) = found.first().copied() else {
-        let reason = "it has no address".to_owned();
-        return Err(Error::Unresolved { name: name.to_owned(), reason });
+        return Err(no_address(name));
     };
     let mut permitted: Vec<IpAddr> =
         found.into_iter().filter(|address| networks.permits(*address)).collect();
@@ -32,6 +31,28 @@ pub(crate) async fn permitted<H: Network + Http>(
         return Err(Error::Forbidden { address: first.to_string() });
     }
     Ok(permitted)
+}
+
+/// Makes sure that every address of `name` may be reached, for a request over HTTP that looks the
+/// name up by itself.
+pub(crate) async fn all_permitted<H: Network + Http>(
+    host: &H,
+    doh_url: &str,
+    networks: &Networks,
+    name: &str,
+) -> Result<(), Error> {
+    let found = addresses(host, doh_url, name).await?;
+    if found.is_empty() {
+        return Err(no_address(name));
+    }
+    match found.into_iter().map(canonical).find(|address| !networks.permits(*address)) {
+        Some(address) => Err(Error::Forbidden { address: address.to_string() }),
+        None => Ok(()),
+    }
+}
+
+fn no_address(name: &str) -> Error {
+    Error::Unresolved { name: name.to_owned(), reason: "it has no address".to_owned() }
 }
 
 async fn addresses<H: Network + Http>(
@@ -172,6 +193,20 @@ mod tests {
         let name = "empty.example".to_owned();
         assert_eq!(refused("empty.example"), Err(Error::Unresolved { name, reason }));
         assert!(refused("gone.example").unwrap_err().to_string().ends_with("no such name"));
+    }
+
+    #[test]
+    fn a_request_over_http_needs_all_of_them() {
+        let check = |name: &str| {
+            let world = World { socket: Err(Error::LookupRefused), resolver: Resolver(dns) };
+            let networks = Networks::default();
+            block_on(all_permitted(&world, "https://dns.example/", &networks, name))
+        };
+        assert_eq!(check("both.example"), Ok(()));
+        let forbidden = |address: &str| Err(Error::Forbidden { address: address.into() });
+        assert_eq!(check("mixed.example"), forbidden("127.0.0.1"));
+        assert_eq!(check("127.0.0.1"), forbidden("127.0.0.1"));
+        assert!(matches!(check("empty.example"), Err(Error::Unresolved { .. })));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use wire::Secret;
+
 /// Longest URL that is looked at; host names end at 253 octets and logins far below this.
 const URL_MAX_BYTES: usize = 2048;
 /// Longest host name, RFC 1035 section 2.3.4 in text form.
@@ -24,6 +26,10 @@ pub enum Scheme {
     Pop,
     /// POP3 over TLS, port 995, RFC 8314.
     Pops,
+    /// Submission of mail, port 587, STARTTLS.
+    Smtp,
+    /// Submission of mail over TLS, port 465, RFC 8314.
+    Smtps,
 }
 
 impl Scheme {
@@ -34,6 +40,8 @@ impl Scheme {
             Scheme::Imaps => "imaps",
             Scheme::Pop => "pop",
             Scheme::Pops => "pops",
+            Scheme::Smtp => "smtp",
+            Scheme::Smtps => "smtps",
         }
     }
 
@@ -44,13 +52,24 @@ impl Scheme {
             Scheme::Imaps => 993,
             Scheme::Pop => 110,
             Scheme::Pops => 995,
+            Scheme::Smtp => 587,
+            Scheme::Smtps => 465,
         }
     }
 
     fn implicit_tls(self) -> bool {
         match self {
-            Scheme::Imaps | Scheme::Pops => true,
-            Scheme::Imap | Scheme::Pop => false,
+            Scheme::Imaps | Scheme::Pops | Scheme::Smtps => true,
+            Scheme::Imap | Scheme::Pop | Scheme::Smtp => false,
+        }
+    }
+
+    /// The scheme of a server that submits mail.
+    fn take_submission(name: &str) -> Option<Scheme> {
+        match name.to_ascii_lowercase().as_str() {
+            "smtp" | "submission" => Some(Scheme::Smtp),
+            "smtps" | "submissions" => Some(Scheme::Smtps),
+            _ => None,
         }
     }
 
@@ -115,6 +134,9 @@ pub enum UrlError {
         /// What stood before `://`.
         scheme: String,
     },
+    /// No server that mail could be handed to.
+    #[error("smtp_url must begin with smtps:// or smtp://")]
+    NotSubmission,
     /// Letters that a host name cannot have.
     #[error("{host} is not a host name or an IP address")]
     Host {
@@ -166,13 +188,42 @@ impl Endpoint {
                 (Scheme::take(name).ok_or_else(unknown)?, rest)
             }
         };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, tail) = rest.split_at(end);
-        let tls = take_options(scheme, tail, plaintext)?;
-        let (login, host_port) = match authority.rsplit_once('@') {
-            Some((login, host_port)) => (Some(take_login(login)?), host_port),
-            None => (None, authority),
-        };
+        let (login, host_port, tail) = split_authority(rest);
+        if login.is_some_and(|login| login.contains(':')) {
+            return Err(UrlError::Password);
+        }
+        let login = login.map(decoded).transpose()?;
+        Endpoint::of(scheme, host_port, take_options(scheme, tail, plaintext)?, login)
+    }
+
+    /// Reads the URL of the operator's submission server, `smtps://login:password@host:465`, and
+    /// its password. Unlike [`Endpoint::parse`] this is no input of a stranger's: `?tls=none` is
+    /// always accepted.
+    pub fn parse_submission(url: &Secret) -> Result<(Endpoint, Option<Secret>), UrlError> {
+        let text = url.expose().trim();
+        if text.len() > URL_MAX_BYTES {
+            return Err(UrlError::TooLong);
+        }
+        let (name, rest) = text.split_once("://").ok_or(UrlError::NotSubmission)?;
+        let scheme = Scheme::take_submission(name).ok_or(UrlError::NotSubmission)?;
+        let (login, host_port, tail) = split_authority(rest);
+        let (login, password) =
+            match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
+                Some((login, password)) => {
+                    (Some(decoded(login)?), Some(Secret::new(decoded(password)?)))
+                }
+                None => (None, None),
+            };
+        let tls = take_options(scheme, tail, Plaintext::Allowed)?;
+        Ok((Endpoint::of(scheme, host_port, tls, login)?, password))
+    }
+
+    fn of(
+        scheme: Scheme,
+        host_port: &str,
+        tls: Tls,
+        login: Option<String>,
+    ) -> Result<Endpoint, UrlError> {
         let (host, port) = take_host_port(host_port)?;
         let port = port.unwrap_or_else(|| scheme.default_port());
         Ok(Endpoint { scheme, host, port, tls, login })
@@ -210,17 +261,28 @@ fn take_options(scheme: Scheme, tail: &str, plaintext: Plaintext) -> Result<Tls,
         "?tls=none" => match (scheme, plaintext) {
             (Scheme::Imaps, _) => Err(UrlError::Contradiction { scheme: "imaps", plain: "imap" }),
             (Scheme::Pops, _) => Err(UrlError::Contradiction { scheme: "pops", plain: "pop" }),
-            (Scheme::Imap | Scheme::Pop, Plaintext::Allowed) => Ok(Tls::None),
-            (Scheme::Imap | Scheme::Pop, Plaintext::Refused) => Err(UrlError::PlaintextRefused),
+            (Scheme::Smtps, _) => Err(UrlError::Contradiction { scheme: "smtps", plain: "smtp" }),
+            (Scheme::Imap | Scheme::Pop | Scheme::Smtp, Plaintext::Allowed) => Ok(Tls::None),
+            (Scheme::Imap | Scheme::Pop | Scheme::Smtp, Plaintext::Refused) => {
+                Err(UrlError::PlaintextRefused)
+            }
         },
         _ => Err(UrlError::Rest { part: printable(tail) }),
     }
 }
 
-fn take_login(text: &str) -> Result<String, UrlError> {
-    if text.contains(':') {
-        return Err(UrlError::Password);
+/// What stands before `@`, host with port, and what follows them.
+fn split_authority(rest: &str) -> (Option<&str>, &str, &str) {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((login, host_port)) => (Some(login), host_port, tail),
+        None => (None, authority, tail),
     }
+}
+
+/// Percent-decoded (RFC 3986 section 2.1).
+fn decoded(text: &str) -> Result<String, UrlError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -403,6 +465,28 @@ mod tests {
         let refused = Endpoint::parse("imap://h?tls=none", Plaintext::Refused);
         assert_eq!(refused, Err(UrlError::PlaintextRefused));
         assert!(Endpoint::parse("imap://h", Plaintext::Refused).is_ok());
+    }
+
+    #[test]
+    fn submission_servers_are_the_operators() {
+        let read = |text: &str| Endpoint::parse_submission(&Secret::new(text.into()));
+        let (endpoint, password) = read("smtps://anna%40h:p%3Aa%40ss@mail.example").unwrap();
+        assert_eq!(endpoint.to_string(), "smtps://mail.example");
+        assert_eq!((endpoint.port, endpoint.tls), (465, Tls::Implicit));
+        assert_eq!(endpoint.login.as_deref(), Some("anna@h"));
+        assert_eq!(password, Some(Secret::new("p:a@ss".into())));
+        let (endpoint, password) = read("smtp://mail.example").unwrap();
+        assert_eq!((endpoint.port, endpoint.tls, password), (587, Tls::StartTls, None));
+        let (endpoint, _) = read("smtp://[::1]:25?tls=none").unwrap();
+        assert_eq!((endpoint.port, endpoint.tls), (25, Tls::None));
+        for text in ["imaps://h", "mail.example", "http://h", ""] {
+            assert_eq!(read(text), Err(UrlError::NotSubmission), "{text}");
+        }
+        assert!(read("smtps://h?tls=none").is_err() && read("smtp://").is_err());
+        let error = read("smtp://anna:hunter2@h/hunter2?x").unwrap_err();
+        assert!(matches!(error, UrlError::Rest { .. }));
+        let scheme = "smtp".into();
+        assert_eq!(parsed("smtp://h"), Err(UrlError::Scheme { scheme }), "no user may name one");
     }
 
     #[test]

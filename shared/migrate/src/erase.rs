@@ -185,6 +185,7 @@ async fn finish(store: &impl Store, id: &MigrationId, bytes: u64) -> Result<(), 
     calendar::remove(store, id).await?;
     let bytes = bytes + delete(store, &keys::of_migration(id)).await?;
     due::set(store, id, None).await?;
+    due::set_notices(store, id, None).await?;
     store.delete(&keys::erasing(id)).await?;
     due::set_erasure(store, id, None).await?;
     // What cannot be counted is erased all the same.

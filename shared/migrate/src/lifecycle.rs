@@ -5,13 +5,17 @@
 //! [`crate::erase`] erases.
 
 use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
+use notify::Outbox;
+use notify::delivery::Delivery;
 use store::control::{self, Request};
 use store::seal::{Credential, Credentials, Seal};
 use store::{Error, Store, calendar, due, keys, lease, records};
 use wire::{Random, Secret};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Folder};
+use crate::run::Run;
 use crate::upkeep;
+use crate::world::Host;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +28,24 @@ pub enum Outcome {
     Gone,
 }
 
+/// How the owner of a new migration is reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Contact<'a> {
+    /// Scheme and authority of this installation, as the owner used it.
+    pub base: &'a str,
+    /// Signs what goes to `notify.webhook`.
+    pub webhook_secret: Option<&'a Secret>,
+}
+
 /// Stores a new migration; its first slice may begin before this returns.
 pub async fn create(
     store: &impl Store,
-    seal: &Seal,
-    random: &impl Random,
+    (seal, random): (&Seal, &impl Random),
     migration: &Migration,
     credentials: &Credentials,
+    contact: Contact<'_>,
 ) -> Result<(), Error> {
-    create_with(store, (seal, random), migration, credentials, Vec::new()).await
+    create_with(store, (seal, random), migration, credentials, contact, Vec::new()).await
 }
 
 /// The same with further records in its first write.
@@ -41,6 +54,7 @@ pub async fn create_with(
     (seal, random): (&Seal, &impl Random),
     migration: &Migration,
     credentials: &Credentials,
+    contact: Contact<'_>,
     mut pairs: Vec<(String, Vec<u8>)>,
 ) -> Result<(), Error> {
     let id = &migration.id;
@@ -51,9 +65,23 @@ pub async fn create_with(
     calendar::add(store, id, look_ms).await?;
     pairs.extend([(key, record), (keys::credentials(id), sealed)]);
     pairs.extend([lease::unclaimed(id)?, calendar::entry(id, look_ms)?]);
+    if let Some(secret) = contact.webhook_secret {
+        let key = keys::webhook_secret(id);
+        let sealed = seal.seal_secret(&key, secret, random)?;
+        pairs.push((key, sealed));
+    }
+    let mut outbox = Outbox::new(migration, contact.base);
+    if let Some(outbox) = &mut outbox {
+        pairs.extend(outbox.take_change(id)?);
+        pairs.push(Delivery::unclaimed(id)?);
+    }
     store.set_many(pairs).await?;
     let start = migration.options.start_at.unwrap_or_default().max(migration.created_at);
-    due::set(store, id, Some(start.0)).await
+    due::set(store, id, Some(start.0)).await?;
+    match &mut outbox {
+        Some(outbox) => outbox.announce(store, id, migration.created_at.0).await,
+        None => Ok(()),
+    }
 }
 
 /// The migration; `None` where there is none, or where it is being erased.
@@ -84,7 +112,18 @@ pub async fn stop(
         && migration.status.allows(Action::Stop)
     {
         end(&mut migration, Status::Stopped, now);
-        records::write(store, &keys::migration(id), &migration).await?;
+        let key = keys::migration(id);
+        let record = records::encode(&key, &migration)?;
+        let mut pairs = vec![(key, record)];
+        let mut outbox = Outbox::read(store, &migration).await?;
+        if let Some(outbox) = &mut outbox {
+            outbox.ended(&migration, outcome(&migration, &[]), now);
+            pairs.extend(outbox.take_change(id)?);
+        }
+        store.set_many(pairs).await?;
+        if let Some(outbox) = &mut outbox {
+            outbox.announce(store, id, now.0).await?;
+        }
         store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
         due::set(store, id, None).await?;
     }
@@ -183,6 +222,32 @@ pub(crate) fn end(migration: &mut Migration, status: Status, now: Timestamp) {
     migration.updated_at = now;
     if let Some(point) = migration.sync_points.last_mut() {
         point.finished_at.get_or_insert(now);
+    }
+}
+
+/// Has the owner told how a slice left the migration: that it ended, or waits for too long.
+pub(crate) fn tell<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) {
+    let Some(outbox) = &mut run.outbox else { return };
+    if run.migration.status.is_final() {
+        outbox.ended(&run.migration, outcome(&run.migration, &run.folders), now);
+    } else {
+        outbox.settled(&run.migration, run.progressed, now);
+    }
+}
+
+/// How the last run ended.
+fn outcome(migration: &Migration, folders: &[Folder]) -> model::Outcome {
+    let point = migration.sync_points.last();
+    let verdicts = folders.iter().map(|folder| folder.report().verdict);
+    model::Outcome {
+        sync_point: migration.sync_point(),
+        status: migration.status,
+        started_at: point.map(|point| point.started_at),
+        progress: migration.progress.clone(),
+        failures: point.map_or(0, |point| point.failed),
+        folders: folders.len() as u64,
+        verdict: model::Verdict::overall(verdicts),
+        last_error: migration.last_error.clone(),
     }
 }
 

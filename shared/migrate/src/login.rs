@@ -100,6 +100,9 @@ pub fn endpoint(account: &Account, allow_plaintext: bool) -> Result<Endpoint, Re
         Scheme::Pop | Scheme::Pops => {
             Err(Refusal::BadUrl("This is the URL of a POP server; write imaps://HOST.".into()))
         }
+        Scheme::Smtp | Scheme::Smtps => {
+            Err(Refusal::BadUrl("This server sends mail; write imaps://HOST.".into()))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::{Counters, Failure, Item, Migration, MigrationId, Phase, Timestamp};
+use notify::Outbox;
 use store::control::Request;
 use store::lease::Lease;
 use store::{Store, control, keys, records};
@@ -21,6 +22,8 @@ pub(crate) struct Run<'a, H: Host, S: Store> {
     dirty: BTreeSet<usize>,
     failures: Vec<Failure>,
     staged: Vec<(String, Vec<u8>)>,
+    /// What the owner is to be told; `None` where nobody wants to be.
+    pub(crate) outbox: Option<Outbox>,
     started_ms: u64,
     bytes_before: u64,
     /// Whether anything was moved or looked at for good in this slice.
@@ -38,6 +41,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         let stored: Option<Cursor> = records::read(world.store, &keys::cursor(&id)).await?;
         let cursor = stored.unwrap_or_else(Cursor::new);
         let folders = load_folders(world.store, &id, cursor.folders).await?;
+        let outbox = Outbox::read(world.store, &migration).await?;
         let bytes_before =
             migration.progress.get(&Item::Mail).map_or(0, |mail| mail.bytes_migrated);
         Ok(Run {
@@ -49,6 +53,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             dirty: BTreeSet::new(),
             failures: Vec::new(),
             staged: Vec::new(),
+            outbox,
             started_ms: world.host.monotonic_ms(),
             bytes_before,
             progressed: false,
@@ -165,7 +170,14 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         pairs.push((key.clone(), records::encode(&key, &self.cursor)?));
         let key = keys::migration(&id);
         pairs.push((key.clone(), records::encode(&key, &self.migration)?));
+        if let Some(outbox) = &mut self.outbox {
+            pairs.extend(outbox.take_change(&id)?);
+        }
         self.store().set_many(pairs).await?;
+        let now_ms = self.now().0;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.announce(self.world.store, &id, now_ms).await?;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use futures::future::{Either, select};
 use futures::join;
 use imap::Session;
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
+use notify::Outbox;
 use store::lease::Lease;
 use store::seal::Credentials;
 use store::{Store, due, keys, lease, metrics, records};
@@ -70,6 +71,10 @@ async fn advance_held<H: Host, S: Store>(
         due::set(world.store, id, None).await?;
         return Ok(Advanced::Until(None));
     };
+    // A write that made something to be told may have been the last thing before a cut.
+    if let Some(mut outbox) = Outbox::read(world.store, &migration).await? {
+        outbox.announce(world.store, id, now_ms).await?;
+    }
     let now = Timestamp(now_ms);
     if migration.repeats_no_more(now) {
         return repeated(world, held, migration, now).await;
@@ -246,6 +251,9 @@ fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     migration.status = Status::Running;
     (migration.waiting, migration.next_run_at) = (None, None);
     migration.phase = Some(run.cursor.phase);
+    if let Some(outbox) = &mut run.outbox {
+        outbox.started(migration, now);
+    }
 }
 
 async fn unseal<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Credentials, Halt> {
@@ -341,6 +349,8 @@ async fn conclude<H: Host, S: Store>(
         Err(Halt::Store(error)) => return Err(error),
         Err(_) => return Ok(Advanced::Busy),
     }
+    // While it stands there as ended.
+    lifecycle::tell(&mut run, now);
     let ended = due_ms.is_none();
     let next = (ended && !needs_owner).then(|| run.migration.plan_next_run(now)).flatten();
     if next.is_some() {

@@ -11,7 +11,7 @@
 //! - A **verdict** is what the verification found out about a folder.
 //!
 //! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`schedule`],
-//! [`folder`], [`id`], [`when`].
+//! [`folder`], [`notice`], [`id`], [`when`].
 //!
 //! Invariant: nothing here has a password; `Debug` of anything here may be logged.
 
@@ -20,6 +20,7 @@ pub mod folder;
 pub mod id;
 pub mod item;
 pub mod migration;
+pub mod notice;
 pub mod options;
 pub mod schedule;
 pub mod status;
@@ -30,6 +31,7 @@ pub use folder::{Failure, FailureCode, FolderReport, Verdict};
 pub use id::MigrationId;
 pub use item::{Counters, Item};
 pub use migration::{Migration, SyncPoint, Waiting};
+pub use notice::{Event, Outcome};
 pub use options::{Notify, Options};
 pub use schedule::{QuietHours, Repeat, TimeOfDay};
 pub use status::{Action, Phase, Status};

@@ -40,4 +40,14 @@ pub struct Notify {
     pub email: Option<String>,
     /// `en` or `it`.
     pub language: Option<String>,
+    /// Where events go as JSON, signed as Standard Webhooks says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+}
+
+impl Notify {
+    /// Whether anybody is told at all.
+    pub fn is_wanted(&self) -> bool {
+        self.email.is_some() || self.webhook.is_some()
+    }
 }

@@ -5,9 +5,10 @@
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
 //! share), then one module a page: [`home`], [`form`], [`find`], [`tracking`], [`report`],
-//! [`token`], [`problem`]; [`show`] writes numbers and times, [`assets`] holds style and script.
+//! [`token`], [`problem`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times,
+//! [`assets`] holds style and script.
 //!
-//! Invariants: every page works without its script; nothing is loaded from elsewhere, and no
+//! Invariants: every page works without its script; nothing is loaded from elsewhere, and on pages no
 //! script or style is inline, so [`layout::CONTENT_SECURITY_POLICY`] can be strict; a password
 //! never gets into a page; what people read comes from the catalogue or from a server's answer.
 
@@ -17,6 +18,7 @@ pub mod form;
 pub mod home;
 mod language;
 pub mod layout;
+pub mod mail;
 pub mod problem;
 pub mod removal;
 pub mod report;

@@ -60,12 +60,16 @@ pub fn percent(done: u64, total: u64) -> Option<u64> {
 
 /// A moment: in UTC, and for the script in a form it can turn into local time.
 pub fn moment(at: Timestamp) -> Markup {
+    html! { time datetime=(at.rfc3339()) { (moment_text(at)) } }
+}
+
+/// A moment as text, in UTC.
+pub fn moment_text(at: Timestamp) -> String {
     let exact = at.rfc3339();
-    let plain = match exact.split_once('T') {
+    match exact.split_once('T') {
         Some((day, time)) => format!("{day} {} UTC", time.get(..5).unwrap_or_default()),
-        None => exact.clone(),
-    };
-    html! { time datetime=(exact) { (plain) } }
+        None => exact,
+    }
 }
 
 #[cfg(test)]

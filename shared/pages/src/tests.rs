@@ -20,7 +20,7 @@ fn account(login: &str) -> Account {
     }
 }
 
-fn migration(status: Status, login: &str) -> Migration {
+pub(crate) fn migration(status: Status, login: &str) -> Migration {
     let mut migration = Migration::new(
         MigrationId::from_random(&[5; 26]),
         Timestamp(1_790_000_000_000),

@@ -38,6 +38,40 @@ pub async fn set_erasure(
     shard::set(store, &keys::due_erasures(), id, due_ms).await
 }
 
+/// Says when the owner of `id` is to be told something; `None` once everything is told. A list of
+/// its own, since it outlives the run and its mails must not wait for a slice to end.
+pub async fn set_notices(
+    store: &impl Store,
+    id: &MigrationId,
+    due_ms: Option<u64>,
+) -> Result<(), Error> {
+    shard::set(store, &keys::due_notices(shard_of(id)), id, due_ms).await
+}
+
+/// Puts `due_ms` where `known_ms` stands, as [`set_notices`] does; `false` where something else
+/// stands there, since there is more to be told meanwhile.
+pub async fn settle_notices(
+    store: &impl Store,
+    id: &MigrationId,
+    known_ms: u64,
+    due_ms: Option<u64>,
+) -> Result<bool, Error> {
+    shard::replace(store, &keys::due_notices(shard_of(id)), id, (known_ms, due_ms)).await
+}
+
+/// Every migration whose owner is to be told something, by the time that is due.
+pub async fn all_notices(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, Error> {
+    let names: Vec<String> = (0..keys::DUE_SHARDS).map(keys::due_notices).collect();
+    let mut due = Vec::new();
+    for (key, value) in names.iter().zip(store.get_many(&names).await?) {
+        let Some(bytes) = value else { continue };
+        let shard: Shard = records::decode(key, &bytes)?;
+        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, id)));
+    }
+    due.sort();
+    Ok(due)
+}
+
 /// Every migration that has something to do, by the time it is due.
 pub async fn all(store: &impl Store) -> Result<Vec<(u64, Task, MigrationId)>, Error> {
     let shards = (0..keys::DUE_SHARDS).map(|shard| (keys::due(shard), Task::Advance));
@@ -75,6 +109,23 @@ mod tests {
                 set(&store, id, None).await.unwrap();
             }
             assert_eq!(all(&store).await, Ok(vec![]));
+        });
+    }
+
+    #[test]
+    fn what_is_to_be_told_is_a_list_of_its_own() {
+        block_on(async {
+            let store = Memory::default();
+            let id = MigrationId::from_random(&[3; 26]);
+            set_notices(&store, &id, Some(5)).await.unwrap();
+            set(&store, &id, None).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![]));
+            assert_eq!(all_notices(&store).await, Ok(vec![(5, id.clone())]));
+            assert_eq!(settle_notices(&store, &id, 4, None).await, Ok(false));
+            assert_eq!(settle_notices(&store, &id, 5, Some(7)).await, Ok(true));
+            assert_eq!(all_notices(&store).await, Ok(vec![(7, id.clone())]));
+            set_notices(&store, &id, None).await.unwrap();
+            assert_eq!(all_notices(&store).await, Ok(vec![]));
         });
     }
 

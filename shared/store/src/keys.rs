@@ -63,6 +63,21 @@ pub fn orphans(id: &MigrationId, folder: u32) -> String {
     format!("m/{id}/orphans/{folder}")
 }
 
+/// What the owner is to be told; written by whoever writes the migration's record.
+pub fn notices(id: &MigrationId) -> String {
+    format!("m/{id}/notices")
+}
+
+/// What became of it; written by whoever delivers.
+pub fn delivery(id: &MigrationId) -> String {
+    format!("m/{id}/delivery")
+}
+
+/// The sealed secret that signs what goes to the owner's webhook.
+pub fn webhook_secret(id: &MigrationId) -> String {
+    format!("m/{id}/webhook_secret")
+}
+
 /// A page of the folder table.
 pub fn folders(id: &MigrationId, page: u32) -> String {
     format!("m/{id}/folders/{page}")
@@ -81,6 +96,11 @@ pub fn journal(id: &MigrationId, folder: u32, segment: u32) -> String {
 /// A shard of the index of due migrations.
 pub fn due(shard: u8) -> String {
     format!("due/{shard}")
+}
+
+/// A shard of the index of migrations whose owners have not been told everything yet.
+pub fn due_notices(shard: u8) -> String {
+    format!("due/notices/{shard}")
 }
 
 /// The list of migrations that are being erased.
@@ -125,6 +145,21 @@ pub fn metric(name: &str) -> String {
 
 /// The keys that every migration has at most once, but [`erasing`].
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
-    let once = [migration, credentials, control, look, lease, fence, cursor, intention];
-    once.into_iter().chain([moving, removing]).map(|key| key(id)).collect()
+    let once = [
+        migration,
+        credentials,
+        control,
+        look,
+        hook,
+        lease,
+        fence,
+        cursor,
+        intention,
+        moving,
+        removing,
+        notices,
+        delivery,
+        webhook_secret,
+    ];
+    once.map(|key| key(id)).to_vec()
 }

@@ -53,20 +53,44 @@ impl Seal {
         credentials: &Credentials,
         random: &impl Random,
     ) -> Result<Vec<u8>, Error> {
-        let mut nonce = [0; NONCE_BYTES];
-        random.fill(&mut nonce);
-        let plain = Zeroizing::new(pack(credentials));
-        let payload = Payload { msg: &plain, aad: id.as_str().as_bytes() };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| Error::Sealed)?;
-        Ok([&nonce[..], &sealed].concat())
+        self.close(id.as_str(), &Zeroizing::new(pack(credentials)), random)
     }
 
     /// Opens what [`Seal::seal`] made for the same `id`.
     pub fn open(&self, id: &model::MigrationId, sealed: &[u8]) -> Result<Credentials, Error> {
+        unpack(&self.disclose(id.as_str(), sealed)?).ok_or(Error::Sealed)
+    }
+
+    /// Seals a single secret, bound to the `key` it is stored at.
+    pub fn seal_secret(
+        &self,
+        key: &str,
+        secret: &Secret,
+        random: &impl Random,
+    ) -> Result<Vec<u8>, Error> {
+        self.close(key, secret.expose().as_bytes(), random)
+    }
+
+    /// Opens what [`Seal::seal_secret`] made for the same `key`.
+    pub fn open_secret(&self, key: &str, sealed: &[u8]) -> Result<Secret, Error> {
+        let opened = self.disclose(key, sealed)?;
+        let text = std::str::from_utf8(&opened).map_err(|_| Error::Sealed)?;
+        Ok(Secret::new(text.to_owned()))
+    }
+
+    fn close(&self, bound_to: &str, plain: &[u8], random: &impl Random) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE_BYTES];
+        random.fill(&mut nonce);
+        let payload = Payload { msg: plain, aad: bound_to.as_bytes() };
+        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| Error::Sealed)?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    fn disclose(&self, bound_to: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Error::Sealed)?;
-        let payload = Payload { msg: sealed, aad: id.as_str().as_bytes() };
+        let payload = Payload { msg: sealed, aad: bound_to.as_bytes() };
         let opened = self.0.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Error::Sealed)?;
-        unpack(&Zeroizing::new(opened)).ok_or(Error::Sealed)
+        Ok(Zeroizing::new(opened))
     }
 }
 
@@ -135,6 +159,10 @@ mod tests {
             assert_eq!(seal.open(&id, &touched), Err(Error::Sealed), "{at}");
             assert_eq!(seal.open(&id, &sealed[..at]), Err(Error::Sealed), "{at}");
         }
+        let secret = Secret::new("whsec_x".into());
+        let sealed = seal.seal_secret("m/a", &secret, &Counter).unwrap();
+        assert_eq!(seal.open_secret("m/a", &sealed), Ok(secret));
+        assert_eq!(seal.open_secret("m/b", &sealed), Err(Error::Sealed));
         assert!(Seal::from_variable("short").is_none());
     }
 }

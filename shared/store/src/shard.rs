@@ -39,6 +39,30 @@ pub(crate) async fn set(
     Err(Error::Store(format!("{key} changes too often")))
 }
 
+/// Puts `moment_ms` for `id` into the map at `key` where `known_ms` stands; whether it stood there.
+pub(crate) async fn replace(
+    store: &impl Store,
+    key: &str,
+    id: &MigrationId,
+    (known_ms, moment_ms): (u64, Option<u64>),
+) -> Result<bool, Error> {
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(key).await? else { return Ok(false) };
+        let mut shard: Shard = records::decode(key, &before)?;
+        if shard.get(id) != Some(&known_ms) {
+            return Ok(false);
+        }
+        match moment_ms {
+            Some(moment_ms) => shard.insert(id.clone(), moment_ms),
+            None => shard.remove(id),
+        };
+        if store.swap(key, &before, records::encode(key, &shard)?).await? {
+            return Ok(true);
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
 /// Only one of several makers writes the empty map, and only while it is missing.
 async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
     // A maker that died between the two writes leaves a count and no map: every 16th try makes it.

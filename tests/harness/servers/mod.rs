@@ -1,10 +1,11 @@
-//! IMAP servers of the tests: real ones with state of their own, and scripted ones.
+//! Servers of the tests: real ones with state of their own, and scripted ones.
 
 mod courier;
 mod cyrus;
 mod dovecot;
 mod fake;
 mod packages;
+mod recipient;
 mod relay;
 
 pub use courier::Courier;
@@ -12,6 +13,7 @@ pub use cyrus::{ACCOUNTS, Cyrus};
 pub use dovecot::{Dovecot, Layout, MASTER_PASSWORD, MASTER_USER, access_token};
 pub use fake::{Fake, Line, Silent, Talker};
 pub(crate) use packages::installed;
+pub use recipient::Recipient;
 pub use relay::Relay;
 
 /// Password of every account on the real servers.

@@ -45,7 +45,7 @@ fn servers_folder() -> PathBuf {
 }
 
 /// One installation at a time, over all test processes.
-fn lock() -> File {
+pub(super) fn lock() -> File {
     let folder = servers_folder();
     std::fs::create_dir_all(&folder).expect("a folder for servers");
     let file = File::create(folder.join("lock")).expect("a lock file");

@@ -209,6 +209,16 @@ impl Bed {
     }
 
     pub(super) fn with(source: Server, destination: Server, options: Options) -> Self {
+        Bed::telling(source, destination, options, Notify::default())
+    }
+
+    /// One whose owner wants to be told.
+    pub(super) fn telling(
+        source: Server,
+        destination: Server,
+        options: Options,
+        notify: Notify,
+    ) -> Self {
         let bed = Bed {
             pool: RefCell::new(LocalPool::new()),
             source,
@@ -231,22 +241,16 @@ impl Bed {
         };
         let sides = (account(1), account(2));
         let now = Timestamp(bed.timers.now_ms.get());
-        let migration = Migration::new(
-            bed.id.clone(),
-            now,
-            sides,
-            vec![Item::Mail],
-            options,
-            Notify::default(),
-        );
+        let migration =
+            Migration::new(bed.id.clone(), now, sides, vec![Item::Mail], options, notify);
         let host = bed.host();
         let (memory, seal) = (bed.memory.clone(), Seal::from_variable(KEY).unwrap());
         futures::executor::block_on(lifecycle::create(
             &memory,
-            &seal,
-            &host,
+            (&seal, &host),
             &migration,
             &credentials(),
+            lifecycle::Contact::default(),
         ))
         .unwrap();
         bed

@@ -5,6 +5,7 @@ mod cuts;
 mod erasing;
 mod faults;
 mod life;
+mod notices;
 mod power;
 mod retention;
 mod schedule;

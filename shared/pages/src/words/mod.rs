@@ -90,6 +90,15 @@ catalogue! {
     report_complete report_failures report_differs report_unknown report_totals
     report_folders_more report_made
 
+    // mails
+    mail_created_subject mail_created_title mail_created_text mail_scheduled_text
+    mail_started_subject mail_started_title mail_started_text
+    mail_waiting_subject mail_waiting_title mail_waiting_text mail_waiting_since
+    mail_ended_subject mail_completed_title mail_exceptions_title mail_stopped_title
+    mail_failed_title mail_completed_text mail_exceptions_text mail_differs_text
+    mail_unverified_text mail_stopped_text mail_failed_text
+    mail_open mail_open_report mail_link_hint mail_footer
+
     // error pages
     problem_title problem_home problem_back problem_status
 
@@ -286,6 +295,7 @@ mod tests {
             "progress_of",
             "progress_percent",
             "source_password",
+            "mail_ended_subject",
         ];
         for ((key, italian), (_, english)) in
             Language::It.words().all().into_iter().zip(Language::En.words().all())
