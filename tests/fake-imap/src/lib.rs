@@ -21,6 +21,7 @@ mod account;
 mod append;
 mod command;
 mod faults;
+mod features;
 mod fetch;
 mod folders;
 mod list;
@@ -33,7 +34,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Digest, Features, Mailboxes, Message, Stored};
+pub use account::{Digest, Mailboxes, Message, Stored};
 pub use faults::{Act, At, Faults};
+pub use features::Features;
 pub use names::{from_utf7, to_utf7};
 pub use session::serve;

@@ -5,9 +5,10 @@ use std::task::Poll;
 
 use wire::{Bytes, Stream};
 
-use crate::account::{Features, Mailboxes};
+use crate::account::Mailboxes;
 use crate::command::{Arg, Command, Piece, announced, parse, tag_of};
 use crate::faults::{Act, Faults};
+use crate::features::Features;
 use crate::names::{canonical, from_utf7, to_utf7};
 
 /// The line is gone, on purpose or not.
