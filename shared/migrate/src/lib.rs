@@ -3,9 +3,11 @@
 //! In scope: what to do next, doing it, writing it down; logging in at both sides; what users are
 //! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
 //!
-//! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of one migration), `run.rs` (its
-//! state and its checkpoints), then the phases `discover.rs`, `folders.rs`, `copy.rs` with
-//! `listing.rs`, `adopt.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, and `verify.rs`;
+//! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of
+//! one migration), `run.rs` (its state and its checkpoints), then the phases `discover.rs` with
+//! `renames.rs`, `folders.rs`, `changes.rs` (flags, what is gone), `copy.rs` with `listing.rs`,
+//! `adopt.rs`, `moves.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, `verify.rs`, and
+//! `remove.rs` with [`removal`]; `ledger.rs` is what a journal says in the end;
 //! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
 //! [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] what both call.
 //!
