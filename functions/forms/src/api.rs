@@ -182,6 +182,8 @@ pub async fn feed<O: Outside>(
     Ok(match route {
         Route::FailuresCsv => table(Feed::FailuresCsv(id), "failures.csv"),
         Route::ReportCsv => table(Feed::ReportCsv(id), "report.csv"),
+        Route::Manifest => Answer::feed("text/plain; charset=utf-8", Feed::Manifest(id))
+            .with("content-disposition", "attachment; filename=\"manifest.txt\"".to_owned()),
         Route::Report => Answer::feed("application/json", Feed::Report(id, status)),
         // Whatever stands between must hand each event on at once.
         _ => Answer::feed("text/event-stream", Feed::Events(id, app.retention_ms))

@@ -126,9 +126,11 @@ impl<O: Outside> App<O> {
                 life::call(self, route, name, request, body).await
             }
             Route::Failures => api::failures(self, name, request).await,
-            Route::FailuresCsv | Route::Report | Route::ReportCsv | Route::Events => {
-                api::feed(self, route, name, request).await
-            }
+            Route::FailuresCsv
+            | Route::Report
+            | Route::ReportCsv
+            | Route::Manifest
+            | Route::Events => api::feed(self, route, name, request).await,
             Route::CheckAccount => api::check_account(self, request, body).await,
             Route::Health => api::health(self).await,
             Route::Metrics => metrics::answer(self.outside.store()).await,

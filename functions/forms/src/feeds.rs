@@ -3,6 +3,7 @@
 //! A page of rows is read, written and forgotten, so the memory does not grow with the mailbox.
 
 use bytes::Bytes;
+use migrate::manifest::{self, Manifest};
 use migrate::{lifecycle, report};
 use model::{Failure, FolderReport, MigrationId, Status, Verdict};
 use serde_json::json;
@@ -22,6 +23,8 @@ pub enum Feed {
     Report(MigrationId, Status),
     /// The report as CSV.
     ReportCsv(MigrationId),
+    /// The manifest, line by line.
+    Manifest(MigrationId),
 }
 
 /// Where pieces go.
@@ -52,6 +55,7 @@ pub async fn run(
         Feed::FailuresCsv(id) => failures_csv(id, store, out).await,
         Feed::Report(id, status) => report_json(id, *status, store, out).await,
         Feed::ReportCsv(id) => report_csv(id, store, out).await,
+        Feed::Manifest(id) => manifest(id, store, out).await,
     }
 }
 
@@ -168,7 +172,25 @@ async fn report_json(
         page += 1;
     }
     let verdict = if first { Verdict::Unknown } else { pages::report::overall(verdicts) };
-    out.send(format!("],\"verdict\":{}}}", json!(verdict)).into()).await;
+    // Of what is still on its way there is no last word.
+    let manifest = match status.is_final() {
+        true => {
+            let (lines, sha256) = manifest::fingerprint(store, id).await?;
+            json!({"lines": lines, "sha256": sha256})
+        }
+        false => json!(null),
+    };
+    out.send(format!("],\"verdict\":{},\"manifest\":{manifest}}}", json!(verdict)).into()).await;
+    Ok(())
+}
+
+async fn manifest(id: &MigrationId, store: &impl Store, out: &mut impl Out) -> Result<(), Error> {
+    let mut manifest = Manifest::open(store, id).await?;
+    while let Some((text, _)) = manifest.next(store).await? {
+        if !out.send(text.into()).await {
+            return Ok(());
+        }
+    }
     Ok(())
 }
 

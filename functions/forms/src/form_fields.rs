@@ -28,6 +28,7 @@ pub fn object(fields: &mut [(String, String)]) -> Value {
             }
             "options.exclude_folders" => json!(lines(text).collect::<Vec<_>>()),
             "options.folder_map" => folder_map(text),
+            "options.content_digests" => json!(text == "true"),
             "options.max_item_bytes" => megabytes(text),
             "options.start_at" | "options.repeat.until" | "options.keep_credentials_until" => {
                 moment(text)

@@ -113,6 +113,7 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
         Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
         Route::FailuresCsv | Route::ReportCsv => ("200", "text/csv", words()),
         Route::Events => ("200", "text/event-stream", words()),
+        Route::Manifest => ("200", "text/plain", words()),
         Route::Metrics => ("200", "text/plain", words()),
         _ => ("200", json, Some(json!({"type": "object"}))),
     }
@@ -152,6 +153,7 @@ fn parameters(route: Route) -> Value {
         | Route::FailuresCsv
         | Route::Report
         | Route::ReportCsv
+        | Route::Manifest
         | Route::Events => json!([id, account]),
         Route::Problem => {
             json!([{"name": "code", "in": "path", "required": true, "schema": text}])

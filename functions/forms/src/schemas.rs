@@ -109,6 +109,7 @@ fn options() -> Value {
             "since": day,
             "until": day,
             "max_item_bytes": {"type": ["integer", "null"], "minimum": 1},
+            "content_digests": {"type": "boolean", "default": false},
             "start_at": or_null(moment()),
             "repeat": repeat,
             "quiet_hours": quiet_hours,
@@ -265,7 +266,9 @@ fn folder_report() -> Value {
 fn report() -> Value {
     json!({"type": "object", "required": ["id", "status", "folders", "verdict"], "properties": {
         "id": {"type": "string"}, "status": status(), "verdict": verdict(),
-        "folders": list(&reference("FolderReport"))}})
+        "folders": list(&reference("FolderReport")),
+        "manifest": {"type": ["object", "null"], "properties": {
+            "lines": count(), "sha256": {"type": "string"}}}}})
 }
 
 fn account_report() -> Value {

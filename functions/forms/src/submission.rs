@@ -361,6 +361,12 @@ fn options(errors: &mut Errors, value: Value) -> Option<Options> {
             None => wrong_type(errors, "/options/max_item_bytes", "a whole number", &value),
         }
     }
+    if let Some(value) = object.take("content_digests") {
+        match value.as_bool() {
+            Some(wanted) => options.content_digests = wanted,
+            None => wrong_type(errors, "/options/content_digests", "true or false", &value),
+        }
+    }
     schedule::take(errors, &mut object, &mut options);
     object.finish(errors);
     Some(options)

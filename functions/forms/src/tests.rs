@@ -697,8 +697,23 @@ fn tables_and_the_report_are_whole_when_there_is_nothing() {
         "item,folder,subject,date,size_bytes,code,reason\r\n"
     );
     let report: Value = serde_json::from_str(&feed(&app, &at("report"), 9).concat()).unwrap();
-    assert_eq!(report, json!({"id": id, "status": "pending", "folders": [], "verdict": "unknown"}));
+    assert_eq!(
+        report,
+        json!({"id": id, "status": "pending", "folders": [], "manifest": null, "verdict": "unknown"})
+    );
     assert!(feed(&app, &at("report.csv"), 9).concat().starts_with("source,destination,"));
+    assert_eq!(feed(&app, &at("manifest.txt"), 9).concat(), "");
+    set(&app, &id, |migration| migration.status = Status::Completed);
+    let report: Value = serde_json::from_str(&feed(&app, &at("report"), 9).concat()).unwrap();
+    // SHA-256 of nothing.
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(report["manifest"], json!({"lines": 0, "sha256": nothing}));
+    let page = text(&get(&app, &format!("/migrations/{id}/report?account=anna@a.example")));
+    assert!(page.contains(nothing) && page.contains("/manifest.txt?"), "{page}");
+    let mut asked = good();
+    asked["options"] = json!({"content_digests": "yes"});
+    let refused = object(&post(&app, "/api/v1/migrations", &asked));
+    assert_eq!(refused["errors"][0]["pointer"], "/options/content_digests");
 }
 
 #[test]

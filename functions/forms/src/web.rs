@@ -272,7 +272,13 @@ pub async fn report<O: Outside>(
         report::failures(app.store(), &migration.id, 0, FAILURES_SHOWN_MAX + 1).await?;
     let more_failures = failures.len() > FAILURES_SHOWN_MAX;
     failures.truncate(FAILURES_SHOWN_MAX);
+    let manifest = match migration.status.is_final() {
+        true => Some(migrate::manifest::fingerprint(app.store(), &migration.id).await?),
+        false => None,
+    };
+    let manifest = manifest.as_ref().map(|(lines, sha256)| (*lines, sha256.as_str()));
     let report = Report {
+        manifest,
         migration: &migration,
         account,
         folders: &folders,

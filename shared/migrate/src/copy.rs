@@ -395,7 +395,8 @@ pub(crate) async fn attempt<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let name = run.folder(at)?.destination.mailbox();
     let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
-    let target = Target { name: &name, multi, binary: false };
+    let digests = run.migration.options.content_digests;
+    let target = Target { name: &name, multi, binary: false, digests };
     let before_ms = run.world.host.monotonic_ms();
     let fates = transfer(&mut lines.source, &mut lines.destination, &target, (group, next)).await?;
     let took_ms = run.world.host.monotonic_ms().saturating_sub(before_ms);

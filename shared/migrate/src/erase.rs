@@ -272,9 +272,10 @@ async fn end_of_failures(store: &impl Store, id: &MigrationId, first: u32) -> Re
 
 /// The keys of what belongs to one folder; of each list one more than is known of.
 fn lists(id: &MigrationId, number: u32, row: &Folder) -> Vec<Box<dyn Iterator<Item = String>>> {
-    let (id, orphans) = (id.clone(), keys::orphans(id, number));
+    let (id, own, orphans) = (id.clone(), id.clone(), keys::orphans(id, number));
     let journal = (0..=row.segments).map(move |segment| keys::journal(&id, number, segment));
-    vec![Box::new(journal), Box::new(std::iter::once(orphans))]
+    let manifest = (0..=row.segments).map(move |segment| keys::manifest(&own, number, segment));
+    vec![Box::new(journal), Box::new(manifest), Box::new(std::iter::once(orphans))]
 }
 
 /// Deletes keys; how many bytes they and their values had.

@@ -17,6 +17,8 @@ pub(crate) struct Header {
     pub(crate) message_id: Vec<u8>,
     /// The value of `Subject`, unfolded and trimmed, not decoded.
     pub(crate) subject: Vec<u8>,
+    /// SHA-256 of the whole message, where it was asked for.
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use store::{Store, keys};
 use crate::cursor::Message;
 use crate::header;
 use crate::journal::{Entry, Intention, Origin, Segment};
+use crate::manifest::Lines;
 use crate::run::Run;
 use crate::transfer::Fate;
 use crate::trouble::Halt;
@@ -27,9 +28,11 @@ pub(crate) fn settle<H: Host, S: Store>(
     let mut uid_next = run.folder(at)?.destination_uid_next;
     let (mut count, mut bytes) = (0u64, 0u64);
     let mut accepted = Vec::new();
+    let mut lines = Lines::default();
     for (message, fate) in settled {
         match fate {
             Fate::Arrived { uid, uid_validity, size, header } => {
+                lines.put(&header, size);
                 let flags = segment.flag_set(&message.flags);
                 segment.entries.push(Entry {
                     source_uid: message.uid,
@@ -82,6 +85,8 @@ pub(crate) fn settle<H: Host, S: Store>(
         point.migrated += count;
     }
     if !segment.entries.is_empty() {
+        let (folder, number) = (u32::try_from(at).unwrap_or(u32::MAX), run.folder(at)?.segments);
+        run.stage(keys::manifest(run.id(), folder, number), lines.finish(segment.sync_point));
         stage_segment(run, at, &segment)?;
     }
     let rest = if left.batch.entries.is_empty() { Vec::new() } else { left.encode() };

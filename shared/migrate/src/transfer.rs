@@ -4,6 +4,7 @@ use imap::{
     AppendHead, Appended, FetchEvent, FetchItems, MailboxName, Reply, Sequence, Session, Started,
     UidSet,
 };
+use sha2::{Digest, Sha256};
 use wire::Stream;
 
 use crate::cursor::Message;
@@ -44,6 +45,8 @@ pub(crate) struct Target<'a> {
     pub(crate) multi: bool,
     /// Octets may be NUL (RFC 3516).
     pub(crate) binary: bool,
+    /// The SHA-256 of each message is wanted.
+    pub(crate) digests: bool,
 }
 
 /// Asks for the bodies of `batch`, without waiting.
@@ -114,7 +117,7 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
             }
         };
         let taken = matches!(ready, Started::Ready);
-        let header = stream(source, taken.then_some(&mut *destination)).await?;
+        let header = stream(source, taken.then_some(&mut *destination), target.digests).await?;
         let fate = match ready {
             Started::Ready => {
                 sent.push(at);
@@ -140,17 +143,25 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
 async fn stream<A: Stream, B: Stream>(
     source: &mut Session<A>,
     mut destination: Option<&mut Session<B>>,
+    digests: bool,
 ) -> Result<Header, Halt> {
     let mut reader = HeaderReader::default();
+    let mut hash = digests.then(Sha256::new);
     loop {
         match source.next().await.at(Side::Source)? {
             FetchEvent::Chunk(bytes) => {
                 reader.feed(&bytes);
+                if let Some(hash) = &mut hash {
+                    hash.update(&bytes);
+                }
                 if let Some(destination) = destination.as_deref_mut() {
                     destination.append_chunk(bytes).await.at(Side::Destination)?;
                 }
             }
-            FetchEvent::EndOfBody(_) => return Ok(reader.finish()),
+            FetchEvent::EndOfBody(_) => {
+                let digest = hash.map(|hash| hash.finalize().into());
+                return Ok(Header { digest, ..reader.finish() });
+            }
             FetchEvent::Message(_)
             | FetchEvent::Vanished(_)
             | FetchEvent::Done

@@ -23,6 +23,9 @@ pub struct Options {
     pub max_item_bytes: Option<u64>,
     /// Not before this moment.
     pub start_at: Option<Timestamp>,
+    /// Whether the manifest has the SHA-256 of each message: dearer, and slower on very fast lines.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub content_digests: bool,
     /// Again and again after that, each run a sync point; the credentials stay sealed until then.
     pub repeat: Option<Repeat>,
     /// Not in these hours of the day.

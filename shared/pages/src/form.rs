@@ -227,6 +227,13 @@ fn items(page: &Page<'_>, offered: &[Item], filled: &Filled) -> Markup {
                     }
                 }
             }
+            label.check {
+                input type="checkbox" name="options.content_digests" value="true"
+                    aria-describedby="digests-hint"
+                    checked[fresh || filled.has("options.content_digests", "true")];
+                span { (words.field_digests) }
+            }
+            p.hint #digests-hint { (words.field_digests_hint) }
         }
     }
 }

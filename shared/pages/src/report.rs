@@ -28,6 +28,8 @@ pub struct Report<'a> {
     pub failures: &'a [(u64, Failure)],
     /// Whether there are more of them.
     pub more_failures: bool,
+    /// Lines of the manifest and its SHA-256, once it is complete.
+    pub manifest: Option<(u64, &'a str)>,
 }
 
 /// The verdict over several folders: the worst of theirs; `Unknown` while any is not compared.
@@ -64,11 +66,15 @@ pub fn page(page: &Page<'_>, report: &Report<'_>) -> String {
             section.state.(tables::verdict_class(verdict)) {
                 p.status { span.badge.(tables::verdict_class(verdict)) { (words.verdict(verdict)) } }
                 p { (sentence) }
+                @if let Some((lines, sha256)) = report.manifest {
+                    p.hint.said { (fill(words.report_manifest_is, &[("lines", &number(words, lines)), ("sha256", sha256)])) }
+                }
                 p.hint { (words.status(migration.status)) " · " (words.report_made) " " (moment(migration.updated_at)) }
             }
             p.buttons.screen {
                 button data-print="true" hidden { (words.report_print) }
                 a.button href={ (api) "/report.csv?account=" (account) } download { (words.report_csv) }
+                a.button href={ (api) "/manifest.txt?account=" (account) } download { (words.report_manifest) }
                 a.button href={ (api) "/failures.csv?account=" (account) } download { (words.failures_csv) }
                 a.button href={ "/migrations/" (migration.id) "?account=" (account) } { (words.report_back) }
             }

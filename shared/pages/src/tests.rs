@@ -178,6 +178,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
                     more_folders: more,
                     failures,
                     more_failures: more,
+                    manifest: more.then_some((7, text)),
                 },
             ));
         }

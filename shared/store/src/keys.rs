@@ -93,6 +93,11 @@ pub fn journal(id: &MigrationId, folder: u32, segment: u32) -> String {
     format!("m/{id}/journal/{folder}/{segment}")
 }
 
+/// The lines of the manifest that belong to a segment of the journal.
+pub fn manifest(id: &MigrationId, folder: u32, segment: u32) -> String {
+    format!("m/{id}/manifest/{folder}/{segment}")
+}
+
 /// A shard of the index of due migrations.
 pub fn due(shard: u8) -> String {
     format!("due/{shard}")

@@ -162,3 +162,69 @@ fn a_folder_that_cannot_be_recognised_is_moved_message_by_message() {
     assert_eq!(bed.destination.mailboxes.messages("z").len(), 1);
     assert_eq!(bed.destination.mailboxes.messages("a").len(), 0);
 }
+
+/// The manifest, its lines counted, and its fingerprint.
+fn manifest(bed: &Bed) -> (String, u64, String) {
+    futures::executor::block_on(async {
+        let mut manifest = crate::manifest::Manifest::open(&bed.memory, &bed.id).await.unwrap();
+        let (mut text, mut count) = (String::new(), 0);
+        while let Some((piece, lines)) = manifest.next(&bed.memory).await.unwrap() {
+            text.push_str(&piece);
+            count += lines;
+        }
+        let (lines, sha256) = crate::manifest::fingerprint(&bed.memory, &bed.id).await.unwrap();
+        assert_eq!(lines, count);
+        (text, count, sha256)
+    })
+}
+
+/// Each message has one line, whatever was cut; with its SHA-256 where that was asked for.
+#[test]
+fn the_manifest_has_a_line_for_each_message() {
+    for content_digests in [true, false] {
+        for cut in (40..130).step_by(3) {
+            let options = Options { content_digests, ..Options::default() };
+            let servers = || Server::new(Features::modern());
+            let bed = Bed::with(servers(), servers(), options);
+            fill(&bed);
+            bed.tick(Some(cut));
+            bed.finish();
+            let (text, count, _) = manifest(&bed);
+            let lines: Vec<&str> = text.lines().collect();
+            let mut sorted = lines.clone();
+            sorted.sort_unstable();
+            assert_eq!((count, &lines), (13, &sorted), "cut {cut}: {text}");
+            let known = lines.iter().filter(|line| !line.ends_with("\t-")).count();
+            // What a cut batch had left is found, not seen.
+            assert!(if content_digests { known >= 10 } else { known == 0 }, "cut {cut}: {text}");
+            if !content_digests || known < 13 {
+                continue;
+            }
+            // SHA-256 of "Subject: none\r\n\r\nno id\r\n".
+            let digest = {
+                use sha2::Digest;
+                let text = sha2::Sha256::digest(b"Subject: none\r\n\r\nno id\r\n");
+                text.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+            };
+            assert_eq!(lines.iter().filter(|line| line.ends_with(&digest)).count(), 2, "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_taken_back_leaves_the_manifest() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    fill(&bed);
+    bed.finish();
+    let (first, _, sha256) = manifest(&bed);
+    bed.source.mailboxes.add("INBOX", sample("new@x", 9));
+    bed.synchronise();
+    bed.finish();
+    assert_eq!(manifest(&bed).1, 14);
+    bed.remove(2);
+    bed.finish();
+    assert_eq!(manifest(&bed), (first, 13, sha256));
+    bed.remove(1);
+    bed.finish();
+    assert_eq!(manifest(&bed).1, 0);
+}

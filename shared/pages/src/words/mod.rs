@@ -51,7 +51,7 @@ catalogue! {
     field_password_hint field_advanced field_delegate field_delegate_hint
     items_title items_lead options_title options_summary
     field_exclude field_exclude_hint field_map field_map_hint field_since field_since_hint
-    field_until field_until_hint field_max field_max_hint field_start field_start_hint
+    field_until field_until_hint field_max field_max_hint field_digests field_digests_hint field_start field_start_hint
     schedule_title schedule_summary field_every field_every_hint field_repeat_until
     field_repeat_until_hint field_quiet_from field_quiet_from_hint field_quiet_to
     field_quiet_to_hint field_kept field_kept_hint
@@ -86,7 +86,7 @@ catalogue! {
     no_subject
 
     // report
-    report_title report_lead report_print report_back report_csv failures_csv
+    report_title report_lead report_print report_back report_csv report_manifest report_manifest_is failures_csv
     report_complete report_failures report_differs report_unknown report_totals
     report_folders_more report_made
 
