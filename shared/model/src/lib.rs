@@ -7,11 +7,13 @@
 //! - An **item** is a kind of thing moved: mail, contacts, calendars, …
 //! - A **sync point** is one run of a migration; the first one moves everything, later ones what
 //!   the destination lacks.
+//! - A **project** is many migrations that one person looks after; a **wave** is a group of them that
+//!   begins at its own time.
 //! - A **failure** is one thing that did not arrive, with the reason in the server's words.
 //! - A **verdict** is what the verification found out about a folder.
 //!
 //! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`schedule`],
-//! [`folder`], [`notice`], [`id`], [`when`].
+//! [`folder`], [`notice`], [`project`], [`id`], [`when`].
 //!
 //! Invariant: nothing here has a password; `Debug` of anything here may be logged.
 
@@ -22,6 +24,7 @@ pub mod item;
 pub mod migration;
 pub mod notice;
 pub mod options;
+pub mod project;
 pub mod schedule;
 pub mod status;
 pub mod when;
@@ -33,6 +36,7 @@ pub use item::{Counters, Item};
 pub use migration::{Migration, SyncPoint, Waiting};
 pub use notice::{Event, Outcome};
 pub use options::{Notify, Options};
+pub use project::{Membership, Project, ProjectId, ProjectOptions, ServerDefault};
 pub use schedule::{QuietHours, Repeat, TimeOfDay};
 pub use status::{Action, Phase, Status};
 pub use when::Timestamp;

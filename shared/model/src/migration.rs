@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Counters, Item, MigrationId, Notify, Options, Phase, Status, Timestamp};
+use crate::{Account, Counters, Item, Membership, MigrationId, Notify, Options, Phase, Status, Timestamp};
 
 /// Why nothing moves, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct Migration {
     pub next_run_at: Option<Timestamp>,
     /// All runs, oldest first.
     pub sync_points: Vec<SyncPoint>,
+    /// The project it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Membership>,
 }
 
 impl Migration {
@@ -117,6 +120,7 @@ impl Migration {
             eta_seconds: None,
             next_run_at: None,
             sync_points: Vec::new(),
+            project: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where a migration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// A file is still to come.
@@ -71,6 +71,22 @@ impl Action {
 }
 
 impl Status {
+    /// Every status, in the order a migration goes through them.
+    pub const ALL: [Status; 12] = [
+        Status::AwaitingUpload,
+        Status::AwaitingStart,
+        Status::Scheduled,
+        Status::Pending,
+        Status::Running,
+        Status::Waiting,
+        Status::Paused,
+        Status::Completed,
+        Status::CompletedWithErrors,
+        Status::Stopped,
+        Status::Failed,
+        Status::Removing,
+    ];
+
     /// What may be done in this status; everything else is refused with this list.
     pub fn actions(self) -> &'static [Action] {
         match self {

@@ -3,7 +3,7 @@
 //! A shard is one record `{id: due_ms}`; a migration that waits for its owner is in none, so idle
 //! ones cost nothing. Shards are changed by compare-and-swap.
 
-use model::MigrationId;
+use model::{MigrationId, ProjectId};
 
 use crate::shard::{self, Shard};
 use crate::{Error, Store, keys, records};
@@ -13,6 +13,8 @@ use crate::{Error, Store, keys, records};
 pub enum Task {
     /// Erase it.
     Erase,
+    /// It is a project: see to its queue.
+    Project,
     /// Take it a slice further.
     Advance,
 }
@@ -36,6 +38,32 @@ pub async fn set_erasure(
     due_ms: Option<u64>,
 ) -> Result<(), Error> {
     shard::set(store, &keys::due_erasures(), id, due_ms).await
+}
+
+/// Says when there is something to do in the queue of a project; `None` takes it out of the list.
+pub async fn set_project(
+    store: &impl Store,
+    id: &ProjectId,
+    due_ms: Option<u64>,
+) -> Result<(), Error> {
+    shard::set(store, &keys::due_projects(), id.entry(), due_ms).await
+}
+
+/// Puts `due_ms` where `known_ms` stands, as [`set_project`] does; `false` where something else
+/// stands there, since there is something new to do.
+pub async fn settle_project(
+    store: &impl Store,
+    id: &ProjectId,
+    known_ms: u64,
+    due_ms: Option<u64>,
+) -> Result<bool, Error> {
+    shard::replace(store, &keys::due_projects(), id.entry(), (known_ms, due_ms)).await
+}
+
+/// Says that there is something to do in the queue of a project at `at_ms`, or earlier where that
+/// is said already. What is said here is not taken out by [`settle_project`] of who was told before.
+pub async fn project_by(store: &impl Store, id: &ProjectId, at_ms: u64) -> Result<(), Error> {
+    shard::set_by(store, &keys::due_projects(), id.entry(), at_ms).await
 }
 
 /// Says when the owner of `id` is to be told something; `None` once everything is told. A list of
@@ -72,11 +100,11 @@ pub async fn all_notices(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, 
     Ok(due)
 }
 
-/// Every migration that has something to do, by the time it is due.
+/// Every migration and project that has something to do, by the time it is due.
 pub async fn all(store: &impl Store) -> Result<Vec<(u64, Task, MigrationId)>, Error> {
     let shards = (0..keys::DUE_SHARDS).map(|shard| (keys::due(shard), Task::Advance));
-    let erasures = std::iter::once((keys::due_erasures(), Task::Erase));
-    let (names, tasks): (Vec<String>, Vec<Task>) = shards.chain(erasures).unzip();
+    let others = [(keys::due_erasures(), Task::Erase), (keys::due_projects(), Task::Project)];
+    let (names, tasks): (Vec<String>, Vec<Task>) = shards.chain(others).unzip();
     let mut due = Vec::new();
     let values = store.get_many(&names).await?;
     for ((key, task), value) in names.iter().zip(tasks).zip(values) {
@@ -126,6 +154,20 @@ mod tests {
             assert_eq!(all_notices(&store).await, Ok(vec![(7, id.clone())]));
             set_notices(&store, &id, None).await.unwrap();
             assert_eq!(all_notices(&store).await, Ok(vec![]));
+        });
+    }
+
+    #[test]
+    fn who_saw_a_project_before_does_not_take_out_what_is_new() {
+        block_on(async {
+            let store = Memory::default();
+            let id = ProjectId::from_random(&[3; 26]);
+            project_by(&store, &id, 5).await.unwrap();
+            project_by(&store, &id, 5).await.unwrap();
+            assert_eq!(settle_project(&store, &id, 5, None).await, Ok(false));
+            assert_eq!(settle_project(&store, &id, 6, Some(9)).await, Ok(true));
+            project_by(&store, &id, 7).await.unwrap();
+            assert_eq!(all(&store).await, Ok(vec![(7, Task::Project, id.entry().clone())]));
         });
     }
 

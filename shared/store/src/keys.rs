@@ -3,7 +3,7 @@
 //! `m/ID` and below belong to one migration; erasing it is deleting exactly what [`of_migration`],
 //! [`erasing`] and the counted lists below name, so nothing needs a scan.
 
-use model::MigrationId;
+use model::{MigrationId, ProjectId};
 
 /// Number of shards of the index of due migrations: two drivers seldom meet in one.
 pub const DUE_SHARDS: u8 = 8;
@@ -96,6 +96,70 @@ pub fn journal(id: &MigrationId, folder: u32, segment: u32) -> String {
 /// The lines of the manifest that belong to a segment of the journal.
 pub fn manifest(id: &MigrationId, folder: u32, segment: u32) -> String {
     format!("m/{id}/manifest/{folder}/{segment}")
+}
+
+/// A project, with its options.
+pub fn project(id: &ProjectId) -> String {
+    format!("p/{id}")
+}
+
+/// The hash of its password.
+pub fn project_password(id: &ProjectId) -> String {
+    format!("p/{id}/password")
+}
+
+/// The hashes of the tokens that open it.
+pub fn project_sessions(id: &ProjectId) -> String {
+    format!("p/{id}/sessions")
+}
+
+/// How many wrong passwords were tried, and when the next may be.
+pub fn project_guesses(id: &ProjectId) -> String {
+    format!("p/{id}/guesses")
+}
+
+/// Which of its migrations run, and which come next.
+pub fn queue(id: &ProjectId) -> String {
+    format!("p/{id}/queue")
+}
+
+/// A page of its migrations.
+pub fn members(id: &ProjectId, page: u32) -> String {
+    format!("p/{id}/members/{page}")
+}
+
+/// The sums of its pages.
+pub fn totals(id: &ProjectId) -> String {
+    format!("p/{id}/totals")
+}
+
+/// The migrations that are being added; gone once they all are.
+pub fn importing(id: &ProjectId) -> String {
+    format!("p/{id}/importing")
+}
+
+/// How far its erasure is; while it is there, the project is there for nobody.
+pub fn project_erasing(id: &ProjectId) -> String {
+    format!("p/{id}/erasing")
+}
+
+/// The keys that every project has at most once, but [`project_erasing`].
+pub fn of_project(id: &ProjectId) -> Vec<String> {
+    let once =
+        [project, project_password, project_sessions, project_guesses, queue, totals, importing];
+    let mut keys = once.map(|key| key(id)).to_vec();
+    keys.push(look(id.entry()));
+    keys
+}
+
+/// The list of projects that have something to do.
+pub fn due_projects() -> String {
+    "due/projects".to_owned()
+}
+
+/// A shard of what is known of mail servers.
+pub fn hosts(shard: u8) -> String {
+    format!("hosts/{shard}")
 }
 
 /// A shard of the index of due migrations.

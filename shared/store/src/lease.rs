@@ -4,6 +4,8 @@
 //! expired one, so that of two claimers one wins; whoever finds another fence there stops at once.
 //! The record is made with the migration, since swapping a missing key is not atomic everywhere.
 
+use std::collections::BTreeSet;
+
 use model::MigrationId;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +109,27 @@ pub async fn seize(
         }
     }
     Err(Error::Store(format!("{key} changes too often")))
+}
+
+/// Which of these leases (migration and fence number) are held.
+pub(crate) async fn held<'a>(
+    store: &impl Store,
+    leases: impl Iterator<Item = (&'a MigrationId, u64)>,
+    now_ms: u64,
+    boot: &str,
+) -> Result<BTreeSet<MigrationId>, Error> {
+    let leases: Vec<(&MigrationId, u64)> = leases.collect();
+    let names: Vec<String> = leases.iter().map(|(id, _)| keys::lease(id)).collect();
+    let mut held = BTreeSet::new();
+    for (((id, fence), key), value) in leases.iter().zip(&names).zip(store.get_many(&names).await?)
+    {
+        let Some(bytes) = value else { continue };
+        let record: Record = records::decode(key, &bytes)?;
+        if record.fence == *fence && !is_free(&record, now_ms, boot) {
+            held.insert((*id).clone());
+        }
+    }
+    Ok(held)
 }
 
 fn is_free(held: &Record, now_ms: u64, boot: &str) -> bool {

@@ -39,6 +39,30 @@ pub(crate) async fn set(
     Err(Error::Store(format!("{key} changes too often")))
 }
 
+/// Puts `id` into the map at `key` with this moment, or an earlier one that stands there; in any
+/// case another one than stands there, so that whoever is at work because of that does not take it
+/// out.
+pub(crate) async fn set_by(
+    store: &impl Store,
+    key: &str,
+    id: &MigrationId,
+    moment_ms: u64,
+) -> Result<(), Error> {
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(key).await? else {
+            make(store, key).await?;
+            continue;
+        };
+        let mut shard: Shard = records::decode(key, &before)?;
+        let known = shard.get(id).filter(|known_ms| **known_ms <= moment_ms);
+        shard.insert(id.clone(), known.map_or(moment_ms, |known_ms| known_ms + 1));
+        if store.swap(key, &before, records::encode(key, &shard)?).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
 /// Puts `moment_ms` for `id` into the map at `key` where `known_ms` stands; whether it stood there.
 pub(crate) async fn replace(
     store: &impl Store,
@@ -64,7 +88,7 @@ pub(crate) async fn replace(
 }
 
 /// Only one of several makers writes the empty map, and only while it is missing.
-async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
+pub(crate) async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
     // A maker that died between the two writes leaves a count and no map: every 16th try makes it.
     if store.increment(&keys::made(key), 1).await? % 16 == 1 {
         records::write(store, key, &Shard::new()).await?;

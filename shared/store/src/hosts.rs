@@ -1,0 +1,298 @@
+//! What is known of mail servers: who uses one now, and how many connections it bears.
+//!
+//! Every slice takes a **place** at the servers it connects to and gives it back at its end. A place
+//! belongs to a lease: once that has run out, the place is free, whatever became of its holder. How
+//! many a server bears is learnt from its refusals: one less than it refused, and one more again
+//! after [`RAISE_MS`] without. Servers are spread over a few records that are never deleted, as the
+//! lists of what is due are; one that nobody uses and of which nothing was learnt is in none.
+
+use std::collections::BTreeMap;
+
+use model::MigrationId;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Store, keys, lease, records, shard};
+
+/// Number of records: two slices seldom meet in one.
+const SHARDS: u32 = 8;
+/// After this long without a refusal a server is asked for one connection more.
+pub const RAISE_MS: u64 = 10 * 60_000;
+/// What was learnt is forgotten once it allows as much as this.
+const CEILING_MAX: u32 = 64;
+/// Whoever found a server full looks again after this long.
+const FULL_LOOK_MS: u64 = 2_000;
+/// Attempts to change a record before giving up; each failed one means somebody else succeeded.
+const SWAPS_MAX: u32 = 1000;
+/// Servers of a record, which keeps it far below the size of a value; beyond that nothing new is
+/// remembered, and nobody is held up.
+const SERVERS_MAX: usize = 2_000;
+
+/// Somebody's place at a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    /// Its connections.
+    lines: u32,
+    /// Number of the lease it belongs to.
+    fence: u64,
+}
+
+/// One server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    places: BTreeMap<MigrationId, Place>,
+    /// Connections it bears, where it refused more.
+    ceiling: Option<u32>,
+    /// When that was learnt, or raised, last (ms since 1970).
+    learnt_ms: u64,
+    /// It asked to be left alone until then (ms since 1970).
+    rests_until_ms: u64,
+}
+
+type Shard = BTreeMap<String, Known>;
+
+impl Known {
+    fn used_by_others(&self, id: &MigrationId) -> u32 {
+        self.places.iter().filter(|(other, _)| *other != id).map(|(_, place)| place.lines).sum()
+    }
+
+    fn raise(&mut self, now_ms: u64) {
+        let Some(ceiling) = self.ceiling else { return };
+        let steps = now_ms.saturating_sub(self.learnt_ms) / RAISE_MS;
+        let steps = u32::try_from(steps).unwrap_or(CEILING_MAX);
+        if steps > 0 {
+            let raised = ceiling.saturating_add(steps);
+            self.ceiling = (raised < CEILING_MAX).then_some(raised);
+            self.learnt_ms = now_ms;
+        }
+    }
+
+    fn is_worth_keeping(&self, now_ms: u64) -> bool {
+        !self.places.is_empty() || self.ceiling.is_some() || self.rests_until_ms > now_ms
+    }
+}
+
+/// Whose place it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The migration.
+    pub id: &'a MigrationId,
+    /// The number of its lease.
+    pub fence: u64,
+    /// The nonce of this process, as for leases.
+    pub boot: &'a str,
+}
+
+fn shard_of(server: &str) -> String {
+    let sum = server.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    keys::hosts(u8::try_from(sum % SHARDS).unwrap_or(0))
+}
+
+/// Takes a place for `lines` connections at `server`, which may have `most`; otherwise when to try
+/// again (ms since 1970). Where nobody else is there, a place is given whatever the limits say.
+pub async fn take(
+    store: &impl Store,
+    server: &str,
+    (holder, lines): (Holder<'_>, u32),
+    most: u32,
+    now_ms: u64,
+) -> Result<Result<(), u64>, Error> {
+    let key = shard_of(server);
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(&key).await? else {
+            shard::make(store, &key).await?;
+            continue;
+        };
+        let mut shard: Shard = records::decode(&key, &before)?;
+        shard.retain(|name, known| name == server || known.is_worth_keeping(now_ms));
+        if shard.len() >= SERVERS_MAX && !shard.contains_key(server) {
+            return Ok(Ok(()));
+        }
+        let known = shard.entry(server.to_owned()).or_default();
+        known.raise(now_ms);
+        // No rest is longer than what a clock that was set back would make of it.
+        if known.rests_until_ms > now_ms && known.rests_until_ms < now_ms + RAISE_MS {
+            return Ok(Err(known.rests_until_ms));
+        }
+        let most = known.ceiling.unwrap_or(u32::MAX).min(most);
+        if !fits(known, holder.id, lines, most) {
+            let (places, boot) = (&known.places, holder.boot);
+            let held = places.iter().map(|(id, place)| (id, place.fence));
+            let held = lease::held(store, held, now_ms, boot).await?;
+            known.places.retain(|id, _| held.contains(id));
+            if !fits(known, holder.id, lines, most) {
+                return Ok(Err(now_ms + FULL_LOOK_MS));
+            }
+        }
+        known.places.insert(holder.id.clone(), Place { lines, fence: holder.fence });
+        if store.swap(&key, &before, records::encode(&key, &shard)?).await? {
+            return Ok(Ok(()));
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
+fn fits(known: &Known, id: &MigrationId, lines: u32, most: u32) -> bool {
+    let others = known.used_by_others(id);
+    others == 0 || others + lines <= most
+}
+
+/// Gives the place back.
+pub async fn give_back(
+    store: &impl Store,
+    server: &str,
+    holder: Holder<'_>,
+    now_ms: u64,
+) -> Result<(), Error> {
+    change(store, server, |known| {
+        let own = known.places.get(holder.id).is_some_and(|place| place.fence == holder.fence);
+        if own {
+            known.places.remove(holder.id);
+        }
+        known.is_worth_keeping(now_ms)
+    })
+    .await
+}
+
+/// Takes note that `server` refused `holder` for the sake of those that are there, and is to be left
+/// alone for `rest_ms`.
+pub async fn refused(
+    store: &impl Store,
+    server: &str,
+    holder: Holder<'_>,
+    (now_ms, rest_ms): (u64, u64),
+) -> Result<(), Error> {
+    change(store, server, |known| {
+        let others = known.used_by_others(holder.id);
+        if others > 0 {
+            known.ceiling = Some(known.ceiling.unwrap_or(others).min(others));
+        }
+        known.learnt_ms = now_ms;
+        known.rests_until_ms = now_ms + rest_ms;
+        true
+    })
+    .await
+}
+
+/// Changes what is known of a server that is there; forgets it where `keep` says so.
+async fn change(
+    store: &impl Store,
+    server: &str,
+    keep: impl Fn(&mut Known) -> bool,
+) -> Result<(), Error> {
+    let key = shard_of(server);
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(&key).await? else { return Ok(()) };
+        let mut shard: Shard = records::decode(&key, &before)?;
+        let Some(known) = shard.get_mut(server) else { return Ok(()) };
+        if !keep(known) {
+            shard.remove(server);
+        }
+        let after = records::encode(&key, &shard)?;
+        if after == before || store.swap(&key, &before, after).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
+/// What some servers bear, as far as it was learnt.
+pub async fn ceilings(
+    store: &impl Store,
+    servers: impl Iterator<Item = String>,
+    now_ms: u64,
+) -> Result<BTreeMap<String, u32>, Error> {
+    let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for server in servers {
+        wanted.entry(shard_of(&server)).or_default().push(server);
+    }
+    let mut found = BTreeMap::new();
+    for (key, servers) in wanted {
+        let shard: Option<Shard> = records::read(store, &key).await?;
+        let mut shard = shard.unwrap_or_default();
+        for server in servers {
+            let Some(known) = shard.get_mut(&server) else { continue };
+            known.raise(now_ms);
+            found.extend(known.ceiling.map(|ceiling| (server, ceiling)));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use futures::executor::block_on;
+
+    fn id(n: u8) -> MigrationId {
+        MigrationId::from_random(&[n; 26])
+    }
+
+    /// A store in which leases of the first `n` migrations are held, each with its fence.
+    async fn leased(n: u8) -> (Memory, Vec<lease::Lease>) {
+        let store = Memory::default();
+        let mut leases = Vec::new();
+        for n in 0..n {
+            let (key, value) = lease::unclaimed(&id(n)).unwrap();
+            store.set(&key, value).await.unwrap();
+            leases.push(lease::claim(&store, &id(n), 1_000, "").await.unwrap().unwrap());
+        }
+        (store, leases)
+    }
+
+    async fn took(store: &Memory, n: u8, fence: u64, most: u32, now_ms: u64) -> bool {
+        let id = id(n);
+        let holder = Holder { id: &id, fence, boot: "" };
+        take(store, "mx", (holder, 1), most, now_ms).await.unwrap().is_ok()
+    }
+
+    #[test]
+    fn no_more_than_allowed_and_the_dead_hold_nothing() {
+        block_on(async {
+            let (store, mut leases) = leased(3).await;
+            assert!(took(&store, 0, leases[0].fence(), 2, 1_000).await);
+            assert!(took(&store, 1, leases[1].fence(), 2, 1_000).await);
+            assert!(!took(&store, 2, leases[2].fence(), 2, 1_000).await);
+            assert!(took(&store, 0, leases[0].fence(), 2, 1_000).await, "its own place");
+            leases.remove(0).release(&store).await.unwrap();
+            assert!(took(&store, 2, leases[1].fence(), 2, 1_000).await, "its holder is gone");
+        });
+    }
+
+    #[test]
+    fn a_place_that_was_given_back_leaves_nothing() {
+        block_on(async {
+            let (store, leases) = leased(1).await;
+            assert!(took(&store, 0, leases[0].fence(), 2, 1_000).await);
+            let id = id(0);
+            let holder = |fence| Holder { id: &id, fence, boot: "" };
+            give_back(&store, "mx", holder(99), 1_000).await.unwrap();
+            assert!(!took(&store, 1, 1, 1, 1_000).await, "not the place of another lease");
+            give_back(&store, "mx", holder(leases[0].fence()), 1_000).await.unwrap();
+            let left = store.get(&shard_of("mx")).await.unwrap().unwrap();
+            assert_eq!(left, records::encode("", &Shard::new()).unwrap());
+        });
+    }
+
+    #[test]
+    fn learns_from_refusals_and_tries_more_later() {
+        block_on(async {
+            let (store, leases) = leased(4).await;
+            for n in 0..3 {
+                assert!(took(&store, n, leases[usize::from(n)].fence(), 9, 1_000).await);
+            }
+            let id = id(2);
+            let holder = Holder { id: &id, fence: leases[2].fence(), boot: "" };
+            refused(&store, "mx", holder, (1_000, 500)).await.unwrap();
+            give_back(&store, "mx", holder, 1_000).await.unwrap();
+            assert!(!took(&store, 2, 0, 9, 1_200).await, "it rests");
+            assert!(!took(&store, 2, 0, 9, 1_600).await, "it bears two");
+            let mx = || std::iter::once("mx".to_owned());
+            assert_eq!(ceilings(&store, mx(), 1_600).await.unwrap()["mx"], 2);
+            let later = 1_600 + RAISE_MS;
+            assert_eq!(ceilings(&store, mx(), later).await.unwrap()["mx"], 3);
+            let much_later = 1_600 + RAISE_MS * 100;
+            assert_eq!(ceilings(&store, mx(), much_later).await.unwrap(), BTreeMap::new());
+        });
+    }
+}
