@@ -23,10 +23,14 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/smtp", &["wire"]),
     ("shared/dial", &["wire"]),
     ("shared/notify", &["model", "store", "wire", "smtp", "dial", "pages"]),
-    ("shared/migrate", &["model", "store", "wire", "imap", "dial", "notify"]),
+    ("shared/project", &["model", "store", "wire"]),
+    ("shared/migrate", &["model", "store", "wire", "imap", "dial", "notify", "project"]),
     ("shared/pages", &["model"]),
     ("shared/host", &["wire", "store"]),
-    ("functions/forms", &["model", "store", "wire", "dial", "migrate", "notify", "pages", "host"]),
+    (
+        "functions/forms",
+        &["model", "store", "wire", "dial", "migrate", "notify", "pages", "host", "project"],
+    ),
     ("functions/upload", &["model", "store", "wire", "host"]),
     ("functions/advance", &["model", "store", "wire", "dial", "migrate", "notify", "host"]),
     // The runtime is a host for components: it knows their interfaces, not their insides.

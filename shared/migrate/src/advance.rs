@@ -1,52 +1,215 @@
-//! What a driver calls: takes what is due, one slice after the other, and says when to come again.
+//! What a driver calls: works on what is due, as much at a time as may be, and says when to come
+//! again.
+//!
+//! Each migration is advanced by a slice of its own, beside the others, in an instance of its own
+//! where there are several: [`Hands`] does that. Whenever one ends, the index of what is due is read
+//! anew, so that what follows from it begins at once. Slices that begin late get what is left of the
+//! time, so that all end about together.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+
+use futures::StreamExt;
+use futures::future::{Either, select};
+use futures::stream::FuturesUnordered;
+use model::MigrationId;
 use store::due::Task;
-use store::{Error, Store, clock, due};
+use store::{Error, Store, clock, due, lease};
 
 use crate::slice::{self, Advanced};
 use crate::world::{Host, World};
-use crate::{erase, upkeep};
+use crate::{erase, projects, upkeep};
 
 /// What one call did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tick {
-    /// Migrations that were advanced.
+    /// Slices of migrations.
     pub advanced: u32,
-    /// Migrations that have something to do, now or later.
+    /// Migrations and queues that have something to do, now or later.
     pub active: u32,
     /// When the next one is due (ms since 1970); `None` when nothing is.
     pub next_due_ms: Option<u64>,
 }
 
-/// Advances the first due migration that nobody else works on. Several drivers may call at once:
-/// leases keep them apart.
-pub async fn tick<H: Host, S: Store>(world: &World<'_, H, S>) -> Result<Tick, Error> {
+/// How one slice ended, for whoever fans out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It worked; whether anything is left to do by itself.
+    Worked {
+        /// Whether the migration is due again, now or later.
+        active: bool,
+    },
+    /// Somebody else is at it, or it died: it is tried again later.
+    Busy,
+}
+
+/// Does slices elsewhere, several at a time.
+pub trait Hands {
+    /// How many at a time.
+    fn many(&self) -> usize;
+    /// A slice of `id`, of at most `budget_ms`. One that dies on the way is [`Ended::Busy`].
+    async fn slice(&self, id: &MigrationId, budget_ms: u64) -> Ended;
+}
+
+/// Nobody else: all is done here, one after the other.
+pub struct Alone;
+
+impl Hands for Alone {
+    fn many(&self) -> usize {
+        1
+    }
+    async fn slice(&self, _: &MigrationId, _: u64) -> Ended {
+        Ended::Busy
+    }
+}
+
+/// Whom somebody else works on is looked at again after this long.
+const BUSY_LOOK_MS: u64 = 2_000;
+/// The index is read anew after this long while there are hands free.
+const LOOK_MS: u64 = 1_000;
+
+/// Works on what is due until the time of a slice is over. Several drivers may call at once: leases
+/// keep them apart.
+pub async fn tick<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    hands: &impl Hands,
+) -> Result<Tick, Error> {
     let now_ms = world.host.now_ms();
     if clock::was_set_back(world.store, now_ms).await? {
         all_at_once(world, now_ms).await?;
     }
+    let mut fan =
+        Fan { world, hands, busy: BTreeMap::new(), running: BTreeSet::new(), advanced: 0 };
+    fan.work().await?;
+    let now_ms = world.host.now_ms();
     let listed = due::all(world.store).await?;
-    let mut tick = Tick { advanced: 0, active: count(listed.len()), next_due_ms: None };
-    let mut others: Option<u64> = None;
-    for (due_ms, task, id) in &listed {
-        if *due_ms > now_ms || tick.advanced > 0 {
-            others = earlier(others, Some(*due_ms));
-            continue;
-        }
-        let done = match task {
-            Task::Advance => slice::advance(world, id).await?,
-            Task::Erase => erase::slice(world, id).await?,
-        };
-        if let Advanced::Until(next) = done {
-            tick.advanced += 1;
-            tick.active -= u32::from(next.is_none());
-        }
-        others = earlier(others, done.look_again_ms(now_ms));
-    }
     let erasures = listed.iter().filter(|(_, task, _)| *task == Task::Erase).count();
     upkeep::sweep(world, erasures).await?;
-    tick.next_due_ms = others;
-    Ok(tick)
+    let when = |(due_ms, _, id): &(u64, Task, MigrationId)| match fan.busy.get(id) {
+        Some(until_ms) if *due_ms <= now_ms => *until_ms,
+        _ => *due_ms,
+    };
+    let next_due_ms = listed.iter().map(when).min();
+    let active = u32::try_from(listed.len()).unwrap_or(u32::MAX);
+    Ok(Tick { advanced: fan.advanced, active, next_due_ms })
+}
+
+/// One call at work.
+struct Fan<'a, 'w, H: Host, S: Store, W: Hands> {
+    world: &'a World<'w, H, S>,
+    hands: &'a W,
+    /// Who is not tried before then (ms since 1970).
+    busy: BTreeMap<MigrationId, u64>,
+    /// On whom a slice of ours works.
+    running: BTreeSet<MigrationId>,
+    advanced: u32,
+}
+
+impl<H: Host, S: Store, W: Hands> Fan<'_, '_, H, S, W> {
+    async fn work(&mut self) -> Result<(), Error> {
+        let (world, hands) = (self.world, self.hands);
+        let started_ms = world.host.monotonic_ms();
+        let left_ms =
+            || world.slice_ms.saturating_sub(world.host.monotonic_ms().saturating_sub(started_ms));
+        let mut slices = FuturesUnordered::new();
+        let mut first = true;
+        loop {
+            let mut ready = match first || left_ms() > 0 {
+                true => self.ready().await?,
+                false => Vec::new(),
+            };
+            first = false;
+            let alone = ready.len() == 1 && slices.is_empty();
+            ready.truncate(hands.many().saturating_sub(slices.len()));
+            for (task, id) in ready {
+                self.running.insert(id.clone());
+                // A late one gets time enough to be worth its log-ins.
+                let budget_ms = left_ms().max(world.slice_ms / 4);
+                slices.push(one(world, hands, (task, id), (alone, budget_ms)));
+            }
+            if slices.is_empty() {
+                return Ok(());
+            }
+            let free = slices.len() < hands.many() && left_ms() > 0;
+            let ended = match select(pin!(slices.next()), pin!(nap(world, free))).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(_) => continue,
+            };
+            let Some((id, ended)) = ended else { return Ok(()) };
+            self.running.remove(&id);
+            match ended? {
+                Ended::Worked { .. } => self.advanced += 1,
+                Ended::Busy => {
+                    self.busy.insert(id, world.host.now_ms() + BUSY_LOOK_MS);
+                }
+            }
+        }
+    }
+
+    /// What can be begun, in the order it became due; queues that are due are seen to at once.
+    async fn ready(&mut self) -> Result<Vec<(Task, MigrationId)>, Error> {
+        let (store, now_ms) = (self.world.store, self.world.host.now_ms());
+        let mut listed = due::all(store).await?;
+        let mut changed = false;
+        for (due_ms, task, id) in &listed {
+            if *task == Task::Project && *due_ms <= now_ms {
+                projects::dispatch(self.world, &id.clone().into(), *due_ms).await?;
+                changed = true;
+            }
+        }
+        if changed {
+            listed = due::all(store).await?;
+        }
+        self.busy.retain(|_, until_ms| *until_ms > now_ms);
+        let mut ready: Vec<(Task, MigrationId)> = Vec::new();
+        for (due_ms, task, id) in listed {
+            let taken = self.running.contains(&id) || self.busy.contains_key(&id);
+            if due_ms <= now_ms && task != Task::Project && !taken {
+                ready.push((task, id));
+            }
+        }
+        // Enough for a choice; looking at everybody's lease would cost more than it saves.
+        ready.truncate(self.hands.many() * 4);
+        let ids = ready.iter().map(|(_, id)| id);
+        let held = lease::held_by_anybody(store, ids, now_ms, self.world.boot).await?;
+        for id in &held {
+            self.busy.insert(id.clone(), now_ms + BUSY_LOOK_MS);
+        }
+        // An erasure takes leases away, whoever has them.
+        ready.retain(|(task, id)| *task == Task::Erase || !held.contains(id));
+        Ok(ready)
+    }
+}
+
+/// One slice: here where it is the only one or an erasure, elsewhere otherwise.
+async fn one<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    hands: &impl Hands,
+    (task, id): (Task, MigrationId),
+    (alone, budget_ms): (bool, u64),
+) -> (MigrationId, Result<Ended, Error>) {
+    let done = match task {
+        Task::Erase => erase::slice(world, &id).await.map(Advanced::ended),
+        _ if alone || hands.many() == 1 => advance(world, &id).await,
+        _ => Ok(hands.slice(&id, budget_ms).await),
+    };
+    (id, done)
+}
+
+/// One slice of one migration, for whoever was asked to do just that.
+pub async fn advance<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    id: &MigrationId,
+) -> Result<Ended, Error> {
+    slice::advance(world, id).await.map(Advanced::ended)
+}
+
+/// Until it is time to look for more work; for ever where nothing more is to be begun.
+async fn nap<H: Host, S: Store>(world: &World<'_, H, S>, free: bool) {
+    match free {
+        true => world.host.sleep_ms(LOOK_MS).await,
+        false => std::future::pending().await,
+    }
 }
 
 /// The clock was set back: what waits for a time is looked at at once, and says anew when it is due.
@@ -58,18 +221,8 @@ async fn all_at_once<H: Host, S: Store>(world: &World<'_, H, S>, now_ms: u64) ->
         match task {
             Task::Advance => due::set(world.store, &id, Some(now_ms)).await?,
             Task::Erase => due::set_erasure(world.store, &id, Some(now_ms)).await?,
+            Task::Project => due::set_project(world.store, &id.into(), Some(now_ms)).await?,
         }
     }
     clock::note(world.store, now_ms).await
-}
-
-fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
-    }
-}
-
-fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

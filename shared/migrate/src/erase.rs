@@ -5,7 +5,7 @@
 //! checkpoint, but may be in the middle of a write: nothing more is erased until it has said that
 //! it noticed or its lease would have run out, so that what it still writes is erased too.
 
-use model::MigrationId;
+use model::{Migration, MigrationId};
 use serde::{Deserialize, Serialize};
 use store::lease::{Holder, LEASE_MS, Seized};
 use store::{Error, Store, calendar, due, keys, lease, metrics, records};
@@ -15,6 +15,7 @@ use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::lifecycle::{self, Outcome};
 use crate::slice::Advanced;
 use crate::world::{Host, World};
+use crate::{projects, servers};
 
 /// Keys erased in one call, which keeps a single write short.
 const DELETE_MANY_MAX: usize = if cfg!(test) { 3 } else { 500 };
@@ -66,6 +67,7 @@ pub(crate) async fn begin(
     boot: &str,
 ) -> Result<(), Error> {
     due::set_erasure(store, id, Some(now_ms)).await?;
+    projects::leave(store, id).await?;
     let holder = match lease::seize(store, id, now_ms, boot).await? {
         Seized::Gone => return Ok(()),
         Seized::Idle => None,
@@ -176,12 +178,21 @@ async fn advance(
         }
         clock.give_way().await;
     }
-    finish(store, id, progress.bytes).await?;
+    finish(store, id, progress.bytes, now_ms).await?;
     Ok(Advanced::Until(None))
 }
 
 /// Erases what is left when the lists are gone.
-async fn finish(store: &impl Store, id: &MigrationId, bytes: u64) -> Result<(), Error> {
+async fn finish(
+    store: &impl Store,
+    id: &MigrationId,
+    bytes: u64,
+    now_ms: u64,
+) -> Result<(), Error> {
+    let migration: Option<Migration> = records::read(store, &keys::migration(id)).await?;
+    if let Some(migration) = migration {
+        servers::forget(store, &migration, now_ms).await?;
+    }
     calendar::remove(store, id).await?;
     let bytes = bytes + delete(store, &keys::of_migration(id)).await?;
     due::set(store, id, None).await?;

@@ -2,11 +2,12 @@
 
 use model::{Action, MigrationId, Status, Timestamp};
 use sha2::{Digest, Sha256};
-use store::{Error, Store, due, keys, lease, records};
+use store::{Error, Store, keys, lease, records};
 use wire::Random;
 
 use crate::cursor::Cursor;
 use crate::lifecycle::{self, Outcome};
+use crate::projects;
 
 /// What a token begins with, so that it is recognised where it was left lying about.
 const PREFIX: &str = "hook_";
@@ -60,7 +61,7 @@ pub async fn synchronise(
         }
         store.delete(&keys::control(id)).await?;
         store.set_many(pairs).await?;
-        due::set(store, id, Some(now.0)).await?;
+        projects::due(store, &migration, Some(now.0), now).await?;
         Some(Outcome::Done)
     } else {
         Some(Outcome::NotInThisState(migration.status))

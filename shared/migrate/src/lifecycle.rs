@@ -14,8 +14,8 @@ use wire::{Random, Secret};
 
 use crate::cursor::{Cursor, Folder};
 use crate::run::Run;
-use crate::upkeep;
 use crate::world::Host;
+use crate::{projects, upkeep};
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub async fn stop(
             outbox.announce(store, id, now.0).await?;
         }
         store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
-        due::set(store, id, None).await?;
+        projects::due(store, &migration, None, now).await?;
     }
     lease.release(store).await?;
     Ok(Outcome::Done)
@@ -148,7 +148,8 @@ pub async fn pause(
         hold(&mut migration, now);
         records::write(store, &keys::migration(id), &migration).await?;
         store.delete(&keys::control(id)).await?;
-        due::set(store, id, Some(now.0.saturating_add(PAUSED_MAX_MS))).await?;
+        let due_ms = Some(now.0.saturating_add(PAUSED_MAX_MS));
+        projects::due(store, &migration, due_ms, now).await?;
     }
     lease.release(store).await?;
     Ok(Outcome::Done)
@@ -346,7 +347,7 @@ async fn change_idle(
         }
         store.delete(&keys::control(id)).await?;
         store.set_many(pairs).await?;
-        due::set(store, id, Some(now.0)).await?;
+        projects::due(store, &migration, Some(now.0), now).await?;
         Outcome::Done
     } else {
         Outcome::NotInThisState(migration.status)

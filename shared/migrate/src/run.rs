@@ -28,6 +28,8 @@ pub(crate) struct Run<'a, H: Host, S: Store> {
     bytes_before: u64,
     /// Whether anything was moved or looked at for good in this slice.
     pub(crate) progressed: bool,
+    /// Whether the accounts are being opened.
+    pub(crate) opening: bool,
 }
 
 impl<'a, H: Host, S: Store> Run<'a, H, S> {
@@ -57,6 +59,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             started_ms: world.host.monotonic_ms(),
             bytes_before,
             progressed: false,
+            opening: false,
         })
     }
 

@@ -11,11 +11,13 @@ use store::lease::Lease;
 use store::seal::Credentials;
 use store::{Store, due, keys, lease, metrics, records};
 
+use crate::advance::Ended;
 use crate::login::{self, Line};
 use crate::run::Run;
 use crate::trouble::{self, At, Halt, Side, Verdict};
 use crate::world::{Host, World};
-use crate::{changes, copy, discover, erase, folders, lifecycle, moves, reconcile, remove, verify};
+use crate::{changes, copy, discover, erase, folders, lifecycle, moves, projects, reconcile};
+use crate::{remove, servers, verify};
 
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
@@ -33,9 +35,6 @@ pub(crate) enum Advanced {
     /// Someone else is at it.
     Busy,
 }
-
-/// Another driver looks again after this long where someone else holds the lease.
-const BUSY_LOOK_MS: u64 = 2_000;
 
 /// Works on `id` until the slice's budget is spent, it ends, or it has to wait.
 pub(crate) async fn advance<H: Host, S: Store>(
@@ -84,8 +83,8 @@ async fn advance_held<H: Host, S: Store>(
             // A slice that ended the run was cut off before it had tidied up.
             tidy_up(world.store, &migration, now).await?;
         }
-        replan(world.store, migration, later).await?;
-        due::set(world.store, id, later).await?;
+        let migration = replan(world.store, migration, later).await?;
+        projects::due(world.store, &migration, later, now).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(later));
     }
@@ -94,12 +93,26 @@ async fn advance_held<H: Host, S: Store>(
         let result = run.checkpoint().await.and(Err(Halt::Budget));
         return conclude(run, result).await;
     }
+    let fence = held.fence();
+    if let Err(again_ms) = servers::take(world, &migration, fence).await? {
+        // Nothing was begun, so nothing is written down of it.
+        projects::due(world.store, &migration, Some(again_ms), now).await?;
+        held.release(world.store).await?;
+        return Ok(Advanced::Until(Some(again_ms)));
+    }
     let beating = held.clone();
+    let asked = migration.clone();
     let mut run = Run::load(world, held, migration).await?;
     let result = match select(pin!(work(&mut run)), pin!(heartbeat(world, beating))).await {
         Either::Left((result, _)) => result,
         Either::Right((halt, _)) => Err(halt),
     };
+    if let (true, Err(Halt::Trouble(side, error))) = (run.opening, &result)
+        && trouble::is_crowded(error)
+    {
+        servers::refused(world, &asked, (*side, fence)).await?;
+    }
+    servers::give_back(world, &asked, fence).await?;
     conclude(run, result).await
 }
 
@@ -119,7 +132,7 @@ async fn repeated<H: Host, S: Store>(
     }
     world.store.set_many(pairs).await?;
     tidy_up(world.store, &migration, now).await?;
-    due::set(world.store, &migration.id, None).await?;
+    projects::due(world.store, &migration, None, now).await?;
     held.release(world.store).await?;
     Ok(Advanced::Until(None))
 }
@@ -129,13 +142,13 @@ async fn replan(
     store: &impl Store,
     mut migration: Migration,
     later: Option<u64>,
-) -> Result<(), store::Error> {
+) -> Result<Migration, store::Error> {
     let later = later.map(Timestamp);
-    if migration.next_run_at.is_none() || later.is_none() || migration.next_run_at == later {
-        return Ok(());
+    if migration.next_run_at.is_some() && later.is_some() && migration.next_run_at != later {
+        migration.next_run_at = later;
+        records::write(store, &keys::migration(&migration.id), &migration).await?;
     }
-    migration.next_run_at = later;
-    records::write(store, &keys::migration(&migration.id), &migration).await
+    Ok(migration)
 }
 
 /// Takes away what no run needs any more.
@@ -189,8 +202,12 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
         // Held for too long: passwords are not kept for ever.
         return Err(Halt::Stopped);
     }
+    let begins = run.migration.status != Status::Running;
     begin(run);
     run.checkpoint().await?;
+    if begins {
+        projects::show(run.store(), &run.migration).await?;
+    }
     if run.cursor.phase == Phase::Finished {
         return Ok(());
     }
@@ -198,7 +215,9 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
     if run.cursor.phase == Phase::Remove {
         return remove::remove(run, &credentials.destination).await;
     }
+    run.opening = true;
     let mut lines = open(run, &credentials).await?;
+    run.opening = false;
     if run.cursor.phase != Phase::Discover {
         lines = lines.compressed().await?;
     }
@@ -370,7 +389,7 @@ async fn conclude<H: Host, S: Store>(
     } else if ended {
         run.store().delete(&keys::control(&id)).await?;
     }
-    due::set(run.world.store, &run.migration.id, due_ms).await?;
+    projects::due(run.world.store, &run.migration, due_ms, now).await?;
     run.lease.release(run.world.store).await?;
     if ended {
         count(run.world.store, &run.migration).await;
@@ -447,11 +466,11 @@ fn troubled<H: Host, S: Store>(
 }
 
 impl Advanced {
-    /// When to look again.
-    pub(crate) fn look_again_ms(self, now_ms: u64) -> Option<u64> {
+    /// For whoever fans out.
+    pub(crate) fn ended(self) -> Ended {
         match self {
-            Advanced::Until(due_ms) => due_ms,
-            Advanced::Busy => Some(now_ms + BUSY_LOOK_MS),
+            Advanced::Until(due_ms) => Ended::Worked { active: due_ms.is_some() },
+            Advanced::Busy => Ended::Busy,
         }
     }
 }

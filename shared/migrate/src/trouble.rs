@@ -93,6 +93,26 @@ pub(crate) fn asks_to_wait(reply: &Reply) -> Option<u64> {
     }
 }
 
+/// Whether a server that was just connected to has too many connections, as it says or by hanging up
+/// before it has said anything.
+pub(crate) fn is_crowded(error: &imap::Error) -> bool {
+    let says = |reply: &Reply| {
+        let code = matches!(
+            reply.code,
+            Some(Code::Limit | Code::Throttled | Code::Unavailable | Code::InUse)
+        );
+        let text = reply.text.to_lowercase();
+        code || ["too many", "maximum number", "connection limit"].iter().any(|w| text.contains(w))
+    };
+    match error {
+        imap::Error::AuthenticationFailed(reply)
+        | imap::Error::Refused(reply)
+        | imap::Error::Bye(reply) => says(reply),
+        imap::Error::Wire(error) => matches!(error, wire::Error::Closed),
+        _ => false,
+    }
+}
+
 /// What follows from `error`.
 pub(crate) fn verdict(error: &imap::Error) -> Verdict {
     match error {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Counters, Item, Membership, MigrationId, Notify, Options, Phase, Status, Timestamp};
+use crate::{
+    Account, Counters, Item, Membership, MigrationId, Notify, Options, Phase, Status, Timestamp,
+};
 
 /// Why nothing moves, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -63,8 +63,7 @@ pub fn hash(password: &Secret, random: &impl Random) -> Result<String, Error> {
 fn is(password: &Secret, hash: &str) -> bool {
     let bytes = password.expose().as_bytes();
     bytes.len() <= PASSWORD_MAX_BYTES
-        && PasswordHash::new(hash)
-            .is_ok_and(|hash| argon2().verify_password(bytes, &hash).is_ok())
+        && PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(bytes, &hash).is_ok())
 }
 
 /// Wrong passwords so far.
@@ -254,9 +253,8 @@ mod tests {
             let store = guarded().await;
             let now = Timestamp(1_000);
             let token = begin_session(&store, &id(), &Fixed, now).await.unwrap();
-            let open = async |token: &str, ms| {
-                is_open(&store, &id(), token, Timestamp(ms)).await.unwrap()
-            };
+            let open =
+                async |token: &str, ms| is_open(&store, &id(), token, Timestamp(ms)).await.unwrap();
             assert!(open(token.expose(), 1_000).await);
             assert!(!open("9", 1_000).await);
             assert!(!open(token.expose(), 1_000 + SESSION_MS).await);

@@ -159,11 +159,7 @@ impl Totals {
 
     /// Migrations that came to an end.
     pub fn ended(&self) -> u32 {
-        self.by_status
-            .iter()
-            .filter(|(status, _)| status.is_final())
-            .map(|(_, count)| count)
-            .sum()
+        self.by_status.iter().filter(|(status, _)| status.is_final()).map(|(_, count)| count).sum()
     }
 }
 
@@ -228,18 +224,21 @@ pub async fn update(
     number: u32,
     row: &Row,
 ) -> Result<(), Error> {
-    put(store, id, number, |old| *old = row.clone()).await
+    put(store, id, number, |old| {
+        // What was erased stays erased.
+        if old.status.is_some() {
+            *old = row.clone();
+        }
+    })
+    .await
 }
 
 /// Takes note that the migration `number` was erased: nothing of it stays but its place.
 pub async fn erased(store: &impl Store, id: &ProjectId, number: u32) -> Result<(), Error> {
     put(store, id, number, |row| {
-        for text in [
-            &mut row.source,
-            &mut row.destination,
-            &mut row.source_url,
-            &mut row.destination_url,
-        ] {
+        for text in
+            [&mut row.source, &mut row.destination, &mut row.source_url, &mut row.destination_url]
+        {
             text.clear();
         }
         (row.status, row.error, row.group) = (None, None, None);

@@ -141,6 +141,11 @@ impl Queue {
             || self.lanes.iter().any(|lane| lane.ready.contains(&number))
     }
 
+    /// Whether `number` runs.
+    pub fn is_active(&self, number: u32) -> bool {
+        self.active.contains_key(&number)
+    }
+
     /// Migrations that run.
     pub fn active(&self) -> usize {
         self.active.len()
@@ -154,10 +159,11 @@ impl Queue {
     /// Takes note of how a slice, or its owner, left `number`.
     pub fn settle(&mut self, number: u32, left: Left) {
         match left {
-            // It saw nothing of a hold that is over.
+            // It saw nothing of a hold, or that is over.
             Left::Unfinished => {
                 let Some(active) = self.active.get_mut(&number) else { return };
                 active.told_to_hold &= self.paused;
+                active.holds = false;
             }
             Left::Waiting(at_ms) => {
                 let Some(active) = self.active.remove(&number) else { return };
@@ -188,12 +194,7 @@ impl Queue {
     }
 
     /// Takes as many into the active ones as may run now, and says what is to be done.
-    pub fn turn(
-        &mut self,
-        options: &ProjectOptions,
-        now: Timestamp,
-        ceilings: &Ceilings,
-    ) -> Deeds {
+    pub fn turn(&mut self, options: &ProjectOptions, now: Timestamp, ceilings: &Ceilings) -> Deeds {
         self.wake(now);
         if !self.paused {
             self.fill(options, now, ceilings);

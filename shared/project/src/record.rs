@@ -1,11 +1,23 @@
 //! Making, reading and changing a project.
 
-use model::{Project, ProjectId, Timestamp};
+use model::{MigrationId, Project, ProjectId, Timestamp};
+use serde::{Deserialize, Serialize};
 use store::{Error, Store, keys, records};
 
 use crate::guard;
 use crate::members::{self, Sums};
 use crate::queue::Queue;
+
+/// The migrations that are being added.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Importing {
+    /// When that began (ms since 1970).
+    pub begun_ms: u64,
+    /// The number of the first.
+    pub first: u32,
+    /// All of them; empty while none are being added.
+    pub ids: Vec<MigrationId>,
+}
 
 /// Stores a new project; `hash` is its password's, from [`guard::hash`].
 pub async fn create(store: &impl Store, project: &Project, hash: &str) -> Result<(), Error> {
@@ -16,6 +28,8 @@ pub async fn create(store: &impl Store, project: &Project, hash: &str) -> Result
     pairs.push((password.clone(), records::encode(&password, &hash)?));
     pairs.push((queue.clone(), records::encode(&queue, &Queue::default())?));
     pairs.push((totals.clone(), records::encode(&totals, &Sums::default())?));
+    let importing = keys::importing(id);
+    pairs.push((importing.clone(), records::encode(&importing, &Importing::default())?));
     pairs.push((key.clone(), records::encode(&key, project)?));
     store.set_many(pairs).await
 }
@@ -56,6 +70,22 @@ pub async fn change_queue(
     with: impl Fn(&mut Queue),
 ) -> Result<(), Error> {
     members::change(store, &keys::queue(id), with).await
+}
+
+/// The migrations that are being added.
+pub async fn importing(store: &impl Store, id: &ProjectId) -> Result<Importing, Error> {
+    Ok(records::read(store, &keys::importing(id)).await?.unwrap_or_default())
+}
+
+/// Puts `new` where `known` stands; `false` where something else stands there.
+pub async fn swap_importing(
+    store: &impl Store,
+    id: &ProjectId,
+    known: &Importing,
+    new: &Importing,
+) -> Result<bool, Error> {
+    let key = keys::importing(id);
+    store.swap(&key, &records::encode(&key, known)?, records::encode(&key, new)?).await
 }
 
 /// The sums of its migrations.

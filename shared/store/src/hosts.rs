@@ -153,6 +153,20 @@ pub async fn give_back(
     .await
 }
 
+/// Forgets a migration that is erased.
+pub async fn forget(
+    store: &impl Store,
+    server: &str,
+    id: &MigrationId,
+    now_ms: u64,
+) -> Result<(), Error> {
+    change(store, server, |known| {
+        known.places.remove(id);
+        known.is_worth_keeping(now_ms)
+    })
+    .await
+}
+
 /// Takes note that `server` refused `holder` for the sake of those that are there, and is to be left
 /// alone for `rest_ms`.
 pub async fn refused(
@@ -163,11 +177,12 @@ pub async fn refused(
 ) -> Result<(), Error> {
     change(store, server, |known| {
         let others = known.used_by_others(holder.id);
+        // Where nobody else is there, it has other reasons.
         if others > 0 {
             known.ceiling = Some(known.ceiling.unwrap_or(others).min(others));
+            known.learnt_ms = now_ms;
+            known.rests_until_ms = now_ms + rest_ms;
         }
-        known.learnt_ms = now_ms;
-        known.rests_until_ms = now_ms + rest_ms;
         true
     })
     .await

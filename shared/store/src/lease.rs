@@ -132,6 +132,28 @@ pub(crate) async fn held<'a>(
     Ok(held)
 }
 
+/// On which of these migrations somebody works.
+pub async fn held_by_anybody(
+    store: &impl Store,
+    ids: impl Iterator<Item = &MigrationId>,
+    now_ms: u64,
+    boot: &str,
+) -> Result<BTreeSet<MigrationId>, Error> {
+    let ids: Vec<&MigrationId> = ids.collect();
+    let names: Vec<String> = ids.iter().map(|id| keys::lease(id)).collect();
+    let mut held = BTreeSet::new();
+    if names.is_empty() {
+        return Ok(held);
+    }
+    for ((id, key), value) in ids.iter().zip(&names).zip(store.get_many(&names).await?) {
+        let Some(bytes) = value else { continue };
+        if !is_free(&records::decode(key, &bytes)?, now_ms, boot) {
+            held.insert((*id).clone());
+        }
+    }
+    Ok(held)
+}
+
 fn is_free(held: &Record, now_ms: u64, boot: &str) -> bool {
     let dead = !boot.is_empty() && !held.boot.is_empty() && held.boot != boot;
     // A clock that was set back must not lock a migration for years.

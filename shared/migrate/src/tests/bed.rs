@@ -20,7 +20,7 @@ use wire::pipe::{End, pipe};
 use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
 
 use super::power::Power;
-use crate::advance::{Tick, tick};
+use crate::advance::{Alone, Tick, tick};
 use crate::{World, lifecycle};
 
 /// One side's server.
@@ -287,7 +287,7 @@ impl Bed {
             let seal = &seal;
             let (host, store) = (&host, &store);
             let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
-            tick(&world).await.unwrap()
+            tick(&world, &Alone).await.unwrap()
         })
     }
 

@@ -1,0 +1,153 @@
+//! Lets a project's migrations run as its queue decides.
+
+use std::collections::BTreeMap;
+
+use model::{MigrationId, Project, ProjectId, Status, Timestamp};
+use project::members;
+use project::queue::{Deeds, Left, Queue};
+use project::record;
+use store::{Error, Store, due, hosts, keys, records};
+
+use super::{add, erase};
+use crate::lifecycle::{self, Outcome};
+use crate::slice::Advanced;
+use crate::world::{Host, World};
+
+/// Rounds of deciding and doing; each one that does nothing ends it.
+const ROUNDS_MAX: u32 = 100;
+
+/// Sees to the queue of a project that is due since `known_ms`.
+pub(crate) async fn dispatch<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    id: &ProjectId,
+    known_ms: u64,
+) -> Result<Advanced, Error> {
+    let (store, now) = (world.store, Timestamp(world.host.now_ms()));
+    if erase::is_under_way(store, id).await? {
+        return erase::slice(world, id, known_ms).await;
+    }
+    let Some(project) = record::read(store, id).await? else {
+        due::settle_project(store, id, known_ms, None).await?;
+        return Ok(Advanced::Until(None));
+    };
+    let unfinished_ms = add::tidy_up(store, id, now).await?;
+    for _ in 0..ROUNDS_MAX {
+        if !round(store, &project, (now, world.boot)).await? {
+            break;
+        }
+    }
+    let next_ms = record::queue(store, id).await?.next_ms(&project.options, now);
+    let next_ms = next_ms.into_iter().chain(unfinished_ms).min();
+    due::settle_project(store, id, known_ms, next_ms).await?;
+    Ok(Advanced::Until(next_ms))
+}
+
+/// Decides and does; whether there was anything to do.
+async fn round(
+    store: &impl Store,
+    project: &Project,
+    (now, boot): (Timestamp, &str),
+) -> Result<bool, Error> {
+    let (id, key) = (&project.id, keys::queue(&project.id));
+    let Some(before) = store.get(&key).await? else { return Ok(false) };
+    let mut queue: Queue = records::decode(&key, &before)?;
+    let ceilings = hosts::ceilings(store, queue.servers().into_iter(), now.0).await?;
+    let deeds = queue.turn(&project.options, now, &ceilings);
+    // Written before it is done: who is active is known to the next round, whatever happens.
+    let after = records::encode(&key, &queue)?;
+    if after != before && !store.swap(&key, &before, after).await? {
+        return Ok(true);
+    }
+    if deeds.is_empty() {
+        return Ok(false);
+    }
+    let done = perform(store, id, &deeds, (now, boot)).await?;
+    record::change_queue(store, id, |queue| queue.done(&deeds)).await?;
+    Ok(done)
+}
+
+/// Does what the queue decided; whether another round can have more to do.
+async fn perform(
+    store: &impl Store,
+    project: &ProjectId,
+    deeds: &Deeds,
+    (now, boot): (Timestamp, &str),
+) -> Result<bool, Error> {
+    let numbers = deeds.start.iter().chain(&deeds.resume).map(|(number, _)| *number);
+    let ids = members::ids(store, project, numbers.chain(deeds.hold.iter().copied())).await?;
+    for (number, _) in &deeds.start {
+        match ids.get(number) {
+            Some(id) => due::set(store, id, Some(now.0)).await?,
+            None => forget(store, project, *number).await?,
+        }
+    }
+    for (number, _) in &deeds.resume {
+        let resumed = match ids.get(number) {
+            Some(id) => lifecycle::resume(store, id, now, boot).await?,
+            None => Outcome::Gone,
+        };
+        // Somebody else was quicker, or works on it: it goes on in any case.
+        if resumed == Outcome::Gone {
+            forget(store, project, *number).await?;
+        }
+    }
+    hold(store, project, (&deeds.hold, &ids), (now, boot)).await?;
+    Ok(!deeds.start.is_empty() || !deeds.resume.is_empty())
+}
+
+/// Tells migrations to hold; a slice that is at work does so at its next checkpoint.
+async fn hold(
+    store: &impl Store,
+    project: &ProjectId,
+    (numbers, ids): (&[u32], &BTreeMap<u32, MigrationId>),
+    (now, boot): (Timestamp, &str),
+) -> Result<(), Error> {
+    for number in numbers {
+        let held = match ids.get(number) {
+            Some(id) => lifecycle::pause(store, id, now, boot).await?,
+            None => Outcome::Gone,
+        };
+        match held {
+            Outcome::Done => {}
+            Outcome::NotInThisState(Status::Paused) => {
+                record::change_queue(store, project, |queue| queue.settle(*number, Left::Held))
+                    .await?;
+            }
+            // It cannot be held (a removal): it comes to its end. Or it has.
+            Outcome::NotInThisState(status) if !status.is_final() => {}
+            Outcome::NotInThisState(_) | Outcome::Gone => forget(store, project, *number).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn forget(store: &impl Store, project: &ProjectId, number: u32) -> Result<(), Error> {
+    record::change_queue(store, project, |queue| queue.settle(number, Left::Ended)).await
+}
+
+/// Has the queue of a project looked at now, after its owner changed something.
+pub async fn wake(store: &impl Store, id: &ProjectId, now: Timestamp) -> Result<(), Error> {
+    due::project_by(store, id, now.0).await
+}
+
+/// Holds the queue: nothing begins, and what runs holds within one batch.
+pub async fn pause(store: &impl Store, id: &ProjectId, now: Timestamp) -> Result<(), Error> {
+    set_paused(store, id, now, true).await
+}
+
+/// Lets the queue go on.
+pub async fn resume(store: &impl Store, id: &ProjectId, now: Timestamp) -> Result<(), Error> {
+    members::begin_to_measure(store, id, now).await?;
+    set_paused(store, id, now, false).await
+}
+
+async fn set_paused(
+    store: &impl Store,
+    id: &ProjectId,
+    now: Timestamp,
+    paused: bool,
+) -> Result<(), Error> {
+    wake(store, id, now).await?;
+    record::change_queue(store, id, |queue| queue.paused = paused).await?;
+    record::change(store, id, now, |_| {}).await
+}

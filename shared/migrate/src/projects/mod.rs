@@ -1,0 +1,86 @@
+//! Projects at work: who of a project runs, and what its list says of each.
+//!
+//! A migration of a project is due only while the queue has it as active. What a slice, or its
+//! owner, makes of it goes through [`due`]; what follows from that is for [`dispatch`], which the
+//! driver calls when the project itself is due. Adding is [`add`], erasing is [`erase`].
+
+pub mod add;
+mod dispatch;
+pub mod erase;
+
+pub(crate) use dispatch::dispatch;
+pub use dispatch::{pause, resume, wake};
+use model::{Account, Migration, MigrationId, Status, Timestamp};
+use project::members::{self, Row};
+use project::queue::{Left, Place};
+use project::record;
+use store::{Error, Store, due};
+
+use crate::servers;
+
+/// Where a migration belongs in the queue of its project.
+pub(crate) fn place(group: Option<&String>, source: &Account, destination: &Account) -> Place {
+    Place {
+        group: group.cloned().unwrap_or_default(),
+        source: servers::name(source),
+        destination: servers::name(destination),
+    }
+}
+
+/// Says when `migration` is due again, as it was just written; one of a project through its queue.
+pub(crate) async fn due(
+    store: &impl Store,
+    migration: &Migration,
+    due_ms: Option<u64>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let id = &migration.id;
+    let Some(membership) = &migration.project else { return due::set(store, id, due_ms).await };
+    let (project, number) = (&membership.project, membership.number);
+    members::update(store, project, number, &Row::of(migration)).await?;
+    let left = match (migration.status, due_ms) {
+        (Status::Paused, _) => Left::Held,
+        (_, None) => Left::Ended,
+        (_, Some(at_ms)) if at_ms > now.0 => Left::Waiting(at_ms),
+        (_, Some(_)) => Left::Unfinished,
+    };
+    if left == Left::Unfinished && record::queue(store, project).await?.is_active(number) {
+        record::change_queue(store, project, |queue| queue.settle(number, left)).await?;
+        return due::set(store, id, due_ms).await;
+    }
+    // Before the queue is changed: whatever happens then, the project is looked at.
+    due::project_by(store, project, now.0).await?;
+    let place = place(membership.group.as_ref(), &migration.source, &migration.destination);
+    record::change_queue(store, project, |queue| match left {
+        Left::Unfinished => queue.again(number, &place),
+        left => queue.settle(number, left),
+    })
+    .await?;
+    // What is held for too long ends by itself.
+    let due_ms = due_ms.filter(|_| left == Left::Held);
+    due::set(store, id, due_ms).await
+}
+
+/// Writes into the list of its project how a migration stands.
+pub(crate) async fn show(store: &impl Store, migration: &Migration) -> Result<(), Error> {
+    match &migration.project {
+        None => Ok(()),
+        Some(place) => {
+            members::update(store, &place.project, place.number, &Row::of(migration)).await
+        }
+    }
+}
+
+/// Takes a migration that is being erased out of its project.
+pub(crate) async fn leave(store: &impl Store, id: &MigrationId) -> Result<(), Error> {
+    let key = store::keys::migration(id);
+    let migration: Option<Migration> = store::records::read(store, &key).await?;
+    let Some(membership) = migration.and_then(|migration| migration.project) else {
+        return Ok(());
+    };
+    let (project, number) = (&membership.project, membership.number);
+    let now_ms = 0;
+    due::project_by(store, project, now_ms).await?;
+    members::erased(store, project, number).await?;
+    record::change_queue(store, project, |queue| queue.settle(number, Left::Ended)).await
+}
