@@ -6,14 +6,16 @@ use futures::future::join;
 use host::{Host, KeyValue, Settings, settings};
 use http::StatusCode;
 use migrate::World;
-use migrate::advance::{Tick, tick};
-use model::Timestamp;
+use migrate::advance::{Ended, Tick, advance, tick};
+use model::{MigrationId, Timestamp};
 use notify::Office;
 use serde_json::json;
 use spin_sdk::http::{FullBody, IntoResponse, Request, Response};
 use spin_sdk::http_service;
 use store::seal::Seal;
 use subtle::ConstantTimeEq;
+
+use crate::hands::Instances;
 
 /// Longest silence of a server while a slice works with it. Longer than a busy server needs to
 /// store a large batch, shorter than anyone should wait for a dead one.
@@ -81,10 +83,20 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
         idle_timeout_s: IDLE_TIMEOUT_S,
         ciphers: Ciphers::ChaCha20,
     };
-    let slice_ms = u64::from(settings.slice_seconds) * 1000;
+    let (migration, budget_ms) = asked(request)?;
+    let slice_ms = budget_ms.unwrap_or(u64::from(settings.slice_seconds) * 1000);
     let retention_ms = u64::from(settings.retention_days) * DAY_MS;
     let (host, store, seal, boot) = (&Host, &store, &seal, boot.as_str());
     let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
+    if let Some(id) = migration {
+        let ended = advance(&world, &id).await.map_err(|error| failed(&error))?;
+        return Ok(match ended {
+            Ended::Busy => Tick { advanced: 0, active: 1, next_due_ms: None },
+            Ended::Worked { active } => {
+                Tick { advanced: 1, active: active.into(), next_due_ms: None }
+            }
+        });
+    }
     let office = Office {
         host,
         store,
@@ -96,8 +108,9 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
             public_url: settings.public_url.trim_end_matches('/').to_owned(),
         },
     };
+    let hands = Instances::new(&settings);
     // Beside each other: a slow mail server is no reason for a migration to stand still.
-    let (tick, told) = join(tick(&world), notify::tick(&office)).await;
+    let (tick, told) = join(tick(&world, &hands), notify::tick(&office)).await;
     let (tick, told) =
         (tick.map_err(|error| failed(&error))?, told.map_err(|error| failed(&error))?);
     for sentence in told.given_up {
@@ -106,6 +119,21 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let notices = notify::deliver::next_due_ms(&office).await.map_err(|error| failed(&error))?;
     let next_due_ms = tick.next_due_ms.into_iter().chain(notices).min();
     Ok(Tick { next_due_ms, ..tick })
+}
+
+/// Which migration is asked for, if one alone is, and for how long (ms).
+fn asked(request: &Request) -> Result<(Option<MigrationId>, Option<u64>), Refused> {
+    let query = request.uri().query().unwrap_or_default();
+    let value = |name: &str| {
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
+    let bad = || {
+        let detail = "migration is an identifier, and budget_ms a whole number.".to_owned();
+        Refused(StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable", detail)
+    };
+    let id = value("migration").map(|id| MigrationId::parse(id).ok_or_else(bad)).transpose()?;
+    let budget = value("budget_ms").map(|ms| ms.parse().map_err(|_| bad())).transpose()?;
+    Ok((id, budget))
 }
 
 fn authorise(request: &Request, settings: &Settings) -> Result<(), Refused> {

@@ -1,4 +1,5 @@
-//! The batch step: `POST /api/v1/advance` takes a due migration one slice further.
+//! The batch step: `POST /api/v1/advance` has everything that is due taken one slice further, each
+//! migration by an instance of its own (`?migration=ID`).
 //!
 //! In scope: who may call, the settings, the answer `{"advanced", "active", "next_due_at"}`. Out of
 //! scope: everything a slice does, which is `migrate`.
@@ -8,3 +9,5 @@
 
 #[cfg(target_family = "wasm")]
 mod entry;
+#[cfg(target_family = "wasm")]
+mod hands;

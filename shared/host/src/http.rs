@@ -11,13 +11,25 @@ use crate::Host;
 /// Longest time for an exchange, the body included.
 pub const HTTP_TIMEOUT_S: u32 = 30;
 
+impl Host {
+    /// As [`Http::send`], for whoever has `seconds` to wait.
+    pub async fn send_within(
+        &self,
+        request: Request<Bytes>,
+        max_bytes: usize,
+        seconds: u32,
+    ) -> Result<Response<Bytes>, Error> {
+        within(self, seconds, exchange(request, max_bytes)).await
+    }
+}
+
 impl Http for Host {
     async fn send(
         &self,
         request: Request<Bytes>,
         max_bytes: usize,
     ) -> Result<Response<Bytes>, Error> {
-        within(self, HTTP_TIMEOUT_S, exchange(request, max_bytes)).await
+        self.send_within(request, max_bytes, HTTP_TIMEOUT_S).await
     }
 }
 

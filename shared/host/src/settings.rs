@@ -27,6 +27,8 @@ pub struct Settings {
     pub mail_from: String,
     /// Budget of one slice.
     pub slice_seconds: u32,
+    /// Slices that one call of `advance` has done at a time.
+    pub parallel_slices: u32,
     /// Largest file that may be uploaded.
     pub max_upload_bytes: u64,
     /// What is idle for longer is erased.
@@ -69,6 +71,7 @@ pub async fn settings() -> Result<Settings, BadSetting> {
         smtp_url: secret("smtp_url").await?,
         mail_from: text("mail_from", "").await?,
         slice_seconds: number("slice_seconds", "10").await?,
+        parallel_slices: number("parallel_slices", "8").await?,
         max_upload_bytes: number("max_upload_bytes", "53687091200").await?,
         retention_days: number("retention_days", "60").await?,
     })

@@ -149,7 +149,7 @@ impl Random for TestHost {
     }
 }
 
-struct CutStore(Memory, Power, Timers, u64, Rc<Cell<u32>>);
+pub(super) struct CutStore(Memory, Power, Timers, u64, Rc<Cell<u32>>);
 
 impl CutStore {
     async fn step(&self) {
@@ -196,7 +196,7 @@ impl Store for CutStore {
 /// How long what is idle is kept: 60 days.
 pub(super) const RETENTION_MS: u64 = 60 * 86_400_000;
 
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(super) const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 pub(super) fn credentials() -> Credentials {
     let password = || Credential::Password(Secret::new("secret".into()));
@@ -292,7 +292,7 @@ impl Bed {
     }
 
     /// Does `work`, unless the power is cut after `allowed` operations.
-    fn with_power<T: 'static, F: Future<Output = T> + 'static>(
+    pub(super) fn with_power<T: 'static, F: Future<Output = T> + 'static>(
         &self,
         allowed: Option<u32>,
         work: impl FnOnce(CutStore) -> F,

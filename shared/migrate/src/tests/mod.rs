@@ -7,6 +7,7 @@ mod faults;
 mod life;
 mod notices;
 mod power;
+mod projects;
 mod retention;
 mod schedule;
 mod synchronise;
