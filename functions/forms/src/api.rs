@@ -104,7 +104,7 @@ pub async fn synchronise<O: Outside>(
 }
 
 /// The token of a request that brings one (RFC 6750 section 2.1).
-fn bearer(request: &Request) -> Option<&str> {
+pub fn bearer(request: &Request) -> Option<&str> {
     let (scheme, token) = request.header("authorization")?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, life, route, schedule, web};
+use crate::{Route, api, life, projects, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -132,6 +132,15 @@ impl<O: Outside> App<O> {
             | Route::Manifest
             | Route::Events => api::feed(self, route, name, request).await,
             Route::CheckAccount => api::check_account(self, request, body).await,
+            Route::CreateProject
+            | Route::OpenProject
+            | Route::CloseProject
+            | Route::ShowProject
+            | Route::DeleteProject
+            | Route::PauseProject
+            | Route::ResumeProject
+            | Route::ProjectOptions
+            | Route::AddToProject => projects::api::call(self, route, name, request, body).await,
             Route::Health => api::health(self).await,
             Route::Metrics => metrics::answer(self.outside.store()).await,
             Route::OpenApi => Ok(Answer::json(200, &crate::openapi::description())),

@@ -40,6 +40,10 @@ refusals! {
     InvalidInput     "invalid_input"      422 "The request cannot be carried out as it is."
     Unreadable       "unreadable"         422 "The data cannot be read."
     Unauthorized     "unauthorized"       401 "The token is not the one of this migration."
+    SignIn           "sign_in"            401 "Log in to the project first."
+    WrongPassword    "wrong_password"     401 "There is no project with this identifier and password."
+    TooManyTries     "too_many_tries"     429 "Too many wrong passwords were tried; wait a while."
+    Busy             "busy"               409 "Somebody else is doing this at the moment; try again."
     NotFound         "not_found"          404 "There is no migration with this identifier for this account."
     NotInThisState   "not_in_this_state"  409 "This is not possible in the migration's present state."
     NoSuchPage       "no_such_page"       404 "There is no such page."
@@ -56,6 +60,7 @@ refusals! {
     BadUrl           "bad_url"            422 "This is not the address of a mail server."
     Required         "required"           422 "This field is needed."
     TooLong          "too_long"           422 "This is longer than the field takes."
+    TooShort         "too_short"          422 "This is shorter than the field needs."
     WrongType        "wrong_type"         422 "This has the wrong type."
     UnknownField     "unknown_field"      422 "This field is not known here."
     BadValue         "bad_value"          422 "This is not one of the possible values."
@@ -93,12 +98,20 @@ pub struct Refusal {
     pub errors: Vec<InputError>,
     /// Methods that the address takes, for 405.
     pub allow: Vec<&'static str>,
+    /// Seconds after which it may be tried again (RFC 9110 section 10.2.3).
+    pub retry_after_s: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with nothing to add to its sentence.
     pub fn of(code: Code) -> Self {
-        Refusal { code, detail: String::new(), errors: Vec::new(), allow: Vec::new() }
+        Refusal {
+            code,
+            detail: String::new(),
+            errors: Vec::new(),
+            allow: Vec::new(),
+            retry_after_s: None,
+        }
     }
 
     /// A refusal with more words.
@@ -134,8 +147,11 @@ impl Refusal {
     pub fn answer(&self) -> Answer {
         let mut answer = Answer::json(self.code.status(), &self.problem())
             .with("content-type", "application/problem+json");
-        if self.code == Code::Unauthorized {
+        if self.code.status() == 401 {
             answer = answer.with("www-authenticate", "Bearer");
+        }
+        if let Some(seconds) = self.retry_after_s {
+            answer = answer.with("retry-after", seconds.to_string());
         }
         if self.allow.is_empty() { answer } else { answer.with("allow", self.allow.join(", ")) }
     }

@@ -291,7 +291,7 @@ fn secret(errors: &mut Errors, pointer: &str, text: String) -> Option<Secret> {
 }
 
 /// One of several words.
-fn word<T: Copy>(
+pub fn word<T: Copy>(
     errors: &mut Errors,
     pointer: &str,
     value: Value,
@@ -307,7 +307,13 @@ fn word<T: Copy>(
     found
 }
 
-fn items(errors: &mut Errors, value: Value, carried: &[Item], known: bool) -> Option<Vec<Item>> {
+/// A list of items, all of which must be among `carried` where the pair is `known`.
+pub fn items(
+    errors: &mut Errors,
+    value: Value,
+    carried: &[Item],
+    known: bool,
+) -> Option<Vec<Item>> {
     let Value::Array(values) = value else {
         wrong_type(errors, "/items", "an array of strings", &value);
         return None;
@@ -432,16 +438,8 @@ fn notify(
     plaintext: Plaintext,
 ) -> Option<(Notify, Option<Secret>)> {
     let mut object = Object::new(errors, "/notify", value)?;
-    let email = object.text(errors, "email", EMAIL_MAX_BYTES);
-    if let Some(email) = &email
-        && !is_address(email)
-    {
-        errors.add("/notify/email", Code::BadValue, "This is not an e-mail address.");
-    }
-    let language = object.take("language").and_then(|value| {
-        let all = &pages::Language::ALL;
-        word(errors, "/notify/language", value, all, pages::Language::tag)
-    });
+    let email = email(errors, &mut object, "/notify/email");
+    let language = language(errors, &mut object, "/notify/language");
     let webhook = object.text(errors, "webhook", URL_MAX_BYTES);
     if let Some(Err(detail)) = webhook.as_deref().map(|url| check_webhook(url, plaintext)) {
         errors.add("/notify/webhook", Code::BadValue, detail);
@@ -458,8 +456,24 @@ fn notify(
         }
     }
     object.finish(errors);
-    let language = language.map(|language| language.tag().to_owned());
     Some((Notify { email, language, webhook }, secret))
+}
+
+/// Takes `email`.
+pub fn email(errors: &mut Errors, object: &mut Object, pointer: &str) -> Option<String> {
+    let email = object.text(errors, "email", EMAIL_MAX_BYTES)?;
+    if !is_address(&email) {
+        errors.add(pointer, Code::BadValue, "This is not an e-mail address.");
+    }
+    Some(email)
+}
+
+/// Takes `language`.
+pub fn language(errors: &mut Errors, object: &mut Object, pointer: &str) -> Option<String> {
+    let value = object.take("language")?;
+    let all = &pages::Language::ALL;
+    let language = word(errors, pointer, value, all, pages::Language::tag);
+    language.map(|language| language.tag().to_owned())
 }
 
 /// Whether events may be sent there; whether the address is permitted is looked at when they are.

@@ -1,5 +1,7 @@
 //! The component against a store in memory and mail servers that say what a test wants.
 
+mod projects;
+
 use std::cell::RefCell;
 
 use base64::Engine;

@@ -56,7 +56,9 @@ fn bed(options: ProjectOptions) -> Bed {
     }
     bed.erase(None).unwrap();
     let hash = "not a hash";
-    block_on(record::create(&bed.memory, &project(options), hash)).unwrap();
+    let retention_ms = super::bed::RETENTION_MS;
+    let project = project(options);
+    block_on(projects::create(&bed.memory, &project, hash, retention_ms)).unwrap();
     bed
 }
 
@@ -295,14 +297,8 @@ fn whoever_is_synchronised_goes_through_the_queue_again() {
     let seal = Seal::from_variable(KEY).unwrap();
     let (random, now) = (Counter::default(), Timestamp(bed.now_ms()));
     let (own, credentials) = (ids[1].clone(), credentials());
-    let again = crate::lifecycle::synchronise(
-        &bed.memory,
-        (&seal, &random),
-        &own,
-        &credentials,
-        now,
-        "",
-    );
+    let again =
+        crate::lifecycle::synchronise(&bed.memory, (&seal, &random), &own, &credentials, now, "");
     assert_eq!(block_on(again), Ok(crate::lifecycle::Outcome::Done));
     assert_eq!(statuses(&bed)[1], Status::Pending);
     bed.settle();
