@@ -26,6 +26,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/project", &["model", "store", "wire"]),
     ("shared/migrate", &["model", "store", "wire", "imap", "dial", "notify", "project"]),
     ("shared/pages", &["model"]),
+    ("shared/text", &["model", "wire"]),
     ("shared/host", &["wire", "store"]),
     (
         "functions/forms",
