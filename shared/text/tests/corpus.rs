@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code: a panic is a failed test"
+    clippy::disallowed_methods,
+    reason = "test code: a panic is a failed test, and it reads files and how long that takes"
 )]
 
 use std::io::{Cursor, Read, Write};
