@@ -77,37 +77,35 @@ pub struct CellError {
     pub detail: String,
 }
 
-/// Why nothing is imported.
+/// The migrations of a file. Nothing of it may be used unless `total` is 0: rows that are wrong
+/// are not among the drafts, which are given so that more may be said about the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// The file is no table, or beyond the limits.
-    Unreadable(Unreadable),
-    /// Something in it is wrong.
-    Faults {
-        /// The first [`ERRORS_MAX`], in the order of the rows.
-        errors: Vec<CellError>,
-        /// How many there are.
-        total: usize,
-    },
+pub struct Listed {
+    /// The rows that are whole.
+    pub drafts: Vec<Draft>,
+    /// What is wrong: the first [`ERRORS_MAX`], in the order of the rows.
+    pub errors: Vec<CellError>,
+    /// How many things are wrong.
+    pub total: usize,
 }
 
-/// Reads all migrations of a file: all of them, or everything that is wrong.
-pub fn read(bytes: &[u8]) -> Result<Vec<Draft>, Refused> {
-    let rows = table::read(bytes).map_err(Refused::Unreadable)?;
+/// Reads all migrations of a file, and everything that is wrong with them.
+pub fn read(bytes: &[u8]) -> Result<Listed, Unreadable> {
+    let rows = table::read(bytes)?;
     let mut errors = Errors::default();
     let mut rows = rows.into_iter().filter(|row| row.cells.iter().any(|it| !it.trim().is_empty()));
-    let drafts = match rows.next() {
-        None => return Err(Refused::Unreadable(Unreadable::Empty)),
-        Some(first) => match Header::read(&first) {
-            Ok(header) => below(&header, &first, rows, &mut errors),
-            Err(wrong) => {
-                errors.header(first.line, wrong);
-                Vec::new()
-            }
-        },
+    let first = rows.next().ok_or(Unreadable::Empty)?;
+    let drafts = match Header::read(&first) {
+        Ok(header) => below(&header, &first, rows, &mut errors),
+        Err(wrong) => {
+            errors.header(first.line, wrong);
+            Vec::new()
+        }
     };
     repetitions(&drafts, &mut errors);
-    if errors.total == 0 { Ok(drafts) } else { Err(errors.refused()) }
+    // Repetitions were found after everything else.
+    errors.told.sort_by_key(|error| error.line);
+    Ok(Listed { drafts, errors: errors.told, total: errors.total })
 }
 
 fn below(
@@ -164,12 +162,6 @@ impl Errors {
             let detail = "This column is there twice.";
             self.add(line, column.name(), Fault::RepeatedColumn, detail);
         }
-    }
-
-    fn refused(mut self) -> Refused {
-        // Repetitions are found after everything else.
-        self.told.sort_by_key(|error| error.line);
-        Refused::Faults { errors: self.told, total: self.total }
     }
 }
 
@@ -232,11 +224,13 @@ fn draft(header: &Header, row: Row, errors: &mut Errors) -> Option<Draft> {
         let detail = "This row has more cells than the header; a cell with a delimiter in it must \
                       stand in quotation marks.";
         errors.add(line, "", Fault::ExtraCell, detail);
+        return None;
     }
     let (source, destination) = (source?, destination?);
     if templates::is_example(&source.login, &destination.login) {
         let detail = "This is the template's example; replace it, or delete the row.";
         errors.add(line, "", Fault::Example, detail);
+        return None;
     }
     Some(Draft { line, source, destination, group })
 }
@@ -255,12 +249,13 @@ fn side(columns: &Columns, cells: &mut Cells<'_>, errors: &mut Errors) -> Option
     let login = cells.trimmed(columns.login);
     let password = Secret::new(cells.take(columns.password));
     let delegate = Some(cells.trimmed(columns.delegate)).filter(|login| !login.is_empty());
-    for (column, is_empty) in
-        [(columns.login, login.is_empty()), (columns.password, password.expose().is_empty())]
-    {
-        if is_empty {
-            errors.add(line, column.name(), Fault::Required, "This cell is needed.");
-        }
+    let empty = [(columns.login, &*login), (columns.password, password.expose())];
+    let empty: Vec<_> = empty.iter().filter(|(_, cell)| cell.is_empty()).collect();
+    for (column, _) in &empty {
+        errors.add(line, column.name(), Fault::Required, "This cell is needed.");
+    }
+    if !empty.is_empty() {
+        return None;
     }
     let server_type = match server_type? {
         None if server.is_empty() => None,

@@ -9,18 +9,21 @@ fn side(kind: Option<ServerType>, url: &str, login: &str, password: &str) -> Sid
     Side { server_type: kind, url: url.into(), login: login.into(), password, delegate: None }
 }
 
+fn all(file: &[u8]) -> Vec<Draft> {
+    let listed = read(file).unwrap();
+    assert_eq!((listed.errors, listed.total), (Vec::new(), 0));
+    listed.drafts
+}
+
 fn taken(rows: &str) -> Vec<Draft> {
-    read(format!("{HEADER}\r\n{rows}").as_bytes()).unwrap()
+    all(format!("{HEADER}\r\n{rows}").as_bytes())
 }
 
 fn faults(file: &str) -> Vec<(u32, String, Fault)> {
-    match read(file.as_bytes()) {
-        Err(Refused::Faults { errors, total }) => {
-            assert_eq!(errors.len(), total.min(ERRORS_MAX));
-            errors.into_iter().map(|error| (error.line, error.column, error.fault)).collect()
-        }
-        other => panic!("{other:?}"),
-    }
+    let listed = read(file.as_bytes()).unwrap();
+    assert_eq!(listed.errors.len(), listed.total.min(ERRORS_MAX));
+    let errors = listed.errors.into_iter();
+    errors.map(|error| (error.line, error.column, error.fault)).collect()
 }
 
 #[test]
@@ -39,7 +42,7 @@ fn columns_in_any_order_and_groups() {
     let file = "Group,destination password,DESTINATION MAIL,Source Password,Source Mail,Source Admin\n\
                 \" wave 1 \",\" q;\"\",\t'=\ny \",b@y.example, p ,a@x.example,\"root@x.example\"\n\n\
                 ,q,c@y.example,p,c@x.example,\n";
-    let drafts = read(file.as_bytes()).unwrap();
+    let drafts = all(file.as_bytes());
     let mut source = side(None, "", "a@x.example", " p ");
     source.delegate = Some("root@x.example".into());
     let destination = side(None, "", "b@y.example", " q;\",\t'=\ny ");
@@ -105,7 +108,8 @@ fn everything_that_is_wrong_is_told() {
         (8, mail, Fault::Repeated),
     ];
     assert_eq!(faults(&file), expected);
-    let Err(Refused::Faults { errors, .. }) = read(file.as_bytes()) else { panic!() };
+    let Listed { errors, drafts, .. } = read(file.as_bytes()).unwrap();
+    assert_eq!(drafts.iter().map(|draft| draft.line).collect::<Vec<_>>(), [6, 7, 8]);
     assert_eq!(errors[6].detail, "Lines 6 and 7 are the same migration.");
     assert!(errors[7].detail.starts_with("Lines 6 and 8 have the same destination"));
 }
@@ -119,7 +123,7 @@ fn headers_that_are_none() {
     let expected = vec![(1, "Notes".to_owned(), Fault::UnknownColumn)];
     assert_eq!(faults(&format!("{HEADER};Notes\n;;a;p;;;b;q;;;x\n")), expected);
     assert_eq!(faults(HEADER), [(1, String::new(), Fault::NoRows)]);
-    assert_eq!(read(b" ;; \n"), Err(Refused::Unreadable(Unreadable::Empty)));
+    assert_eq!(read(b" ;; \n"), Err(Unreadable::Empty));
 }
 
 #[test]
@@ -129,9 +133,9 @@ fn five_thousand_rows_and_a_thousand_errors() {
     let rows = |count: usize| (0..count).map(row).collect::<String>();
     assert_eq!(taken(&rows(5_000)).len(), 5_000);
     let file = format!("{HEADER}\n{}", rows(5_001));
-    assert_eq!(read(file.as_bytes()), Err(Refused::Unreadable(Unreadable::TooManyRows)));
+    assert_eq!(read(file.as_bytes()), Err(Unreadable::TooManyRows));
     let empty = format!("{HEADER}\n{}", "x;;;;;;;;;\n".repeat(3_000));
-    let Err(Refused::Faults { errors, total }) = read(empty.as_bytes()) else { panic!() };
+    let Listed { errors, total, .. } = read(empty.as_bytes()).unwrap();
     assert_eq!((errors.len(), total), (ERRORS_MAX, 5 * 3_000));
 }
 
@@ -140,6 +144,6 @@ fn no_error_has_a_password_in_it() {
     let file = format!(
         "{HEADER}\nX;x;a;hunter2;Y;y;b;hunter3;;\nIMAP;x;a;hunter2;IMAP;y;b;hunter3;;\nIMAP;x;a;hunter2;IMAP;y;b;hunter3;;\n"
     );
-    let refused = format!("{:?}", read(file.as_bytes()).unwrap_err());
+    let refused = format!("{:?}", read(file.as_bytes()).unwrap());
     assert!(!refused.contains("hunter"), "{refused}");
 }
