@@ -183,19 +183,53 @@ fn unsupported_type(errors: &mut Errors, pointer: &str, server_type: ServerType)
     errors.add(pointer, Code::Unsupported, detail);
 }
 
+/// Reads one side of a row of an import, an object as everywhere else; its `url` may be empty
+/// where the server can be found from the address.
+pub fn read_listed(
+    errors: &mut Errors,
+    value: Value,
+    plaintext: Plaintext,
+) -> Option<(Account, Credential)> {
+    let is_empty = value.get("url").and_then(Value::as_str) == Some("");
+    let server_type = value.get("type").and_then(Value::as_str);
+    let found = offer::FOUND.iter().any(|found| Some(found.name()) == server_type);
+    let server = if is_empty && found { Server::ToBeFound } else { Server::Named(plaintext) };
+    account_at(errors, "", value, server)
+}
+
+/// Where an account's server is.
+enum Server {
+    /// In its URL.
+    Named(Plaintext),
+    /// Not known yet.
+    ToBeFound,
+}
+
 fn account(
     errors: &mut Errors,
     pointer: &str,
     value: Value,
     plaintext: Plaintext,
 ) -> Option<(Account, Credential)> {
+    account_at(errors, pointer, value, Server::Named(plaintext))
+}
+
+fn account_at(
+    errors: &mut Errors,
+    pointer: &str,
+    value: Value,
+    server: Server,
+) -> Option<(Account, Credential)> {
     let mut object = Object::new(errors, pointer, value)?;
     let server_type = match object.need(errors, "type") {
         Some(value) => word(errors, &object.at("type"), value, &ServerType::ALL, ServerType::name),
         None => None,
     };
-    let endpoint = url(errors, &mut object, plaintext);
-    let login = login(errors, &mut object, endpoint.as_ref());
+    let endpoint = match server {
+        Server::Named(plaintext) => url(errors, &mut object, plaintext).map(Some),
+        Server::ToBeFound => object.take("url").map(|_| None),
+    };
+    let login = login(errors, &mut object, endpoint.as_ref().and_then(Option::as_ref));
     let delegate = object.text(errors, "delegate", LOGIN_MAX_BYTES);
     let credential = credential(errors, &mut object);
     for name in ["caldav_url", "carddav_url", "sieve_url"] {
@@ -205,7 +239,8 @@ fn account(
         }
     }
     object.finish(errors);
-    let (server_type, url) = (server_type?, endpoint?.to_string());
+    let url = endpoint?.map(|endpoint| endpoint.to_string()).unwrap_or_default();
+    let server_type = server_type?;
     Some((Account { server_type, url, login: login?, delegate }, credential?))
 }
 
