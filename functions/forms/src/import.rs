@@ -204,6 +204,7 @@ fn side(
         Some(default) => (default.server_type, default.url.clone()),
         None => (server_type.unwrap_or(ServerType::Ovh), url),
     };
+    let named = !url.is_empty() || !offer::FOUND.contains(&server_type);
     let object = json!({
         "type": server_type.name(),
         "url": url,
@@ -212,7 +213,7 @@ fn side(
         "delegate": delegate,
     });
     let mut errors = Errors::default();
-    let account = submission::read_listed(&mut errors, object, plaintext);
+    let account = submission::account(&mut errors, "", object, named.then_some(plaintext));
     for error in errors.into_inner() {
         let column = columns.iter().find(|(field, _)| *field == error.pointer);
         let column = column.map_or("", |(_, column)| column.name()).to_owned();

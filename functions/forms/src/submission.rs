@@ -58,7 +58,7 @@ pub fn read(value: Value, plaintext: Plaintext) -> Result<Submission, Refusal> {
 /// Reads the object of `POST /accounts/check`.
 pub fn read_account(value: Value, plaintext: Plaintext) -> Result<(Account, Credential), Refusal> {
     let mut errors = Errors::default();
-    let side = account(&mut errors, "", value, plaintext);
+    let side = account(&mut errors, "", value, Some(plaintext));
     if let Some((account, _)) = &side {
         let known = offer::SOURCES.contains(&account.server_type)
             || offer::DESTINATIONS.contains(&account.server_type);
@@ -135,7 +135,7 @@ fn read_submission(errors: &mut Errors, value: Value, plaintext: Plaintext) -> O
     let mut object = Object::new(errors, "", value)?;
     let mut side = |errors: &mut Errors, name: &str| {
         let value = object.need(errors, name)?;
-        account(errors, &object.at(name), value, plaintext)
+        account(errors, &object.at(name), value, Some(plaintext))
     };
     let (source, destination) = (side(errors, "source"), side(errors, "destination"));
     let types = source.as_ref().zip(destination.as_ref());
@@ -183,51 +183,21 @@ fn unsupported_type(errors: &mut Errors, pointer: &str, server_type: ServerType)
     errors.add(pointer, Code::Unsupported, detail);
 }
 
-/// Reads one side of a row of an import, an object as everywhere else; its `url` may be empty
-/// where the server can be found from the address.
-pub fn read_listed(
-    errors: &mut Errors,
-    value: Value,
-    plaintext: Plaintext,
-) -> Option<(Account, Credential)> {
-    let is_empty = value.get("url").and_then(Value::as_str) == Some("");
-    let server_type = value.get("type").and_then(Value::as_str);
-    let found = offer::FOUND.iter().any(|found| Some(found.name()) == server_type);
-    let server = if is_empty && found { Server::ToBeFound } else { Server::Named(plaintext) };
-    account_at(errors, "", value, server)
-}
-
-/// Where an account's server is.
-enum Server {
-    /// In its URL.
-    Named(Plaintext),
-    /// Not known yet.
-    ToBeFound,
-}
-
-fn account(
+/// Reads an account; its URL is not read where its server is to be found.
+pub fn account(
     errors: &mut Errors,
     pointer: &str,
     value: Value,
-    plaintext: Plaintext,
-) -> Option<(Account, Credential)> {
-    account_at(errors, pointer, value, Server::Named(plaintext))
-}
-
-fn account_at(
-    errors: &mut Errors,
-    pointer: &str,
-    value: Value,
-    server: Server,
+    named: Option<Plaintext>,
 ) -> Option<(Account, Credential)> {
     let mut object = Object::new(errors, pointer, value)?;
     let server_type = match object.need(errors, "type") {
         Some(value) => word(errors, &object.at("type"), value, &ServerType::ALL, ServerType::name),
         None => None,
     };
-    let endpoint = match server {
-        Server::Named(plaintext) => url(errors, &mut object, plaintext).map(Some),
-        Server::ToBeFound => object.take("url").map(|_| None),
+    let endpoint = match named {
+        Some(plaintext) => url(errors, &mut object, plaintext).map(Some),
+        None => object.take("url").map(|_| None),
     };
     let login = login(errors, &mut object, endpoint.as_ref().and_then(Option::as_ref));
     let delegate = object.text(errors, "delegate", LOGIN_MAX_BYTES);
