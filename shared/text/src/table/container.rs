@@ -16,22 +16,34 @@ use super::{Kind, Unreadable};
 /// The most entries; a workbook has about ten, one with many sheets and pictures some hundred.
 const ENTRIES_MAX: usize = 2_000;
 /// The most bytes of one entry, unpacked: 5,000 rows of eleven cells are 4 MiB of XML.
-const ENTRY_MAX_BYTES: u64 = 16 << 20;
+const ENTRY_MAX_BYTES: u64 = 12 << 20;
 /// The most bytes of all entries, unpacked; what takes half a second to read.
-const UNPACKED_MAX_BYTES: u64 = 32 << 20;
-/// The most tags: 5,000 rows of eleven cells with their strings have 500,000, and what is kept
-/// for each is some twelve bytes.
-const TAGS_MAX: u64 = 2_000_000;
+const UNPACKED_MAX_BYTES: u64 = 24 << 20;
+/// The most tags: 5,000 rows of eleven cells with their texts have 500,000, and to read a million
+/// takes the component a third of a second.
+const TAGS_MAX: u64 = 1_000_000;
 /// The most bytes between two tags: a cell has at most 32,767 characters, here escaped.
 const BETWEEN_TAGS_MAX_BYTES: u64 = 256 << 10;
 /// How deep tags may stand in each other; a sheet needs ten.
 const DEPTH_MAX: usize = 256;
 /// The most different texts that a file may announce, for which room is made at once.
 const STRINGS_MAX: u64 = 400_000;
-/// The most cell formats; each gets a copy of its font's name and its number format.
-const FORMATS_MAX: usize = 16_000;
-/// The most bytes that these copies may take together.
+/// The most bytes of what is copied for each cell format: its font's name and number format.
 const FORMATS_MAX_BYTES: usize = 8 << 20;
+/// What is kept for each of these is up to some hundred bytes, so there is a most of each; more
+/// than any workbook needs that a person looks after.
+const KEPT: &[(&str, usize)] = &[
+    ("si", 400_000),
+    ("definedName", 50_000),
+    ("Relationship", 10_000),
+    ("xf", 16_000),
+    ("font", 16_000),
+    ("fill", 16_000),
+    ("border", 16_000),
+    ("numFmt", 16_000),
+    ("sheet", 1_000),
+    ("table", 1_000),
+];
 
 pub(super) type Archive<'b> = ZipArchive<Cursor<&'b [u8]>>;
 
@@ -112,18 +124,20 @@ fn xml(entry: impl Read, styles: bool) -> Result<(), Unreadable> {
     let mut reader = quick_xml::Reader::from_reader(BufReader::new(entry));
     let mut buffer = Vec::new();
     let mut depth = 0_usize;
-    let mut formats = Formats::default();
+    let mut kept = Kept::default();
     loop {
         buffer.clear();
         match reader.read_event_into(&mut buffer) {
             Ok(Event::Start(tag)) => {
                 depth += 1;
                 announced(&tag)?;
-                formats.see(&tag);
+                kept.see(&tag)?;
             }
+            Ok(Event::Text(text)) => kept.text(text.len())?,
+            Ok(Event::CData(text)) => kept.text(text.len())?,
             Ok(Event::Empty(tag)) => {
                 announced(&tag)?;
-                formats.see(&tag);
+                kept.see(&tag)?;
             }
             Ok(Event::End(_)) => depth = depth.saturating_sub(1),
             Ok(Event::Eof) if depth == 0 => break,
@@ -135,7 +149,7 @@ fn xml(entry: impl Read, styles: bool) -> Result<(), Unreadable> {
             return Err(bomb("tags stand too deep in each other"));
         }
     }
-    if styles { formats.check() } else { Ok(()) }
+    if styles { kept.check_formats() } else { Ok(()) }
 }
 
 /// Room is made for as many strings as are announced; so that number must be one.
@@ -151,28 +165,51 @@ fn announced(tag: &BytesStart<'_>) -> Result<(), Unreadable> {
     }
 }
 
-/// What the cell formats of a workbook would be copied from.
+/// What a reader would keep of a part.
 #[derive(Default)]
-struct Formats {
-    count: usize,
-    longest_bytes: usize,
+struct Kept {
+    counts: [usize; KEPT.len()],
+    /// Of the texts that become one, the bytes; `None` before the first cell.
+    text_bytes: Option<usize>,
+    /// The longest of what each cell format is given a copy of.
+    copied_bytes: usize,
 }
 
-impl Formats {
-    fn see(&mut self, tag: &BytesStart<'_>) {
-        match tag.local_name().as_ref() {
-            "xf" => self.count += 1,
-            "numFmt" | "name" => {
-                self.longest_bytes = self.longest_bytes.max(tag.attributes_raw().len());
-            }
-            _ => (),
+impl Kept {
+    fn see(&mut self, tag: &BytesStart<'_>) -> Result<(), Unreadable> {
+        let name = tag.local_name();
+        let name = name.as_ref();
+        if matches!(name, "si" | "c" | "table-cell") {
+            self.text_bytes = Some(0);
         }
+        if matches!(name, "numFmt" | "name") {
+            self.copied_bytes = self.copied_bytes.max(tag.attributes_raw().len());
+        }
+        for (count, (known, most)) in self.counts.iter_mut().zip(KEPT) {
+            if *known == name {
+                *count += 1;
+                if *count > *most {
+                    return Err(bomb(format!("it has more than {most} times {known}")));
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn check(&self) -> Result<(), Unreadable> {
-        let bytes = self.count.saturating_mul(self.longest_bytes);
-        if self.count > FORMATS_MAX || bytes > FORMATS_MAX_BYTES {
-            return Err(bomb("it has too many cell formats"));
+    fn text(&mut self, bytes: usize) -> Result<(), Unreadable> {
+        self.text_bytes = self.text_bytes.map(|before| before.saturating_add(bytes));
+        let most = usize::try_from(BETWEEN_TAGS_MAX_BYTES).unwrap_or(usize::MAX);
+        if self.text_bytes.is_some_and(|bytes| bytes > most) {
+            return Err(bomb(format!("a cell has more than {most} bytes")));
+        }
+        Ok(())
+    }
+
+    fn check_formats(&self) -> Result<(), Unreadable> {
+        let formats = KEPT.iter().zip(&self.counts).find(|((name, _), _)| *name == "xf");
+        let count = formats.map_or(0, |(_, count)| *count);
+        if count.saturating_mul(self.copied_bytes) > FORMATS_MAX_BYTES {
+            return Err(bomb("its cell formats are too long"));
         }
         Ok(())
     }

@@ -10,8 +10,9 @@ use quick_xml::events::{BytesStart, Event};
 use super::container::{self, damaged};
 use super::{COLUMNS_MAX, ROWS_MAX, TEXT_MAX_BYTES, Unreadable};
 
-/// The most cells of all sheets, counting the empty ones between.
-const CELLS_MAX: usize = (ROWS_MAX + 1) * COLUMNS_MAX;
+/// The most cells of all sheets, counting the empty ones between; the reader keeps six copies of
+/// each for a while.
+const CELLS_MAX: usize = (ROWS_MAX + 1) * COLUMNS_MAX / 2;
 /// Attributes of a cell up to this length are its style and type, not its content.
 const ATTRIBUTES_BYTES: usize = 256;
 
@@ -114,7 +115,8 @@ impl Size {
     fn fits(&self) -> Result<(), Unreadable> {
         let area = self.rows.saturating_mul(self.columns);
         if self.cells.saturating_add(area) > CELLS_MAX {
-            return Err(Unreadable::TooManyRows);
+            let what = format!("it has more than {CELLS_MAX} cells");
+            return Err(Unreadable::Bomb { what });
         }
         Ok(())
     }

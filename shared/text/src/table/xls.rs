@@ -201,7 +201,7 @@ impl Sheets {
                 STRING => push(into, kind, data),
                 _ => (),
             }
-            if text_bytes > TEXT_MAX_BYTES.saturating_mul(2) {
+            if text_bytes > TEXT_MAX_BYTES {
                 return Err(Unreadable::TooMuchText);
             }
         }
