@@ -197,6 +197,19 @@ fn repacked(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
+/// The same workbook of Excel 97 with its records changed, in a container that is whole; `None`
+/// where there is no such stream.
+fn rewritten(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
+    let mut file = cfb::CompoundFile::open(Cursor::new(bytes)).ok()?;
+    let mut records = Vec::new();
+    file.open_stream("/Workbook").ok()?.read_to_end(&mut records).unwrap();
+    dice.change(&mut records);
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    file.create_stream("/Workbook").unwrap().write_all(&records).unwrap();
+    file.flush().unwrap();
+    Some(file.into_inner().into_inner())
+}
+
 /// Reads what may be anything; nothing of it may panic or take long.
 fn survives(name: &str, bytes: &[u8]) -> bool {
     let begun = Instant::now();
@@ -224,6 +237,9 @@ fn nothing_that_is_cut_or_changed_does_harm() {
             match round % 4 {
                 0 => changed.truncate(dice.roll(bytes.len())),
                 1 | 2 if zipped => changed = repacked(&bytes, &mut dice),
+                1 | 2 if matches!(table::kind(&bytes), Ok(Kind::Xls)) => {
+                    changed = rewritten(&bytes, &mut dice).unwrap_or(changed);
+                }
                 _ => dice.change(&mut changed),
             }
             if survives(&name, &changed) { read += 1 } else { refused += 1 }
