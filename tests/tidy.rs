@@ -26,10 +26,11 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/project", &["model", "store", "wire"]),
     ("shared/migrate", &["model", "store", "wire", "imap", "dial", "notify", "project"]),
     ("shared/pages", &["model"]),
+    ("shared/text", &["model", "wire"]),
     ("shared/host", &["wire", "store"]),
     (
         "functions/forms",
-        &["model", "store", "wire", "dial", "migrate", "notify", "pages", "host", "project"],
+        &["model", "store", "wire", "dial", "migrate", "notify", "pages", "host", "project", "text"],
     ),
     ("functions/upload", &["model", "store", "wire", "host"]),
     ("functions/advance", &["model", "store", "wire", "dial", "migrate", "notify", "host"]),

@@ -131,6 +131,7 @@ impl<O: Outside> App<O> {
             | Route::ReportCsv
             | Route::Manifest
             | Route::Events => api::feed(self, route, name, request).await,
+            Route::TemplateCsv | Route::TemplateXlsx => api::template(route),
             Route::CheckAccount => api::check_account(self, request, body).await,
             Route::CreateProject
             | Route::OpenProject

@@ -5,7 +5,8 @@
 //! (`pages`).
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
-//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] (what both faces
+//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`import`] (the
+//! same from a table), [`offer`]; [`app`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -21,6 +22,7 @@ pub mod app;
 mod entry;
 pub mod feeds;
 pub mod form_fields;
+pub mod import;
 pub mod input;
 pub mod life;
 pub mod metrics;
@@ -66,6 +68,8 @@ pub enum Route {
     Pause,
     Resume,
     Remove,
+    TemplateCsv,
+    TemplateXlsx,
     Failures,
     FailuresCsv,
     Report,
@@ -125,6 +129,8 @@ pub const ROUTES: &[Row] = &[
     ("GET",    "/api/v1/migrations/{id}/report.csv",      Route::ReportCsv, "The same as a table"),
     ("GET",    "/api/v1/migrations/{id}/manifest.txt",    Route::Manifest, "A line for each message that arrived: folder, Message-ID, size, SHA-256"),
     ("GET",    "/api/v1/migrations/{id}/events",          Route::Events, "Server-Sent Events: the migration whenever it changed"),
+    ("GET",    "/api/v1/templates/migrations.csv",        Route::TemplateCsv, "The template of an import, as CSV"),
+    ("GET",    "/api/v1/templates/migrations.xlsx",       Route::TemplateXlsx, "The template of an import, as XLSX"),
     ("POST",   "/api/v1/accounts/check",                  Route::CheckAccount, "Tries a log-in and looks at the folders"),
     ("POST",   "/api/v1/projects",                        Route::CreateProject, "Makes a project and opens it"),
     ("POST",   "/api/v1/projects/{id}/login",             Route::OpenProject, "Opens a project: its password for a token"),

@@ -121,7 +121,8 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
         }
         Route::Report => ("200", json, Some(reference("Report"))),
         Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
-        Route::FailuresCsv | Route::ReportCsv => ("200", "text/csv", words()),
+        Route::FailuresCsv | Route::ReportCsv | Route::TemplateCsv => ("200", "text/csv", words()),
+        Route::TemplateXlsx => ("200", crate::api::XLSX_MEDIA_TYPE, words()),
         Route::Events => ("200", "text/event-stream", words()),
         Route::Manifest => ("200", "text/plain", words()),
         Route::Metrics => ("200", "text/plain", words()),

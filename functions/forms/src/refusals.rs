@@ -66,6 +66,8 @@ refusals! {
     BadValue         "bad_value"          422 "This is not one of the possible values."
     BadDate          "bad_date"           422 "This is not a date."
     TooMany          "too_many"           422 "These are more than the field takes."
+    Repeated         "repeated"           422 "This is in the list twice."
+    Example          "example"            422 "This is the template's example."
     OutOfOrder       "out_of_order"       422 "This day is not after the other one, so nothing would be left."
 }
 
@@ -78,12 +80,28 @@ pub struct InputError {
     pub code: Code,
     /// In the server's own words where there are any.
     pub detail: String,
+    /// In which cell, where the input is a table.
+    pub cell: Option<Cell>,
+}
+
+/// A cell of a table that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// The row of the sheet, or the line of the file.
+    pub line: u32,
+    /// The column's name; empty where the row as a whole is meant.
+    pub column: String,
 }
 
 impl Serialize for InputError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({"pointer": self.pointer, "code": self.code.name(), "detail": self.detail})
-            .serialize(serializer)
+        let mut error =
+            json!({"pointer": self.pointer, "code": self.code.name(), "detail": self.detail});
+        if let (Some(fields), Some(cell)) = (error.as_object_mut(), &self.cell) {
+            fields.insert("line".to_owned(), json!(cell.line));
+            fields.insert("column".to_owned(), json!(cell.column));
+        }
+        error.serialize(serializer)
     }
 }
 
@@ -187,6 +205,7 @@ mod tests {
             pointer: "/source/password".into(),
             code: Code::AuthenticationFailed,
             detail: "The source said no.".into(),
+            cell: None,
         };
         assert_eq!(
             Refusal::input(vec![error]).problem(),

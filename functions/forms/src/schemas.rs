@@ -301,7 +301,9 @@ fn problem() -> Value {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     let error = json!({"type": "object", "required": ["pointer", "code", "detail"], "properties": {
         "pointer": {"type": "string", "format": "json-pointer"},
-        "code": {"type": "string", "enum": codes}, "detail": {"type": "string"}}});
+        "code": {"type": "string", "enum": codes}, "detail": {"type": "string"},
+        "line": {"type": "integer", "description": "Of a table: the row, as the user counts"},
+        "column": {"type": "string", "description": "Of a table: the column's name"}}});
     json!({"type": "object", "required": ["type", "title", "status", "detail"], "properties": {
         "type": {"type": "string", "format": "uri-reference"}, "title": {"type": "string"},
         "status": {"type": "integer"}, "detail": {"type": "string"}, "errors": list(&error)}})

@@ -58,7 +58,7 @@ pub fn read(value: Value, plaintext: Plaintext) -> Result<Submission, Refusal> {
 /// Reads the object of `POST /accounts/check`.
 pub fn read_account(value: Value, plaintext: Plaintext) -> Result<(Account, Credential), Refusal> {
     let mut errors = Errors::default();
-    let side = account(&mut errors, "", value, plaintext);
+    let side = account(&mut errors, "", value, Some(plaintext));
     if let Some((account, _)) = &side {
         let known = offer::SOURCES.contains(&account.server_type)
             || offer::DESTINATIONS.contains(&account.server_type);
@@ -135,7 +135,7 @@ fn read_submission(errors: &mut Errors, value: Value, plaintext: Plaintext) -> O
     let mut object = Object::new(errors, "", value)?;
     let mut side = |errors: &mut Errors, name: &str| {
         let value = object.need(errors, name)?;
-        account(errors, &object.at(name), value, plaintext)
+        account(errors, &object.at(name), value, Some(plaintext))
     };
     let (source, destination) = (side(errors, "source"), side(errors, "destination"));
     let types = source.as_ref().zip(destination.as_ref());
@@ -183,19 +183,23 @@ fn unsupported_type(errors: &mut Errors, pointer: &str, server_type: ServerType)
     errors.add(pointer, Code::Unsupported, detail);
 }
 
-fn account(
+/// Reads an account; its URL is not read where its server is to be found.
+pub fn account(
     errors: &mut Errors,
     pointer: &str,
     value: Value,
-    plaintext: Plaintext,
+    named: Option<Plaintext>,
 ) -> Option<(Account, Credential)> {
     let mut object = Object::new(errors, pointer, value)?;
     let server_type = match object.need(errors, "type") {
         Some(value) => word(errors, &object.at("type"), value, &ServerType::ALL, ServerType::name),
         None => None,
     };
-    let endpoint = url(errors, &mut object, plaintext);
-    let login = login(errors, &mut object, endpoint.as_ref());
+    let endpoint = match named {
+        Some(plaintext) => url(errors, &mut object, plaintext).map(Some),
+        None => object.take("url").map(|_| None),
+    };
+    let login = login(errors, &mut object, endpoint.as_ref().and_then(Option::as_ref));
     let delegate = object.text(errors, "delegate", LOGIN_MAX_BYTES);
     let credential = credential(errors, &mut object);
     for name in ["caldav_url", "carddav_url", "sieve_url"] {
@@ -205,7 +209,8 @@ fn account(
         }
     }
     object.finish(errors);
-    let (server_type, url) = (server_type?, endpoint?.to_string());
+    let url = endpoint?.map(|endpoint| endpoint.to_string()).unwrap_or_default();
+    let server_type = server_type?;
     Some((Account { server_type, url, login: login?, delegate }, credential?))
 }
 

@@ -317,6 +317,8 @@ pub(crate) const WORDS: Words = Words {
     refusal_bad_value: "This is not one of the possible values.",
     refusal_bad_date: "This is not a date such as 2026-11-22.",
     refusal_too_many: "These are too many.",
+    refusal_repeated: "This is in the list twice.",
+    refusal_example: "This is only the template's example; replace it.",
     refusal_out_of_order: "This day is not after the first one, so no message would be left.",
     refusal_unauthorized: "The token is not the one of this migration.",
     refusal_not_found: "There is no migration with this code for this login.",

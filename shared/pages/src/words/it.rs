@@ -317,6 +317,8 @@ pub(crate) const WORDS: Words = Words {
     refusal_bad_value: "Non è uno dei valori possibili.",
     refusal_bad_date: "Non è una data come 2026-11-22.",
     refusal_too_many: "Sono troppi.",
+    refusal_repeated: "È nell'elenco due volte.",
+    refusal_example: "È solo l'esempio del modello: va sostituito.",
     refusal_out_of_order: "Questo giorno non viene dopo il primo: non resterebbe alcun messaggio.",
     refusal_unauthorized: "Il token non è quello di questa migrazione.",
     refusal_not_found: "Non c’è una migrazione con questo codice per questo nome utente.",
