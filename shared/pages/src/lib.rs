@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
 //! share), then one module a page: [`home`], [`form`], [`find`], [`tracking`], [`report`],
-//! [`token`], [`problem`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times,
+//! [`token`], [`problem`], those of a [`project`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times,
 //! [`assets`] holds style and script.
 //!
 //! Invariants: every page works without its script; nothing is loaded from elsewhere, and on pages no
@@ -20,6 +20,7 @@ mod language;
 pub mod layout;
 pub mod mail;
 pub mod problem;
+pub mod project;
 pub mod removal;
 pub mod report;
 pub mod show;
