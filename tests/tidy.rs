@@ -30,7 +30,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/host", &["wire", "store"]),
     (
         "functions/forms",
-        &["model", "store", "wire", "dial", "migrate", "notify", "pages", "host", "project", "text"],
+        &[
+            "model", "store", "wire", "dial", "migrate", "notify", "pages", "host", "project",
+            "text",
+        ],
     ),
     ("functions/upload", &["model", "store", "wire", "host"]),
     ("functions/advance", &["model", "store", "wire", "dial", "migrate", "notify", "host"]),
