@@ -3,6 +3,8 @@
 //! Each row is read as the object of `POST /projects/{id}/migrations` would be, with the project's
 //! servers where it names none, and what is wrong is told with its line and column.
 
+use std::collections::BTreeMap;
+
 use dial::Plaintext;
 use migrate::projects::add::Entry;
 use model::{Account, Item, Options, ProjectOptions, ServerDefault, ServerType};
@@ -47,14 +49,23 @@ pub fn read(
     if faults.total == 0 { Ok(rows) } else { Err(faults.refusal()) }
 }
 
-/// What a file would add: how many, of which groups, and the first rows, without passwords.
+/// What a file would add: how many, of which groups and servers, and the first rows, without
+/// passwords.
 pub fn preview(rows: &[Row]) -> Value {
-    let mut groups = std::collections::BTreeMap::<&str, usize>::new();
-    for row in rows {
-        *groups.entry(row.entry.group.as_deref().unwrap_or_default()).or_default() += 1;
-    }
+    let groups = counted(rows, |entry| entry.group.as_deref().unwrap_or_default());
+    let sources = counted(rows, |entry| &entry.source.url);
+    let destinations = counted(rows, |entry| &entry.destination.url);
     let first: Vec<_> = rows.iter().take(PREVIEW_MAX).map(shown).collect();
-    json!({"rows": rows.len(), "groups": groups, "migrations": first})
+    json!({"rows": rows.len(), "groups": groups,
+           "servers": {"source": sources, "destination": destinations}, "migrations": first})
+}
+
+fn counted(rows: &[Row], of: impl Fn(&Entry) -> &str) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        *counts.entry(of(&row.entry)).or_default() += 1;
+    }
+    counts
 }
 
 fn shown(row: &Row) -> Value {
@@ -289,6 +300,7 @@ mod tests {
         let shown = preview(&entries);
         assert_eq!(shown["rows"], 2);
         assert_eq!(shown["groups"], json!({"wave 1": 1, "": 1}));
+        assert_eq!(shown["servers"]["destination"], json!({"": 2}));
         assert_eq!(shown["migrations"][0]["source"]["login"], "a@x.example");
         assert!(!shown.to_string().contains("\"q\""));
     }

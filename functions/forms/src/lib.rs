@@ -5,7 +5,7 @@
 //! (`pages`).
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
-//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`import`] (the
+//! and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from a form), [`import`] (the
 //! same from a table), [`offer`]; [`app`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
@@ -26,6 +26,7 @@ pub mod import;
 pub mod input;
 pub mod life;
 pub mod metrics;
+pub mod multipart;
 pub mod offer;
 pub mod openapi;
 pub mod projects;
@@ -59,6 +60,23 @@ pub enum Route {
     ResumeForm,
     RemoveForm,
     DeleteForm,
+    ProjectNewForm,
+    ProjectNew,
+    ProjectOpenForm,
+    ProjectOpen,
+    ProjectClose,
+    ProjectPage,
+    ProjectPause,
+    ProjectResume,
+    ProjectImportForm,
+    ProjectImport,
+    ProjectRetryForm,
+    ProjectRetry,
+    ProjectAddForm,
+    ProjectAdd,
+    ProjectOptionsForm,
+    ProjectOptionsSave,
+    ProjectErase,
     Create,
     Show,
     Delete,
@@ -118,6 +136,23 @@ pub const ROUTES: &[Row] = &[
     ("POST",   "/migrations/{id}/resume",                 Route::ResumeForm, ""),
     ("POST",   "/migrations/{id}/remove",                 Route::RemoveForm, ""),
     ("POST",   "/migrations/{id}/delete",                 Route::DeleteForm, ""),
+    ("GET",    "/projects/new",                          Route::ProjectNewForm, ""),
+    ("POST",   "/projects/new",                          Route::ProjectNew, ""),
+    ("GET",    "/projects/open",                         Route::ProjectOpenForm, ""),
+    ("POST",   "/projects/open",                         Route::ProjectOpen, ""),
+    ("GET",    "/projects/{id}",                         Route::ProjectPage, ""),
+    ("POST",   "/projects/{id}/logout",                  Route::ProjectClose, ""),
+    ("POST",   "/projects/{id}/pause",                   Route::ProjectPause, ""),
+    ("POST",   "/projects/{id}/resume",                  Route::ProjectResume, ""),
+    ("GET",    "/projects/{id}/import",                  Route::ProjectImportForm, ""),
+    ("POST",   "/projects/{id}/import",                  Route::ProjectImport, ""),
+    ("GET",    "/projects/{id}/retry",                   Route::ProjectRetryForm, ""),
+    ("POST",   "/projects/{id}/retry",                   Route::ProjectRetry, ""),
+    ("GET",    "/projects/{id}/add",                     Route::ProjectAddForm, ""),
+    ("POST",   "/projects/{id}/add",                     Route::ProjectAdd, ""),
+    ("GET",    "/projects/{id}/options",                 Route::ProjectOptionsForm, ""),
+    ("POST",   "/projects/{id}/options",                 Route::ProjectOptionsSave, ""),
+    ("POST",   "/projects/{id}/delete",                  Route::ProjectErase, ""),
     ("POST",   "/api/v1/migrations",                      Route::Create, "Tries both log-ins and begins a migration"),
     ("GET",    "/api/v1/migrations/{id}",                 Route::Show, "How far it is"),
     ("DELETE", "/api/v1/migrations/{id}",                 Route::Delete, "Erases every trace of it here"),
