@@ -88,7 +88,7 @@
   };
 
   // Asks how a project stands, and shows it where anything is different.
-  const poll = async (address) => {
+  const poll = async (address, empty) => {
     let known = "";
     for (;;) {
       await new Promise((done) => setTimeout(done, 2500));
@@ -101,7 +101,12 @@
           return;
         }
         if (!answer.ok) continue;
-        const now = JSON.stringify({ ...await answer.json(), now: null });
+        const told = await answer.json();
+        if (empty && told.totals.migrations > 0) {
+          location.reload();
+          return;
+        }
+        const now = JSON.stringify({ ...told, now: null });
         if (now !== known && await refresh()) known = now;
       } catch {
         // The line is down; perhaps the next time.
@@ -144,7 +149,7 @@
   localTimes(document);
 
   const project = document.querySelector("[data-poll]");
-  if (project) poll(project.dataset.poll);
+  if (project) poll(project.dataset.poll, "empty" in project.dataset);
 
   const tracking = document.querySelector("[data-events]");
   if (tracking && "EventSource" in window) follow(tracking);

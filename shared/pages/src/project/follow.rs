@@ -124,12 +124,15 @@ pub fn page(page: &Page<'_>, follow: &Follow<'_>) -> String {
         encode(follow.part.search),
         encode(follow.part.after),
     );
+    let empty = follow.totals.migrations == 0;
     let tab = html! {
         (done(page, follow))
-        div.stack data-poll=(poll) {
+        div.stack data-poll=(poll) data-empty[empty] {
             (state(page, follow))
-            (progress(page, follow))
-            (list(page, follow))
+            @if !empty {
+                (progress(page, follow))
+                (list(page, follow))
+            }
         }
     };
     let main = frame(page, project, Tab::Follow, &tab);
@@ -146,7 +149,7 @@ fn done(page: &Page<'_>, follow: &Follow<'_>) -> Markup {
             Done::Nothing => {},
             Done::Made => div.notice.good role="status" {
                 h2 { (words.made_title) }
-                p.id.large { (identifier(follow.project.id)) }
+                p.id.keep { (identifier(follow.project.id)) }
                 p { (words.made) }
             },
             Done::Added(added) => div.notice.good role="status" {
@@ -173,9 +176,6 @@ fn state(page: &Page<'_>, follow: &Follow<'_>) -> Markup {
         section.state.(class) data-live="state" {
             p.status aria-live="polite" {
                 span.badge.(class) { (name) }
-                @if let (Some(left), State::Running) = (follow.eta_seconds, follow.state) {
-                    " " span.phase { (page.words.progress_left) ": " (duration(left)) }
-                }
             }
             p.hint { (hint) }
             div.buttons {
@@ -276,10 +276,8 @@ fn list(page: &Page<'_>, follow: &Follow<'_>) -> Markup {
             }
             div data-live="onwards" {
                 p.links {
-                    @if follow.totals.migrations > 0 {
-                        a href=(api("export.csv")) download { (words.export_csv) } " "
-                        a href=(api("export.xlsx")) download { (words.export_xlsx) } " "
-                    }
+                    a href=(api("export.csv")) download { (words.export_csv) } " "
+                    a href=(api("export.xlsx")) download { (words.export_xlsx) } " "
                     @if retryable(follow.totals.by_status) {
                         a href=(project.address("/retry")) { (words.retry) }
                     }

@@ -152,7 +152,7 @@ fn wrong(page: &Page<'_>, cells: &[Cell<'_>], more: bool) -> Markup {
             p { (words.import_bad_lead) @if more { " " (fill(words.import_bad_more, &[("n", &n)])) } }
         }
         section.card aria-labelledby="wrong" {
-            h2 #wrong { (page.words.errors_title) }
+            h2 #wrong { (words.import_wrong) }
             table.rows {
                 thead { tr {
                     th.number scope="col" { (words.column_line) }
@@ -225,5 +225,5 @@ fn fits(page: &Page<'_>, preview: &Preview<'_>) -> Markup {
 
 fn mailbox(page: &Page<'_>, login: &str, url: &str) -> Markup {
     let server = if url.is_empty() { page.words.project.import_found } else { url };
-    html! { bdi { (login) } " " span.hint { (server) } }
+    html! { span { bdi { (login) } " " span.hint { (server) } } }
 }

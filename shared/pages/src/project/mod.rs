@@ -54,17 +54,15 @@ pub(crate) fn frame(page: &Page<'_>, project: Project<'_>, tab: Tab, main: &Mark
         div.project {
             header.title {
                 p.eyebrow { (words.title) }
+                form method="post" action=(project.address("/logout")) {
+                    button { (words.log_out) }
+                }
                 h1 { bdi { (project.name) } }
                 p.id { span.hint { (words.id) } " " (identifier(project.id)) }
             }
-            div.tabs {
-                nav aria-label=(words.tabs) {
-                    @for (its, tail, name) in tabs {
-                        a href=(project.address(tail)) aria-current=[(its == tab).then_some("page")] { (name) }
-                    }
-                }
-                form method="post" action=(project.address("/logout")) {
-                    button { (words.log_out) }
+            nav.tabs aria-label=(words.tabs) {
+                @for (its, tail, name) in tabs {
+                    a href=(project.address(tail)) aria-current=[(its == tab).then_some("page")] { (name) }
                 }
             }
             (main)

@@ -156,7 +156,7 @@ catalogue! {
     import_title import_lead import_template_csv import_template_xlsx import_file
     import_file_hint import_check import_all import_wait import_columns_title
     import_columns_servers import_columns_passwords import_columns_delegation
-    import_columns_group import_no_file import_bad_title import_bad_lead import_bad_more
+    import_columns_group import_no_file import_bad_title import_bad_lead import_wrong import_bad_more
     column_line column_column import_good_title import_good_lead import_good_again
     import_groups import_no_group import_sources import_destinations import_found import_rows
     column_old column_new

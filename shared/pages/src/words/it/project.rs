@@ -76,6 +76,7 @@ pub(crate) const WORDS: ProjectWords = ProjectWords {
     import_no_file: "Scegli prima un file.",
     import_bad_title: "Non è stato aggiunto nulla",
     import_bad_lead: "Correggi queste celle nel foglio di calcolo e invialo di nuovo.",
+    import_wrong: "Che cosa non va",
     import_bad_more: "Sono elencate solo le prime {n}; possono essercene altre.",
     column_line: "Riga",
     column_column: "Colonna",
