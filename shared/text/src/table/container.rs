@@ -30,6 +30,8 @@ const DEPTH_MAX: usize = 256;
 const STRINGS_MAX: u64 = 400_000;
 /// The most bytes of what is copied for each cell format: its font's name and number format.
 const FORMATS_MAX_BYTES: usize = 8 << 20;
+/// The most letters and digits of a cell's place.
+const PLACE_MAX: (usize, usize) = (3, 7);
 /// What is kept for each of these is up to some hundred bytes, so there is a most of each; more
 /// than any workbook needs that a person looks after.
 const KEPT: &[(&str, usize)] = &[
@@ -165,6 +167,23 @@ fn announced(tag: &BytesStart<'_>) -> Result<(), Unreadable> {
     }
 }
 
+/// Places such as `XFD1048576` are numbers to the reader, and must not be larger than these can be.
+fn place(tag: &BytesStart<'_>) -> Result<(), Unreadable> {
+    for attribute in tag.attributes().with_checks(false) {
+        let attribute = attribute.map_err(|error| damaged(&error))?;
+        if matches!(attribute.key.as_ref(), "r" | "ref") {
+            let too_long = |place: &str| {
+                let letters = place.bytes().filter(u8::is_ascii_alphabetic).count();
+                letters > PLACE_MAX.0 || place.len() - letters > PLACE_MAX.1
+            };
+            if attribute.value.split(':').any(too_long) {
+                return Err(Unreadable::Damaged { why: "a cell is beyond every sheet".into() });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What a reader would keep of a part.
 #[derive(Default)]
 struct Kept {
@@ -181,6 +200,9 @@ impl Kept {
         let name = name.as_ref();
         if matches!(name, "si" | "c" | "table-cell") {
             self.text_bytes = Some(0);
+        }
+        if matches!(name, "c" | "row" | "dimension") {
+            place(tag)?;
         }
         if matches!(name, "numFmt" | "name") {
             self.copied_bytes = self.copied_bytes.max(tag.attributes_raw().len());
