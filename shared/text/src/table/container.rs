@@ -274,13 +274,14 @@ impl Budget {
         let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(length);
         self.entry_bytes = self.entry_bytes.saturating_add(length);
-        for between in piece.split_inclusive(|byte| *byte == b'<') {
-            self.since_tag += u64::try_from(between.len()).unwrap_or(u64::MAX);
-            if between.ends_with(b"<") {
-                self.tags += 1;
-                self.since_tag = 0;
-            }
+        let mut last = None;
+        for at in memchr::memchr_iter(b'<', piece) {
+            self.tags += 1;
+            last = Some(at);
         }
+        let since = piece.len() - last.unwrap_or_default();
+        let before = if last.is_some() { 0 } else { self.since_tag };
+        self.since_tag = before + u64::try_from(since).unwrap_or(u64::MAX);
         if self.entry_bytes > ENTRY_MAX_BYTES {
             Some(format!("a part has more than {ENTRY_MAX_BYTES} bytes"))
         } else if self.unpacked_bytes > UNPACKED_MAX_BYTES {
