@@ -13,13 +13,12 @@ use text::table::Unreadable;
 
 use crate::input::{Errors, escape};
 use crate::offer;
+use crate::projects::input::GROUP_MAX_BYTES;
 use crate::refusals::{Cell, Code, InputError, Refusal};
 use crate::submission;
 
 /// The most rows that a preview shows.
 pub const PREVIEW_MAX: usize = 100;
-/// The most bytes of a group's name: it is a word beside each migration.
-pub const GROUP_MAX_BYTES: usize = 64;
 
 /// A row that could become a migration.
 #[derive(Debug, Clone, PartialEq)]
