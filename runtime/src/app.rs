@@ -91,10 +91,14 @@ impl App {
         let path = request.uri().path().to_owned();
         let is_batch = self.routes.find(driver::PATH).is_some_and(|found| found.component == name);
         let batch = self.batch.as_ref().filter(|_| is_batch);
-        let response = component.answer(self, request, (permit, batch)).await.unwrap_or_else(|error| {
-            log::error!("{name}: {error:?}");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "The component failed; the log says why.")
-        });
+        let response =
+            component.answer(self, request, (permit, batch)).await.unwrap_or_else(|error| {
+                log::error!("{name}: {error:?}");
+                problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The component failed; the log says why.",
+                )
+            });
         let (status, took) = (response.status(), started.elapsed());
         self.metrics.count(name, status, took);
         // The driver's own calls come every second.

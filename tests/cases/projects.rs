@@ -239,3 +239,129 @@ fn a_weekend_is_worked_off_through_power_cuts() {
     let export = project.call(&app, ("GET", "/export.xlsx"), ("", b""));
     assert_eq!(text::table::read(&export.body).expect("a workbook").len(), 301);
 }
+
+/// Rows whose mailboxes are on these servers; passwords as they should be.
+fn rows_between(
+    source: &dyn Server,
+    target: &dyn Server,
+    accounts: &[String],
+    tag: &str,
+) -> Vec<Row> {
+    let row = |login: &String| Row {
+        port: source.imaps_port(),
+        login: login.clone(),
+        password: PASSWORD.to_owned(),
+        to_port: target.imaps_port(),
+        to_login: login.replace("@example.test", &format!("@{tag}.test")),
+    };
+    accounts.iter().map(row).collect()
+}
+
+/// Adds these rows to a new project with so many at a time, and tells how long it all took.
+fn work_off(app: &App, rows: &[Row], concurrency: u32) -> Duration {
+    let project = Project::create(app);
+    let options = json!({"concurrency": concurrency, "requests_per_server": 32});
+    project.json(app, "PATCH", "/options", &options);
+    project.json(app, "POST", "/pause", &json!({}));
+    let added = project.call(app, ("POST", "/import"), ("text/csv", &csv(rows)));
+    assert_eq!(added.status, 201, "{}", added.text());
+    let began = Instant::now();
+    project.json(app, "POST", "/resume", &json!({}));
+    let state = project.wait(app, 300);
+    let completed = state["totals"]["by_status"]["completed"].as_u64();
+    assert_eq!(completed, Some(rows.len() as u64), "{state:#}");
+    began.elapsed()
+}
+
+/// Eight at a time are faster than one, and pages answer meanwhile.
+#[test]
+fn eight_at_a_time_are_faster_and_pages_answer() {
+    let (source, target) = (Dovecot::start(Layout::Maildir), Dovecot::start(Layout::Mdbox));
+    let accounts: Vec<String> =
+        fill(&source, "small", 48).into_iter().map(|(login, _)| login).collect();
+    let app = App::start(Setup::default());
+    work_off(&app, &rows_between(&source, &target, &accounts[..8], "warm"), 8);
+    let one = work_off(&app, &rows_between(&source, &target, &accounts, "one"), 1);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let (eight, mut waits) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut waits = Vec::new();
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                for path in ["/", "/new", "/healthz"] {
+                    let asked = Instant::now();
+                    let answer = e2e::http::get(&format!("{}{path}", app.url));
+                    assert_eq!(answer.status, 200, "{path}");
+                    waits.push(asked.elapsed());
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            waits
+        });
+        let eight = work_off(&app, &rows_between(&source, &target, &accounts, "eight"), 8);
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        (eight, asking.join().expect("pages"))
+    });
+    waits.sort();
+    let p99 = waits[waits.len() * 99 / 100];
+    let ratio = one.as_secs_f64() / eight.as_secs_f64();
+    println!(
+        "48 small migrations: one at a time {:.2} s, eight {:.2} s, ratio {ratio:.2}; \
+         {} pages, p50 {:?}, p99 {p99:?}",
+        one.as_secs_f64(),
+        eight.as_secs_f64(),
+        waits.len(),
+        waits[waits.len() / 2]
+    );
+    // What is promised is 1.5 and 100 ms on an idle machine; this runs beside other tests.
+    assert!(ratio > 1.1, "{ratio}");
+    assert!(p99 < Duration::from_millis(400), "{p99:?}");
+}
+
+/// What is over costs a call of the driver nothing, and what is due is found at once.
+#[test]
+fn idle_migrations_cost_nothing() {
+    const MANY: usize = 2_000;
+    let (source, target) = (Dovecot::start(Layout::Maildir), Dovecot::start(Layout::Mdbox));
+    let app = App::start(Setup::default());
+    let tick = || {
+        let mut took: Vec<Duration> = (0..60)
+            .map(|_| {
+                let asked = Instant::now();
+                assert_eq!(app.advance().expect("an answer").status, 200);
+                asked.elapsed()
+            })
+            .collect();
+        took.sort();
+        took[took.len() / 2]
+    };
+    let before = tick();
+    let project = Project::create(&app);
+    project.json(&app, "POST", "/pause", &json!({}));
+    let row = |n: usize| Row {
+        port: source.imaps_port(),
+        login: format!("idle{n}@example.test"),
+        password: PASSWORD.to_owned(),
+        to_port: target.imaps_port(),
+        to_login: format!("idle{n}@new.test"),
+    };
+    let rows: Vec<Row> = (0..MANY).map(row).collect();
+    let added = project.call(&app, ("POST", "/import"), ("text/csv", &csv(&rows)));
+    assert_eq!(added.status, 201, "{}", added.text());
+    for row in project.rows(&app) {
+        let link = row["links"]["self"].as_str().expect("a link").replace('?', "/stop?");
+        let path = link.split_once("/api/v1").expect("a path").1;
+        assert_eq!(app.post(path, &json!({})).status, 202);
+    }
+    let after = tick();
+    println!("a call with nothing due: {before:?} before, {after:?} with {MANY} that are over");
+    assert!(after < before + Duration::from_millis(20), "{before:?} {after:?}");
+    let mut client = Client::on(&source, &source.login("anna"));
+    add(&mut client, 0, 3, 500);
+    let began = Instant::now();
+    let here = e2e::app::account(&source, &source.login("anna"));
+    let there = e2e::app::account(&target, &target.login("anna"));
+    let migration = app.create(&e2e::app::mail_migration(here, there));
+    assert_eq!(app.wait(&migration, 30)["status"], "completed");
+    println!("one that is due, from its creation to its end: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
