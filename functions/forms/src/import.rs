@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use dial::Plaintext;
-use migrate::projects::add::Entry;
-use model::{Account, Item, Options, ProjectOptions, ServerDefault, ServerType};
+use model::{Account, Item, ProjectOptions, ServerDefault, ServerType};
 use serde_json::{Value, json};
 use store::seal::{Credential, Credentials};
 use text::header::Column;
@@ -24,13 +23,20 @@ use crate::submission;
 pub const PREVIEW_MAX: usize = 100;
 
 /// A row that could become a migration.
-#[derive(Debug)]
-pub struct Row {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
     /// Where it stands in the file.
     pub line: u32,
-    /// What would be added; a server that is to be found has an empty URL, and what is moved is
-    /// what the project moves and this pair carries.
-    pub entry: Entry,
+    /// Where from; its URL is empty where the server is to be found.
+    pub source: Account,
+    /// Where to; its URL is empty where the server is to be found.
+    pub destination: Account,
+    /// What opens both.
+    pub credentials: Credentials,
+    /// What is moved: what the project moves and this pair carries.
+    pub items: Vec<Item>,
+    /// The wave it starts with.
+    pub group: Option<String>,
 }
 
 /// Reads a file: all its rows, or everything that is wrong, so that nothing is added. No server is
@@ -39,39 +45,43 @@ pub fn read(
     file: &[u8],
     options: &ProjectOptions,
     plaintext: Plaintext,
-) -> Result<Vec<Row>, Refusal> {
+) -> Result<Vec<Entry>, Refusal> {
     let listed = migrations::read(file).map_err(|error| unreadable(&error))?;
     let mut faults = Faults { total: listed.total, ..Faults::default() };
     faults.told.extend(listed.errors.into_iter().map(told));
     let drafts = listed.drafts.into_iter();
-    let rows: Vec<_> =
-        drafts.filter_map(|draft| row(draft, options, plaintext, &mut faults)).collect();
-    if faults.total == 0 { Ok(rows) } else { Err(faults.refusal()) }
+    let entries: Vec<_> =
+        drafts.filter_map(|draft| entry(draft, options, plaintext, &mut faults)).collect();
+    if faults.total == 0 { Ok(entries) } else { Err(faults.refusal()) }
 }
 
 /// What a file would add: how many, of which groups and servers, and the first rows, without
 /// passwords.
-pub fn preview(rows: &[Row]) -> Value {
-    let groups = counted(rows, |entry| entry.group.as_deref().unwrap_or_default());
-    let sources = counted(rows, |entry| &entry.source.url);
-    let destinations = counted(rows, |entry| &entry.destination.url);
-    let first: Vec<_> = rows.iter().take(PREVIEW_MAX).map(shown).collect();
-    json!({"rows": rows.len(), "groups": groups,
-           "servers": {"source": sources, "destination": destinations}, "migrations": first})
+pub fn preview(entries: &[Entry]) -> Value {
+    let groups = counted(entries, |entry| entry.group.as_deref().unwrap_or_default());
+    let sources = counted(entries, |entry| &entry.source.url);
+    let destinations = counted(entries, |entry| &entry.destination.url);
+    let rows: Vec<_> = entries.iter().take(PREVIEW_MAX).map(row).collect();
+    json!({"rows": entries.len(), "groups": groups,
+           "servers": {"source": sources, "destination": destinations}, "migrations": rows})
 }
 
-fn counted(rows: &[Row], of: impl Fn(&Entry) -> &str) -> BTreeMap<&str, usize> {
+fn counted(entries: &[Entry], of: impl Fn(&Entry) -> &str) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
-    for row in rows {
-        *counts.entry(of(&row.entry)).or_default() += 1;
+    for entry in entries {
+        *counts.entry(of(entry)).or_default() += 1;
     }
     counts
 }
 
-fn shown(row: &Row) -> Value {
-    let Entry { source, destination, items, group, .. } = &row.entry;
-    json!({"line": row.line, "source": source, "destination": destination, "items": items,
-           "group": group})
+fn row(entry: &Entry) -> Value {
+    json!({
+        "line": entry.line,
+        "source": entry.source,
+        "destination": entry.destination,
+        "items": entry.items,
+        "group": entry.group,
+    })
 }
 
 fn unreadable(error: &Unreadable) -> Refusal {
@@ -145,12 +155,12 @@ fn told(error: CellError) -> InputError {
     at(Cell { line: error.line, column: error.column }, code, error.detail)
 }
 
-fn row(
+fn entry(
     draft: Draft,
     options: &ProjectOptions,
     plaintext: Plaintext,
     faults: &mut Faults,
-) -> Option<Row> {
+) -> Option<Entry> {
     let Draft { line, source, destination, group } = draft;
     let from = side(line, source, &SOURCE, options.default_source.as_ref(), plaintext, faults);
     let default = options.default_destination.as_ref();
@@ -165,8 +175,7 @@ fn row(
     let ((source, from), (destination, to)) = (from?, to?);
     let items = items(line, &source, &destination, options, faults)?;
     let credentials = Credentials { source: from, destination: to };
-    let options = Options::default();
-    Some(Row { line, entry: Entry { source, destination, items, options, credentials, group } })
+    Some(Entry { line, source, destination, credentials, items, group })
 }
 
 /// The columns of one side, by the names of the API's fields.
@@ -272,7 +281,7 @@ mod tests {
 
     const HEADER: &str = "Source Type;Source Server url;Source Login/Mail;Source Password;Destination Type;Destination Url;Destination Mail;Destination Password;Source admin mail (delegation);Group\n";
 
-    fn taken(rows: &str, options: &ProjectOptions) -> Result<Vec<Row>, Refusal> {
+    fn taken(rows: &str, options: &ProjectOptions) -> Result<Vec<Entry>, Refusal> {
         read(format!("{HEADER}{rows}").as_bytes(), options, Plaintext::Refused)
     }
 
@@ -289,14 +298,14 @@ mod tests {
         let entries = taken(rows, &ProjectOptions::default()).unwrap();
         let (imap, ovh) = (ServerType::Imap, ServerType::Ovh);
         let from = account(imap, "imaps://imap.x.example", "a@x.example");
-        assert_eq!((entries[0].line, &entries[0].entry.source), (2, &from));
-        assert_eq!(entries[0].entry.destination, account(ovh, "", "b@y.example"));
-        assert_eq!(entries[0].entry.credentials.source, Password(Secret::new(" p ".into())));
-        assert_eq!(entries[0].entry.group.as_deref(), Some("wave 1"));
-        assert_eq!(entries[1].entry.source.delegate.as_deref(), Some("root"));
-        assert_eq!(entries[1].entry.source.url, "imap://x.example:1143");
-        assert_eq!(entries[1].entry.destination, account(imap, "", "d@y.example"));
-        assert_eq!(entries[1].entry.items, [Item::Mail]);
+        assert_eq!((entries[0].line, &entries[0].source), (2, &from));
+        assert_eq!(entries[0].destination, account(ovh, "", "b@y.example"));
+        assert_eq!(entries[0].credentials.source, Password(Secret::new(" p ".into())));
+        assert_eq!(entries[0].group.as_deref(), Some("wave 1"));
+        assert_eq!(entries[1].source.delegate.as_deref(), Some("root"));
+        assert_eq!(entries[1].source.url, "imap://x.example:1143");
+        assert_eq!(entries[1].destination, account(imap, "", "d@y.example"));
+        assert_eq!(entries[1].items, [Item::Mail]);
         let shown = preview(&entries);
         assert_eq!(shown["rows"], 2);
         assert_eq!(shown["groups"], json!({"wave 1": 1, "": 1}));
@@ -319,7 +328,6 @@ mod tests {
         let entries = taken(rows, &options).unwrap();
         let servers: Vec<_> = entries
             .iter()
-            .map(|row| &row.entry)
             .map(|it| (it.source.url.as_str(), it.destination.server_type, &*it.destination.url))
             .collect();
         assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use migrate::lifecycle::{self, Outcome};
 use migrate::projects::add::Entry;
-use model::{Account, Project, Status};
+use model::{Account, Options, Project, Status};
 use project::members::{self, Filter, Row};
 use project::record;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::add;
 use crate::answer::Answer;
 use crate::app::{App, Outside};
-use crate::import::{self, Row as Read};
+use crate::import::{self, Entry as Read};
 use crate::refusals::{Cell, Code, InputError, Refusal};
 use crate::request::Request;
 
@@ -73,8 +73,19 @@ pub async fn run<O: Outside>(
     if dry_run {
         return Ok(Imported::Fits(import::preview(&entries)));
     }
-    let entries: Vec<Entry> = entries.into_iter().map(|read| read.entry).collect();
+    let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
     add::all(app, project, &entries).await.map(|ids| Imported::Added(ids.len()))
+}
+
+fn entry(read: Read) -> Entry {
+    Entry {
+        source: read.source,
+        destination: read.destination,
+        items: read.items,
+        options: Options::default(),
+        credentials: read.credentials,
+        group: read.group,
+    }
 }
 
 /// A mailbox, as far as it can be told from its login and server.
@@ -91,18 +102,18 @@ fn refuse_known(entries: &[Read], known: &[(u32, Row)]) -> Result<(), Refusal> {
         .map(|(number, row)| (mailbox(&row.destination, &row.destination_url), *number))
         .collect();
     let column = "Destination Mail";
-    let found = entries.iter().filter_map(|read| {
-        let Account { login, url, .. } = &read.entry.destination;
+    let found = entries.iter().filter_map(|entry| {
+        let Account { login, url, .. } = &entry.destination;
         let number = known.get(&mailbox(login, url))?;
         let detail = format!(
             "Migration {number} of this project goes to the mailbox {login} already.",
             number = number + 1
         );
         Some(InputError {
-            pointer: format!("/rows/{}/{column}", read.line),
+            pointer: format!("/rows/{}/{column}", entry.line),
             code: Code::Repeated,
             detail,
-            cell: Some(Cell { line: read.line, column: column.to_owned() }),
+            cell: Some(Cell { line: entry.line, column: column.to_owned() }),
         })
     });
     let errors: Vec<InputError> = found.take(text::migrations::ERRORS_MAX).collect();
@@ -151,14 +162,14 @@ pub async fn retry<O: Outside>(
     let known: BTreeMap<(String, String), &Row> =
         rows.iter().map(|(_, row)| (pair(&row.source, &row.destination), row)).collect();
     let mut done = Retried::default();
-    for read in entries {
-        let pair = pair(&read.entry.source.login, &read.entry.destination.login);
+    for entry in entries {
+        let pair = pair(&entry.source.login, &entry.destination.login);
         let Some(row) = known.get(&pair) else {
             done.unknown += 1;
             continue;
         };
         let sealing = (seal, &app.outside);
-        let (id, credentials, now) = (&row.id, &read.entry.credentials, app.now());
+        let (id, credentials, now) = (&row.id, &entry.credentials, app.now());
         let outcome = match row.status {
             Some(Status::CompletedWithErrors) => {
                 lifecycle::retry(app.store(), sealing, id, credentials, now, &app.boot).await?
