@@ -18,6 +18,7 @@ mod logins;
 mod notices;
 mod pages;
 mod pairs;
+mod project_pages;
 mod projects;
 mod refusals;
 mod secrets;

@@ -127,6 +127,22 @@ impl Browser {
         }
     }
 
+    /// The page as it stands, as HTML.
+    pub fn html(&self) -> String {
+        let html = self.run("return document.documentElement.outerHTML");
+        html.as_str().expect("a text").to_owned()
+    }
+
+    /// The first cookie whose name begins so, as `name=value`; scripts may be kept from it.
+    pub fn cookie(&self, begins: &str) -> String {
+        let cookies = self.get("/cookie");
+        let mut cookies = cookies.as_array().expect("a list").iter();
+        let word = |cookie: &Value, part: &str| cookie[part].as_str().unwrap_or("").to_owned();
+        let cookie = cookies.find(|cookie| word(cookie, "name").starts_with(begins));
+        let cookie = cookie.unwrap_or_else(|| panic!("no cookie {begins} on {}", self.url()));
+        format!("{}={}", word(cookie, "name"), word(cookie, "value"))
+    }
+
     /// Runs a script in the page (works with scripts off, too) and answers its value.
     pub fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({"script": script, "args": []}))
@@ -162,6 +178,11 @@ impl Element<'_> {
     pub fn fill(&self, text: &str) {
         self.browser.post(&self.path("/clear"), &json!({}));
         self.browser.post(&self.path("/value"), &json!({"text": text}));
+    }
+
+    /// Chooses a file in a file field.
+    pub fn choose(&self, file: &Path) {
+        self.browser.post(&self.path("/value"), &json!({"text": file.to_string_lossy()}));
     }
 
     /// Visible text.

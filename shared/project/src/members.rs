@@ -485,7 +485,7 @@ mod tests {
             update(&store, &project(), 249, &row(249, Status::Failed)).await.unwrap();
             erased(&store, &project(), 3).await.unwrap();
             let totals = totals(&store).await;
-            let counts: Vec<_> = totals.by_status.iter().map(|(_, count)| *count).collect();
+            let counts: Vec<_> = totals.by_status.values().copied().collect();
             assert_eq!((counts, totals.total, totals.ended()), (vec![248, 1], 2490, 1));
         });
     }
