@@ -95,7 +95,8 @@ fn known(provider: &providers::Provider) -> Detection {
     found
 }
 
-/// A detection under way.
+/// A detection under way. What opens a line is boxed: a dozen of them side by side would not fit
+/// on the stack of a component.
 struct Search<'a, H> {
     dialer: Dialer<'a, Names<'a, H>>,
     settings: &'a Settings,
@@ -293,7 +294,7 @@ impl<H: Network + Http + Clock> Search<'_, H> {
 
     async fn get(&self, url: &str) -> Option<Page> {
         spend(&self.files_left)?;
-        match web::get(&self.dialer, url).await {
+        match Box::pin(web::get(&self.dialer, url)).await {
             Ok(page) => Some(page),
             Err(error) => {
                 self.note_refusal(host_of(url).as_deref().unwrap_or(url), &error);
@@ -339,7 +340,7 @@ impl<H: Network + Http + Clock> Search<'_, H> {
 
     async fn probe(&self, endpoint: &Endpoint) -> Result<(), Error> {
         spend(&self.probes_left).ok_or(Error::Closed)?;
-        probe::confirm(&self.dialer, endpoint).await
+        Box::pin(probe::confirm(&self.dialer, endpoint)).await
     }
 
     /// What was not looked at because it must not be; that something is not there is no news.

@@ -286,7 +286,9 @@ impl Bed {
             let boot = boot.as_str();
             let seal = &seal;
             let (host, store) = (&host, &store);
-            let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
+            let ispdb_url = "";
+            let world =
+                World { host, store, dialer, seal, ispdb_url, boot, slice_ms, retention_ms };
             tick(&world, &Alone).await.unwrap()
         })
     }

@@ -4,6 +4,7 @@ mod bed;
 mod cuts;
 mod erasing;
 mod faults;
+mod finding;
 mod life;
 mod notices;
 mod power;
