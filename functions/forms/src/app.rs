@@ -1,5 +1,6 @@
 //! What pages and API share: finding a migration, trying both log-ins, beginning.
 
+use autodetect::{Address, Detection};
 use dial::Plaintext;
 use futures::future::join;
 use migrate::lifecycle::{self, Contact, Outcome};
@@ -18,7 +19,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, life, route, schedule, web};
+use crate::{Route, api, finding, life, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -44,6 +45,9 @@ pub trait Outside: Clock + Random {
         from: u32,
         credential: &Credential,
     ) -> Result<Preview, PreviewError>;
+
+    /// Finds the servers of an address.
+    async fn detect(&self, address: &Address) -> Result<Detection, store::Error>;
 
     /// Whether servers could be called; in words what the operator has set wrongly.
     fn ready(&self) -> Result<(), String>;
@@ -131,6 +135,7 @@ impl<O: Outside> App<O> {
             | Route::ReportCsv
             | Route::Manifest
             | Route::Events => api::feed(self, route, name, request).await,
+            Route::Autodetect => finding::answer(self, request).await,
             Route::CheckAccount => api::check_account(self, request, body).await,
             Route::Health => api::health(self).await,
             Route::Metrics => metrics::answer(self.outside.store()).await,
@@ -206,6 +211,7 @@ impl<O: Outside> App<O> {
         let Submission { source, destination, credentials, items, options, notify, .. } =
             submission;
         schedule::check(&options, self.now())?;
+        let (source, destination) = self.name_servers((source, destination)).await?;
         self.try_both((&source, &destination), &credentials, Detail::LoginOnly).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use autodetect::{Address, Detection};
 use bytes::Bytes;
 use dial::{Dialer, Networks, Plaintext, Trust};
 use futures::SinkExt;
@@ -9,9 +10,9 @@ use futures::channel::mpsc;
 use host::{Host, KeyValue, Settings};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
-use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{self, Preview, PreviewError};
+use migrate::{Side, finding};
 use model::{Account, MigrationId};
 use spin_sdk::http::{IntoResponse, Request as SpinRequest};
 use spin_sdk::http_service;
@@ -115,6 +116,20 @@ impl Outside for Reached {
             PreviewError::Broke(format!("This installation is misconfigured: {wrong}."))
         })?;
         removal::preview((&HOST, &dialer), &self.store, id, from, credential).await
+    }
+
+    async fn detect(&self, address: &Address) -> Result<Detection, store::Error> {
+        match self.dialer() {
+            Ok(dialer) => {
+                let ispdb_url = &self.settings.ispdb_url;
+                finding::detection(&dialer, &self.store, ispdb_url, address).await
+            }
+            Err(wrong) => {
+                let mut found = Detection { unanswered: true, ..Detection::default() };
+                found.note(format!("This installation is misconfigured: {wrong}."));
+                Ok(found)
+            }
+        }
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -5,7 +5,7 @@
 //! (`pages`).
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
-//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] (what both faces
+//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] with [`finding`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -20,6 +20,7 @@ pub mod app;
 #[cfg(target_family = "wasm")]
 mod entry;
 pub mod feeds;
+pub mod finding;
 pub mod form_fields;
 pub mod input;
 pub mod life;
@@ -71,6 +72,7 @@ pub enum Route {
     ReportCsv,
     Manifest,
     Events,
+    Autodetect,
     CheckAccount,
     Health,
     Metrics,
@@ -115,6 +117,7 @@ pub const ROUTES: &[Row] = &[
     ("GET",    "/api/v1/migrations/{id}/report.csv",      Route::ReportCsv, "The same as a table"),
     ("GET",    "/api/v1/migrations/{id}/manifest.txt",    Route::Manifest, "A line for each message that arrived: folder, Message-ID, size, SHA-256"),
     ("GET",    "/api/v1/migrations/{id}/events",          Route::Events, "Server-Sent Events: the migration whenever it changed"),
+    ("GET",    "/api/v1/autodetect",                      Route::Autodetect, "Finds the servers of an address; no password is needed"),
     ("POST",   "/api/v1/accounts/check",                  Route::CheckAccount, "Tries a log-in and looks at the folders"),
     ("GET",    "/api/v1/healthz",                         Route::Health, "Whether requests can be answered"),
     ("GET",    "/api/v1/metrics",                         Route::Metrics, "Counters, as Prometheus reads them"),

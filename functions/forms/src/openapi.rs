@@ -110,6 +110,7 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
             ("200", json, Some(rows))
         }
         Route::Report => ("200", json, Some(reference("Report"))),
+        Route::Autodetect => ("200", json, Some(reference("Detection"))),
         Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
         Route::FailuresCsv | Route::ReportCsv => ("200", "text/csv", words()),
         Route::Events => ("200", "text/event-stream", words()),
@@ -155,6 +156,9 @@ fn parameters(route: Route) -> Value {
         | Route::ReportCsv
         | Route::Manifest
         | Route::Events => json!([id, account]),
+        Route::Autodetect => {
+            json!([{"name": "address", "in": "query", "required": true, "schema": text}])
+        }
         Route::Problem => {
             json!([{"name": "code", "in": "path", "required": true, "schema": text}])
         }

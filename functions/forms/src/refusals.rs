@@ -54,6 +54,7 @@ refusals! {
     Unreachable      "unreachable"        422 "The server cannot be reached."
     Unsupported      "unsupported"        422 "This cannot be moved between these two servers."
     BadUrl           "bad_url"            422 "This is not the address of a mail server."
+    NoServer         "no_server"          422 "No mail server was found for this address."
     Required         "required"           422 "This field is needed."
     TooLong          "too_long"           422 "This is longer than the field takes."
     WrongType        "wrong_type"         422 "This has the wrong type."

@@ -1,6 +1,7 @@
 //! JSON Schemas (draft 2020-12) of what goes in and out, made of the same tables that the checks
 //! use: a limit or a word that changes there changes here.
 
+use autodetect::Hint;
 use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ pub fn all() -> Value {
         "Account": account(),
         "AccountReport": account_report(),
         "Created": created(),
+        "Detection": detection(),
         "Credentials": credentials(),
         "Removal": removal(),
         "Failure": failure(),
@@ -74,10 +76,11 @@ fn password() -> Value {
 
 fn account() -> Value {
     object(
-        &["type", "url", "password"],
+        &["type", "password"],
         &json!({
             "type": words(ServerType::ALL.map(ServerType::name)),
-            "url": text(limit::URL_MAX_BYTES),
+            "url": {"type": ["string", "null"], "maxLength": limit::URL_MAX_BYTES,
+                    "description": "Left out, it is found from the login, which is an address then."},
             "login": text(limit::LOGIN_MAX_BYTES),
             "password": reference("Password"),
             "delegate": or_null(text(limit::LOGIN_MAX_BYTES)),
@@ -280,6 +283,24 @@ fn account_report() -> Value {
     json!({"type": "object", "properties": {
         "server": {"type": "string"}, "capabilities": list(&json!({"type": "string"})),
         "folders": list(&folder), "quota": quota}})
+}
+
+fn detection() -> Value {
+    let maybe = || or_null(json!({"type": "string"}));
+    let hints = || or_null(words(Hint::ALL.map(Hint::name)));
+    let candidate = json!({"type": "object",
+        "required": ["type", "url", "caldav_url", "carddav_url", "confidence", "found_by"],
+        "properties": {
+            "type": words(ServerType::ALL.map(ServerType::name)), "url": {"type": "string"},
+            "caldav_url": maybe(), "carddav_url": maybe(),
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "found_by": {"type": "string"}, "confirmed": {"type": "boolean"},
+            "provider": maybe(), "login": maybe(), "hint": maybe(), "hint_code": hints(),
+            "app_password_url": maybe(), "max_connections": or_null(count())}});
+    json!({"type": "object", "required": ["candidates"], "properties": {
+        "candidates": list(&candidate), "notes": list(&json!({"type": "string"})),
+        "hint": maybe(), "hint_code": hints(), "detail": maybe(),
+        "complete": {"type": "boolean"}}})
 }
 
 fn problem() -> Value {

@@ -1,11 +1,13 @@
 //! From the API's object to a migration that could be made.
 
-use dial::{Endpoint, Plaintext};
+use autodetect::Address;
+use dial::{Endpoint, Plaintext, Scheme};
 use model::{Account, Item, Notify, Options, ServerType, Timestamp};
 use serde_json::Value;
 use store::seal::{Credential, Credentials};
 use wire::Secret;
 
+use crate::finding::NO_ADDRESS;
 use crate::input::{Errors, Object, escape, text, wrong_type};
 use crate::offer;
 use crate::refusals::{Code, Refusal};
@@ -195,7 +197,13 @@ fn account(
         None => None,
     };
     let endpoint = url(errors, &mut object, plaintext);
-    let login = login(errors, &mut object, endpoint.as_ref());
+    let named = endpoint.as_ref().and_then(Option::as_ref);
+    let login = login(errors, &mut object, named);
+    if let (Some(None), Some(login)) = (&endpoint, &login)
+        && Address::parse(login).is_none()
+    {
+        errors.add(object.at("url"), Code::Required, NO_ADDRESS);
+    }
     let delegate = object.text(errors, "delegate", LOGIN_MAX_BYTES);
     let credential = credential(errors, &mut object);
     for name in ["caldav_url", "carddav_url", "sieve_url"] {
@@ -205,7 +213,14 @@ fn account(
         }
     }
     object.finish(errors);
-    let (server_type, url) = (server_type?, endpoint?.to_string());
+    let (server_type, endpoint) = (server_type?, endpoint?);
+    // Where the server is named, nothing is left to be found.
+    let server_type = match (server_type, endpoint.as_ref().map(|endpoint| endpoint.scheme)) {
+        (ServerType::Ovh, Some(Scheme::Pop | Scheme::Pops)) => ServerType::Pop,
+        (ServerType::Ovh, Some(_)) => ServerType::Imap,
+        (other, _) => other,
+    };
+    let url = endpoint.map(|endpoint| endpoint.to_string()).unwrap_or_default();
     Some((Account { server_type, url, login: login?, delegate }, credential?))
 }
 
@@ -225,12 +240,16 @@ fn login(errors: &mut Errors, object: &mut Object, url: Option<&Endpoint>) -> Op
     }
 }
 
-fn url(errors: &mut Errors, object: &mut Object, plaintext: Plaintext) -> Option<Endpoint> {
+/// The server's URL; `Some(None)` where it is left out, to be found from the login.
+fn url(errors: &mut Errors, object: &mut Object, plaintext: Plaintext) -> Option<Option<Endpoint>> {
     let pointer = object.at("url");
-    let value = object.need(errors, "url")?;
+    let Some(value) = object.take("url") else { return Some(None) };
     let text = text(errors, &pointer, value, URL_MAX_BYTES)?;
+    if text.trim().is_empty() {
+        return Some(None);
+    }
     match Endpoint::parse(&text, plaintext) {
-        Ok(endpoint) => Some(endpoint),
+        Ok(endpoint) => Some(Some(endpoint)),
         Err(error) => {
             errors.add(pointer, Code::BadUrl, sentence(&error.to_string()));
             None

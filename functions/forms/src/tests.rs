@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use autodetect::{Address, Candidate, Detection, Hint};
 use base64::Engine;
 use bytes::Bytes;
 use dial::Plaintext;
@@ -9,7 +10,7 @@ use futures::executor::block_on;
 use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
 use migrate::removal::{Kept, Preview, PreviewError};
-use model::{Account, Migration, MigrationId, Status};
+use model::{Account, Migration, MigrationId, ServerType, Status};
 use serde_json::{Value, json};
 use store::memory::Memory;
 use store::seal::{Credential, Seal};
@@ -106,6 +107,23 @@ impl Outside for Fake {
                 })
             }
         }
+    }
+    async fn detect(&self, address: &Address) -> Result<Detection, store::Error> {
+        self.tried.borrow_mut().push(format!("detect {address}"));
+        let mut found = Detection::default();
+        match address.domain() {
+            "nothing.example" => {}
+            "silent.example" => found.unanswered = true,
+            domain => {
+                let ews = format!("https://{domain}/EWS/Exchange.asmx");
+                found.add(Candidate::new(ServerType::Exchange, ews, 0.98765, "srv: x"));
+                let imap = format!("imaps://imap.{domain}");
+                let hint = Some(Hint::AppPassword);
+                let imap = Candidate::new(ServerType::Imap, imap, 0.9, "srv: y");
+                found.add(Candidate { hint, ..imap });
+            }
+        }
+        Ok(found)
     }
     fn ready(&self) -> Result<(), String> {
         Ok(())
@@ -274,7 +292,10 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/source/url", json!("imap://a.example?tls=none")), "/source/url bad_url"),
         (changed("/source/url", json!("imaps://anna:secret@a.example")), "/source/url bad_url"),
         (changed("/source/url", json!(7)), "/source/url wrong_type"),
-        (changed("/source/url", json!(null)), "/source/url required"),
+        (changed("/source", json!({"type": "imap", "login": "anna", "password": "right"})), "/source/url required"),
+        (changed("/source", json!({"type": "ovh", "password": "right"})), "/source/login required"),
+        (changed("/source", json!({"type": "ovh", "login": "anna@nothing.example", "password": "right"})), "/source/url no_server"),
+        (changed("/source", json!({"type": "ovh", "login": "anna@silent.example", "password": "right"})), "/source/url unreachable"),
         (changed("/source/url", long(3000)), "/source/url too_long"),
         (changed("/source/login", long(513)), "/source/login too_long"),
         (changed("/source/login", json!("a\r\nb")), "/source/login bad_value"),
@@ -334,6 +355,75 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         assert!(!text(&answer).contains("wrong\""), "a password in {}", text(&answer));
     }
     assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn servers_are_found_before_a_password_is_tried() {
+    let app = app();
+    let mut body = good();
+    body["source"] = json!({"type": "ovh", "login": "anna@c.example", "password": "right"});
+    body["destination"] =
+        json!({"type": "imap", "url": "", "login": "anna@d.example", "password": "right"});
+    let created = post(&app, "/api/v1/migrations", &body);
+    assert_eq!(created.status, 201, "{}", text(&created));
+    let id = object(&created)["id"].as_str().unwrap().to_owned();
+    let stored: Migration =
+        block_on(records::read(&app.outside.store, &format!("m/{id}"))).unwrap().unwrap();
+    assert_eq!(stored.source.server_type, ServerType::Imap);
+    assert_eq!(stored.source.url, "imaps://imap.c.example");
+    assert_eq!(stored.destination.url, "imaps://imap.d.example");
+    // Found, then one log-in at each server.
+    assert_eq!(
+        *app.outside.tried.borrow(),
+        [
+            "detect anna@c.example",
+            "detect anna@d.example",
+            "Source imaps://imap.c.example anna@c.example",
+            "Destination imaps://imap.d.example anna@d.example"
+        ]
+    );
+    // A server that is named is not looked for.
+    body["source"]["url"] = json!("imaps://a.example");
+    assert_eq!(post(&app, "/api/v1/migrations", &body).status, 201);
+    let tried = app.outside.tried.borrow();
+    assert!(tried.contains(&"Source imaps://a.example anna@c.example".to_owned()), "{tried:?}");
+}
+
+#[test]
+fn autodetect_answers_candidates_or_why_there_are_none() {
+    let app = app();
+    let found = get(&app, "/api/v1/autodetect?address=anna%40c.example");
+    assert_eq!(found.status, 200);
+    let found = object(&found);
+    let first = &found["candidates"][0];
+    assert_eq!(
+        (&first["type"], &first["url"], &first["confidence"], &first["found_by"]),
+        (
+            &json!("exchange"),
+            &json!("https://c.example/EWS/Exchange.asmx"),
+            &json!(0.99),
+            &json!("srv: x")
+        )
+    );
+    assert!(first["caldav_url"].is_null() && first["carddav_url"].is_null());
+    let second = &found["candidates"][1];
+    assert_eq!((&second["type"], &second["hint_code"]), (&json!("imap"), &json!("app_password")));
+    assert!(second["hint"].as_str().unwrap().contains("app password"));
+    let nothing = object(&get(&app, "/api/v1/autodetect?address=anna%40nothing.example"));
+    assert_eq!(nothing["candidates"], json!([]));
+    assert_eq!(nothing["detail"], "No mail server was found for nothing.example.");
+    for (query, expected) in [
+        ("", "/address required"),
+        ("?address=", "/address required"),
+        ("?address=anna", "/address bad_value"),
+        ("?address=anna%40localhost", "/address bad_value"),
+        ("?address=anna%40127.0.0.1", "/address bad_value"),
+        ("?address=anna%40%5B169.254.169.254%5D", "/address bad_value"),
+        ("?address=a%0Ab%40c.example", "/address bad_value"),
+    ] {
+        let answer = get(&app, &format!("/api/v1/autodetect{query}"));
+        assert_eq!((pointers(&answer), answer.status), (vec![expected.to_owned()], 422), "{query}");
+    }
 }
 
 #[test]
@@ -742,6 +832,11 @@ fn accounts_are_looked_at() {
     assert_eq!((fine.status, object(&fine)["server"].clone()), (200, json!("ready")));
     let wrong = post(&app, "/api/v1/accounts/check", &side("a.example", "anna", "no"));
     assert_eq!(pointers(&wrong), ["/password authentication_failed"]);
+    let found = json!({"type": "ovh", "login": "anna@c.example", "password": "right"});
+    assert_eq!(post(&app, "/api/v1/accounts/check", &found).status, 200);
+    let nothing = json!({"type": "ovh", "login": "anna@nothing.example", "password": "right"});
+    let nothing = post(&app, "/api/v1/accounts/check", &nothing);
+    assert_eq!(pointers(&nothing), ["/url no_server"]);
     let down = post(&app, "/api/v1/accounts/check", &side("down.example", "anna", "right"));
     assert_eq!(pointers(&down), ["/url unreachable"]);
 }

@@ -198,7 +198,7 @@ fn side(
             legend { (title) }
             p.hint { (lead) }
             (choice(page, &name("type"), words.field_type, filled, types.iter().map(|server_type| (server_type.name(), words.server_type(*server_type)))))
-            (field(page, filled, &Field { name: &name("url"), label: words.field_url, hint: Some(words.field_url_hint), kind: Kind::Address, required: true }))
+            (field(page, filled, &Field { name: &name("url"), label: words.field_url, hint: Some(words.field_url_hint), kind: Kind::Address, required: false }))
             (field(page, filled, &Field { name: &name("login"), label: words.field_login, hint: Some(words.field_login_hint), kind: Kind::Login, required: true }))
             (field(page, filled, &Field { name: &name("password"), label: words.field_password, hint: Some(words.field_password_hint), kind: Kind::Password, required: true }))
             details open[filled.touches(&[&delegate])] {

@@ -121,7 +121,7 @@ catalogue! {
 
     // refusals
     refusal_authentication_failed refusal_unreachable refusal_unsupported refusal_bad_url
-    refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
+    refusal_no_server refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
     refusal_bad_date refusal_too_many refusal_out_of_order
     refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
     refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
@@ -288,7 +288,6 @@ mod tests {
         let same_on_purpose = [
             "site_name",
             "field_password",
-            "type_ovh",
             "type_exchange",
             "type_zimbra",
             "field_email",
