@@ -29,7 +29,7 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
         field("login").fill(login);
         field("password").fill(if side == "source" { "wrong" } else { PASSWORD });
     }
-    browser.find("form.new button").click();
+    browser.find("form.new .submit button").click();
     let text = browser.wait_for_text(20, |_| browser.try_find("[aria-invalid='true']").is_some());
     browser.screenshot(&format!("{name}-refused"));
     assert!(!text.contains("wrong"), "the password is not shown");
@@ -39,7 +39,7 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
     for side in ["source", "destination"] {
         browser.find(&format!("[name='{side}.password']")).fill(PASSWORD);
     }
-    browser.find("form.new button").click();
+    browser.find("form.new .submit button").click();
     browser.wait_for_text(20, |_| browser.url().contains("/migrations/"));
     browser.screenshot(&format!("{name}-running"));
     assert_fits(&browser, width);

@@ -294,8 +294,6 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/source/url", json!(7)), "/source/url wrong_type"),
         (changed("/source", json!({"type": "imap", "login": "anna", "password": "right"})), "/source/url required"),
         (changed("/source", json!({"type": "ovh", "password": "right"})), "/source/login required"),
-        (changed("/source", json!({"type": "ovh", "login": "anna@nothing.example", "password": "right"})), "/source/url no_server"),
-        (changed("/source", json!({"type": "ovh", "login": "anna@silent.example", "password": "right"})), "/source/url unreachable"),
         (changed("/source/url", long(3000)), "/source/url too_long"),
         (changed("/source/login", long(513)), "/source/login too_long"),
         (changed("/source/login", json!("a\r\nb")), "/source/login bad_value"),
@@ -382,11 +380,42 @@ fn servers_are_found_before_a_password_is_tried() {
             "Destination imaps://imap.d.example anna@d.example"
         ]
     );
+    for (login, expected) in [
+        ("anna@nothing.example", "/source/url no_server"),
+        ("anna@silent.example", "/source/url unreachable"),
+    ] {
+        let source = json!({"type": "ovh", "login": login, "password": "right"});
+        assert_eq!(
+            pointers(&post(&app, "/api/v1/migrations", &changed("/source", source))),
+            [expected]
+        );
+    }
+    assert_eq!(app.outside.tried.borrow().len(), 6, "a password was tried without a server");
     // A server that is named is not looked for.
     body["source"]["url"] = json!("imaps://a.example");
     assert_eq!(post(&app, "/api/v1/migrations", &body).status, 201);
     let tried = app.outside.tried.borrow();
     assert!(tried.contains(&"Source imaps://a.example anna@c.example".to_owned()), "{tried:?}");
+}
+
+#[test]
+fn the_form_finds_servers_without_a_script() {
+    let app = app();
+    let typed = "source.type=ovh&source.url=&source.login=anna%40c.example&source.password=right\
+                 &destination.login=bob&items=mail&detect=source";
+    let page = form(&app, "/new", typed);
+    assert_eq!(page.status, 200);
+    let page = text(&page);
+    assert!(page.contains("value=\"imaps://imap.c.example\""), "{page}");
+    assert!(page.contains("<option value=\"imap\" selected>"), "{page}");
+    assert!(page.contains("wants an app password here"), "{page}");
+    assert!(!page.contains("value=\"right\""), "a password");
+    let nothing = text(&form(&app, "/new", &typed.replace("c.example", "nothing.example")));
+    assert!(nothing.contains("No mail server was found for nothing.example."), "{nothing}");
+    let no_address =
+        text(&form(&app, "/new", &typed.replace("detect=source", "detect=destination")));
+    assert!(no_address.contains("id=\"destination-login-error\""), "{no_address}");
+    assert_eq!(app.outside.store.all(), []);
 }
 
 #[test]

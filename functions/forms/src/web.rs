@@ -1,9 +1,11 @@
 //! The pages' face: forms in, pages and redirections out.
 
+use autodetect::Address;
+use migrate::finding;
 use migrate::removal::Preview;
 use migrate::report;
-use model::{FolderReport, Migration};
-use pages::form::{FieldError, Filled, Offer};
+use model::{FolderReport, Migration, ServerType};
+use pages::form::{FieldError, Filled, Found, Offer};
 use pages::{Language, Page, assets, find, form, home};
 use store::Store;
 use store::control::{self, Request as Asked};
@@ -120,6 +122,9 @@ pub async fn create<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let mut fields = form_body(request, body)?;
+    if let Some(side) = value(&fields, "detect").map(str::to_owned) {
+        return detected(app, request, &mut fields, &side).await;
+    }
     // Without a box ticked a browser sends no field at all, which the API takes for "everything".
     let wanted = fields.iter().any(|(name, _)| name == "items");
     let mut object = form_fields::object(&mut fields);
@@ -145,6 +150,53 @@ pub async fn create<O: Outside>(
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// The form with the server of one side filled in, for readers without the script.
+async fn detected<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    fields: &mut Vec<(String, String)>,
+    side: &str,
+) -> Result<Answer, Refusal> {
+    fields.retain(|(name, _)| name != "detect");
+    let (login, url) = (format!("{side}.login"), format!("{side}.url"));
+    let address = Address::parse(value(fields, &login).unwrap_or_default());
+    let (mut errors, mut found) = (Vec::new(), Vec::new());
+    let wrong = |field: String, code: Code, said: Option<String>| FieldError {
+        field,
+        code: code.name(),
+        said,
+    };
+    match address {
+        None => errors.push(wrong(login, Code::BadValue, None)),
+        Some(address) => {
+            let detection = app.outside.detect(&address).await?;
+            match finding::choose(&detection, ServerType::Ovh) {
+                Some(one) => {
+                    put(fields, &format!("{side}.type"), one.server_type.name());
+                    put(fields, &url, &one.url);
+                    found.push(Found {
+                        side: side.to_owned(),
+                        provider: one.provider.clone(),
+                        hint: one.hint.map(|hint| hint.name().to_owned()),
+                        app_password_url: one.app_password_url.clone(),
+                    });
+                }
+                None => {
+                    let sentence = detection.sentence(address.domain());
+                    errors.push(wrong(url, Code::NoServer, Some(sentence)));
+                }
+            }
+        }
+    }
+    let filled = Filled { errors, found, ..form_fields::filled(fields, &Refusal::input(vec![])) };
+    Ok(show(request, 200, |page| form::page(page, OFFER, &filled)))
+}
+
+fn put(fields: &mut Vec<(String, String)>, name: &str, text: &str) {
+    fields.retain(|(known, _)| known != name);
+    fields.push((name.to_owned(), text.to_owned()));
 }
 
 /// What the page of a migration cannot show again: its token.

@@ -5,7 +5,7 @@ use model::{
     Options, Phase, ServerType, Status, SyncPoint, Timestamp, Verdict, Waiting,
 };
 
-use crate::form::{FieldError, Filled, Offer};
+use crate::form::{FieldError, Filled, Found, Offer};
 use crate::words::Words;
 use crate::{Language, Page, find, form, home, problem, report, tracking};
 
@@ -111,6 +111,16 @@ fn filled(text: &str) -> Filled {
             .into_iter()
             .map(error)
             .collect(),
+        found: ["source", "destination"].map(|side| found(side, text)).to_vec(),
+    }
+}
+
+fn found(side: &str, text: &str) -> Found {
+    Found {
+        side: side.to_owned(),
+        provider: (side == "source").then(|| text.to_owned()),
+        hint: Some("app_password".to_owned()),
+        app_password_url: Some(format!("https://provider.example/{text}")),
     }
 }
 
@@ -153,6 +163,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
                     vec![FieldError { field: String::new(), code: "not_in_this_state", said: None }]
                 }
             },
+            found: vec![],
         };
         for (folders, failures, more) in [(&folders[..], &failures[..], true), (&[], &[], false)] {
             pages.push(tracking::page(
@@ -204,7 +215,7 @@ fn passwords_are_never_shown_again() {
             ("source.password".into(), "hunter2".into()),
             ("destination.password".into(), "hunter2".into()),
         ],
-        errors: vec![],
+        ..Filled::default()
     };
     let page = Page::new(Language::En, "/new", &[]);
     let types = [ServerType::Imap];
@@ -215,6 +226,8 @@ fn passwords_are_never_shown_again() {
 #[test]
 fn the_security_policy_can_be_strict() {
     for html in all_pages(Language::En, Language::En.words(), "x") {
+        // A link to the provider is followed only by whoever clicks on it.
+        let html = html.replace("href=\"https://provider.example/", "");
         for inline in
             ["<style", " style=", "javascript:", " onclick", " onload", "http://", "https://"]
         {

@@ -58,6 +58,10 @@ catalogue! {
     notify_title field_email field_email_hint field_language
     terms_title terms_1 terms_2 terms_3 terms_4
     new_submit new_wait optional
+    detect detect_wait detect_found detect_known detect_failed detect_app_password
+    detect_hint_app_password detect_hint_token_only detect_hint_switch_on detect_hint_switch_on_app_password
+    detect_hint_local_login detect_hint_own_program detect_hint_paid_only detect_hint_mail_password
+    detect_hint_ovh_product detect_hint_redirect_only
     errors_title errors_lead errors_password
 
     // find a migration
@@ -228,6 +232,19 @@ impl Words {
             Verdict::Differs => self.verdict_differs,
             Verdict::Unknown => self.verdict_unknown,
         }
+    }
+
+    /// The sentence for what is to be known of a server; `None` for a name that is not in the
+    /// catalogue.
+    pub fn detect_hint(&self, hint: &str) -> Option<&'static str> {
+        self.detect_hints().into_iter().find(|(name, _)| *name == hint).map(|(_, text)| text)
+    }
+
+    /// Every such sentence with its name.
+    pub fn detect_hints(&self) -> Vec<(&'static str, &'static str)> {
+        let named =
+            |(key, text): (&'static str, _)| Some((key.strip_prefix("detect_hint_")?, text));
+        self.all().into_iter().filter_map(named).collect()
     }
 
     /// The sentence for a refusal's code; `None` for a code that is not in the catalogue.
