@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod autodetect;
 mod components;
 mod crashes;
 mod erasure;

@@ -125,9 +125,8 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
 /// Which migration is asked for, if one alone is, and for how long (ms).
 fn asked(request: &Request) -> Result<(Option<MigrationId>, Option<u64>), Refused> {
     let query = request.uri().query().unwrap_or_default();
-    let value = |name: &str| {
-        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-    };
+    let value =
+        |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let bad = || {
         let detail = "migration is an identifier, and budget_ms a whole number.".to_owned();
         Refused(StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable", detail)

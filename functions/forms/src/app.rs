@@ -5,9 +5,10 @@ use dial::Plaintext;
 use futures::future::join;
 use migrate::lifecycle::{self, Contact, Outcome};
 use migrate::login::{self, AccountReport, Detail};
+use migrate::preflight::{self, Preflight};
 use migrate::removal::{Preview, PreviewError};
 use migrate::{Side, erase, hook};
-use model::{Account, Migration, MigrationId, Timestamp};
+use model::{Account, Migration, MigrationId, Options, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
 use store::seal::{Credential, Credentials, Seal};
@@ -19,7 +20,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, finding, life, route, schedule, web};
+use crate::{Route, api, checking, finding, life, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -48,6 +49,14 @@ pub trait Outside: Clock + Random {
 
     /// Finds the servers of an address.
     async fn detect(&self, address: &Address) -> Result<Detection, store::Error>;
+
+    /// Looks at both accounts; nothing is changed there.
+    async fn preflight(
+        &self,
+        accounts: (&Account, &Account),
+        credentials: &Credentials,
+        options: &Options,
+    ) -> Result<Preflight, preflight::Refused>;
 
     /// Whether servers could be called; in words what the operator has set wrongly.
     fn ready(&self) -> Result<(), String>;
@@ -136,6 +145,7 @@ impl<O: Outside> App<O> {
             | Route::Manifest
             | Route::Events => api::feed(self, route, name, request).await,
             Route::Autodetect => finding::answer(self, request).await,
+            Route::Preflight => checking::preflight(self, request, body).await,
             Route::CheckAccount => api::check_account(self, request, body).await,
             Route::Health => api::health(self).await,
             Route::Metrics => metrics::answer(self.outside.store()).await,

@@ -11,12 +11,13 @@ use host::{Host, KeyValue, Settings};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use migrate::login::{self, AccountReport, Detail};
+use migrate::preflight::{self, Preflight};
 use migrate::removal::{self, Preview, PreviewError};
 use migrate::{Side, finding};
-use model::{Account, MigrationId};
+use model::{Account, MigrationId, Options};
 use spin_sdk::http::{IntoResponse, Request as SpinRequest};
 use spin_sdk::http_service;
-use store::seal::{Credential, Seal};
+use store::seal::{Credential, Credentials, Seal};
 use wire::{Clock, Random};
 use zeroize::Zeroizing;
 
@@ -130,6 +131,20 @@ impl Outside for Reached {
                 Ok(found)
             }
         }
+    }
+
+    async fn preflight(
+        &self,
+        accounts: (&Account, &Account),
+        credentials: &Credentials,
+        options: &Options,
+    ) -> Result<Preflight, preflight::Refused> {
+        let dialer = self.dialer().map_err(|wrong| {
+            let sentence = format!("This installation is misconfigured: {wrong}.");
+            let source = Some(login::Refusal::Unreachable(sentence));
+            preflight::Refused { source, destination: None }
+        })?;
+        preflight::look(&HOST, &dialer, accounts, credentials, options).await
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -5,7 +5,7 @@
 //! (`pages`).
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
-//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] with [`finding`] (what both faces
+//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] with [`finding`], [`checking`] and [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -17,6 +17,8 @@
 pub mod answer;
 pub mod api;
 pub mod app;
+pub mod checked;
+pub mod checking;
 #[cfg(target_family = "wasm")]
 mod entry;
 pub mod feeds;
@@ -73,6 +75,7 @@ pub enum Route {
     Manifest,
     Events,
     Autodetect,
+    Preflight,
     CheckAccount,
     Health,
     Metrics,
@@ -103,6 +106,7 @@ pub const ROUTES: &[Row] = &[
     ("POST",   "/migrations/{id}/remove",                 Route::RemoveForm, ""),
     ("POST",   "/migrations/{id}/delete",                 Route::DeleteForm, ""),
     ("POST",   "/api/v1/migrations",                      Route::Create, "Tries both log-ins and begins a migration"),
+    ("POST",   "/api/v1/migrations/preflight",            Route::Preflight, "What POST /migrations with the same body would do; nothing is written"),
     ("GET",    "/api/v1/migrations/{id}",                 Route::Show, "How far it is"),
     ("DELETE", "/api/v1/migrations/{id}",                 Route::Delete, "Erases every trace of it here"),
     ("POST",   "/api/v1/migrations/{id}/stop",            Route::Stop, "Stops within one batch; what is migrated stays"),

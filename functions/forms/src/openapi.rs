@@ -111,6 +111,7 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
         }
         Route::Report => ("200", json, Some(reference("Report"))),
         Route::Autodetect => ("200", json, Some(reference("Detection"))),
+        Route::Preflight => ("200", json, Some(reference("Preflight"))),
         Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
         Route::FailuresCsv | Route::ReportCsv => ("200", "text/csv", words()),
         Route::Events => ("200", "text/event-stream", words()),
@@ -123,7 +124,7 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
 /// The schema of the body, where there is one.
 fn takes(route: Route) -> Option<&'static str> {
     match route {
-        Route::Create => Some("Submission"),
+        Route::Create | Route::Preflight => Some("Submission"),
         Route::Synchronise | Route::Retry => Some("Credentials"),
         Route::Remove => Some("Removal"),
         Route::CheckAccount => Some("Account"),

@@ -49,6 +49,7 @@ refusals! {
     CrossSite        "cross_site"         403 "The request came from another site and was not carried out."
     Unavailable      "unavailable"        503 "Something here is out of order; try again in a moment."
     NotConfigured    "not_configured"     503 "This installation is not set up completely."
+    Expired          "expired"            409 "What was checked is too old; please fill in the form again."
     // What one field suffers from.
     AuthenticationFailed "authentication_failed" 422 "The server does not accept this login and password."
     Unreachable      "unreachable"        422 "The server cannot be reached."

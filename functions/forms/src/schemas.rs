@@ -22,6 +22,7 @@ pub fn all() -> Value {
         "FolderReport": folder_report(),
         "Migration": migration(),
         "Password": password(),
+        "Preflight": preflight(),
         "Problem": problem(),
         "Report": report(),
         "Submission": submission(),
@@ -282,7 +283,36 @@ fn account_report() -> Value {
         "used_bytes": count(), "limit_bytes": count()}});
     json!({"type": "object", "properties": {
         "server": {"type": "string"}, "capabilities": list(&json!({"type": "string"})),
-        "folders": list(&folder), "quota": quota}})
+        "folders": list(&folder), "quota": quota, "append_limit": or_null(count())}})
+}
+
+fn preflight() -> Value {
+    let text = || json!({"type": "string"});
+    let maybe = || or_null(text());
+    let flag = || json!({"type": "boolean"});
+    let quota = json!({"type": ["object", "null"], "properties": {
+        "used_bytes": count(), "limit_bytes": count()}});
+    let party = json!({"type": "object", "properties": {
+        "type": words(ServerType::ALL.map(ServerType::name)), "url": text(), "login": text(),
+        "server": text(), "capabilities": list(&text()), "folders": count(), "quota": quota,
+        "append_limit": or_null(count()), "round_trip_ms": count()}});
+    let row = json!({"type": "object", "properties": {
+        "source": text(), "destination": text(), "exists": flag(), "special_use": maybe(),
+        "messages": count(), "bytes": or_null(count()), "remark": maybe()}});
+    let large = json!({"type": "object", "properties": {
+        "folder": text(), "uid": count(), "size_bytes": count(), "date": or_null(moment())}});
+    let obstacle = json!({"type": "object", "properties": {
+        "reason": words(["quota", "append_limit", "max_item_bytes"]), "limit_bytes": count(),
+        "messages": or_null(count()), "detail": text()}});
+    let item = words(Item::ALL.map(Item::name));
+    let lacking = json!({"type": "object", "properties": {"item": item, "reason": text()}});
+    let forecast = json!({"type": "object", "properties": {
+        "seconds": count(), "bytes_per_second": count(), "measured": flag(), "rests_on": text()}});
+    json!({"type": "object", "properties": {
+        "source": party, "destination": party, "folders": list(&row), "more_folders": flag(),
+        "left_out": list(&text()), "messages": count(), "bytes": or_null(count()),
+        "largest": list(&large), "all_sizes": flag(), "will_not_fit": list(&obstacle),
+        "cannot_carry": list(&lacking), "items": list(&item), "forecast": forecast}})
 }
 
 fn detection() -> Value {

@@ -9,11 +9,12 @@ use dial::Plaintext;
 use futures::executor::block_on;
 use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
+use migrate::preflight::{self, Preflight};
 use migrate::removal::{Kept, Preview, PreviewError};
-use model::{Account, Migration, MigrationId, ServerType, Status};
+use model::{Account, Migration, MigrationId, Options, ServerType, Status};
 use serde_json::{Value, json};
 use store::memory::Memory;
-use store::seal::{Credential, Seal};
+use store::seal::{Credential, Credentials, Seal};
 use store::{Store, keys, records};
 use wire::{Clock, Random};
 use zeroize::Zeroizing;
@@ -84,6 +85,7 @@ impl Outside for Fake {
                 capabilities: vec!["IMAP4rev1".into()],
                 folders: vec![],
                 quota: None,
+                append_limit: None,
             }),
         }
     }
@@ -124,6 +126,63 @@ impl Outside for Fake {
             }
         }
         Ok(found)
+    }
+    async fn preflight(
+        &self,
+        (source, destination): (&Account, &Account),
+        credentials: &Credentials,
+        options: &Options,
+    ) -> Result<Preflight, preflight::Refused> {
+        let one = async |side, account, credential| {
+            self.check(side, account, credential, Detail::Folders).await.err()
+        };
+        let refused = preflight::Refused {
+            source: one(Side::Source, source, &credentials.source).await,
+            destination: one(Side::Destination, destination, &credentials.destination).await,
+        };
+        if refused.source.is_some() || refused.destination.is_some() {
+            return Err(refused);
+        }
+        let row = |source: &str, bytes| preflight::Row {
+            source: source.into(),
+            destination: options.folder_map.get(source).cloned().unwrap_or(source.into()),
+            exists: source == "INBOX",
+            special_use: None,
+            messages: 3,
+            bytes: Some(bytes),
+            remark: None,
+        };
+        let party = preflight::Party {
+            server: "ready".into(),
+            capabilities: vec!["IMAP4rev1".into()],
+            folders: 2,
+            quota: None,
+            append_limit: Some(1000),
+            round_trip_ms: 12,
+        };
+        Ok(Preflight {
+            source: party.clone(),
+            destination: party,
+            folders: vec![row("INBOX", 5000), row("Old \"letters\" <b>", 700)],
+            more_folders: false,
+            left_out: vec!["Junk".into()],
+            messages: 6,
+            bytes: Some(5700),
+            largest: vec![],
+            all_sizes: true,
+            will_not_fit: vec![preflight::Obstacle {
+                reason: preflight::Reason::AppendLimit,
+                limit_bytes: 1000,
+                messages: Some(2),
+                detail: "Two are too large.".into(),
+            }],
+            forecast: preflight::Forecast {
+                seconds: 65,
+                bytes_per_second: 1000,
+                measured: true,
+                rests_on: "Measured.".into(),
+            },
+        })
     }
     fn ready(&self) -> Result<(), String> {
         Ok(())
@@ -415,6 +474,98 @@ fn the_form_finds_servers_without_a_script() {
     let no_address =
         text(&form(&app, "/new", &typed.replace("detect=source", "detect=destination")));
     assert!(no_address.contains("id=\"destination-login-error\""), "{no_address}");
+    assert_eq!(app.outside.store.all(), []);
+}
+
+/// The value of a hidden or typed field of a page.
+fn field_of(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\"")).unwrap();
+    let (_, rest) = rest.split_once("value=\"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+#[test]
+fn a_form_is_checked_and_then_started_with_other_names() {
+    let app = app();
+    let page = form(&app, "/new", &format!("{FORM}&destination.password=right&check=yes"));
+    assert_eq!(page.status, 200);
+    let page = text(&page);
+    assert_eq!(app.outside.store.all(), [], "something was written");
+    assert!(
+        page.contains("5.7&nbsp;kB") || page.contains("5.70 kB") || page.contains("kB"),
+        "{page}"
+    );
+    assert!(page.contains("2 messages are larger than"), "{page}");
+    assert!(page.contains("Old &quot;letters&quot; &lt;b&gt;"), "{page}");
+    assert_eq!(field_of(&page, "to.0"), "INBOX");
+    let sealed = field_of(&page, "sealed");
+    assert!(!page.contains("=\"right\"") && !sealed.contains("right"), "a password");
+    let start = |sealed: &str| format!("sealed={sealed}&to.0=INBOX&to.1=New%2FLetters");
+    // A seal of another page of this installation, a broken one, and one that is too old.
+    let mut broken = sealed.clone().into_bytes();
+    broken[40] = if broken[40] == b'A' { b'B' } else { b'A' };
+    for wrong in ["", "x", &String::from_utf8(broken).unwrap()] {
+        let refused = form(&app, "/new", &start(wrong));
+        assert_eq!(refused.status, 409, "{wrong}");
+        assert!(text(&refused).contains("too old"));
+    }
+    assert_eq!(app.outside.store.all(), []);
+    let started = form(&app, "/new", &start(&sealed));
+    assert_eq!(started.status, 303, "{}", text(&started));
+    let migrations: Vec<Migration> = app
+        .outside
+        .store
+        .all()
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("m/") && key.matches('/').count() == 1)
+        .map(|(key, value)| records::decode(&key, &value).unwrap())
+        .collect();
+    let map = &migrations[0].options.folder_map;
+    assert_eq!(map.len(), 1, "{map:?}");
+    assert_eq!(map["Old \"letters\" <b>"], "New/Letters");
+    *app.outside.now.borrow_mut() += 16 * 60_000;
+    assert_eq!(form(&app, "/new", &start(&sealed)).status, 409);
+}
+
+#[test]
+fn a_form_that_is_checked_shows_what_is_wrong() {
+    let app = app();
+    let wrong = form(
+        &app,
+        "/new",
+        &format!("{FORM}&destination.password=right&check=yes").replace("right", "wrong"),
+    );
+    assert_eq!(wrong.status, 422);
+    assert!(text(&wrong).contains("source-password-error"), "{}", text(&wrong));
+    let nothing = format!("{FORM}&destination.password=right&check=yes").replace("&items=mail", "");
+    assert_eq!(form(&app, "/new", &nothing).status, 422);
+    assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn a_preflight_tells_all_and_writes_nothing() {
+    let app = app();
+    let mut body = good();
+    body["source"] = json!({"type": "ovh", "login": "anna@c.example", "password": "right"});
+    let answer = post(&app, "/api/v1/migrations/preflight", &body);
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let seen = object(&answer);
+    assert_eq!(seen["source"]["url"], "imaps://imap.c.example");
+    assert_eq!((&seen["messages"], &seen["bytes"]), (&json!(6), &json!(5700)));
+    assert_eq!(seen["folders"][0]["source"], "INBOX");
+    assert_eq!(seen["will_not_fit"][0]["reason"], "append_limit");
+    assert_eq!(seen["cannot_carry"].as_array().unwrap().len(), 6);
+    assert_eq!(seen["items"], json!(["mail"]));
+    for (body, expected) in [
+        (changed("/source/password", json!("wrong")), "/source/password authentication_failed"),
+        (
+            changed("/destination/url", json!("imaps://down.example")),
+            "/destination/url unreachable",
+        ),
+        (changed("/options/since", json!("x")), "/options/since bad_date"),
+    ] {
+        assert_eq!(pointers(&post(&app, "/api/v1/migrations/preflight", &body)), [expected]);
+    }
     assert_eq!(app.outside.store.all(), []);
 }
 

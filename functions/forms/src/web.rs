@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::app::{App, Outside, Secrets};
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request, value};
-use crate::{Route, api, form_fields, offer, shown, submission};
+use crate::{Route, api, checked, form_fields, offer, shown, submission};
 
 /// How long a chosen language is remembered: a year.
 const LANGUAGE_COOKIE_SECONDS: u32 = 31_536_000;
@@ -32,7 +32,7 @@ fn language(request: &Request) -> Language {
 }
 
 /// Writes a page in the reader's language; a language that was asked for is remembered.
-fn show(request: &Request, status: u16, write: impl FnOnce(&Page<'_>) -> String) -> Answer {
+pub fn show(request: &Request, status: u16, write: impl FnOnce(&Page<'_>) -> String) -> Answer {
     let query = kept(request);
     let language = language(request);
     let answer = Answer::page(status, write(&Page::new(language, &request.path, &query)))
@@ -125,13 +125,36 @@ pub async fn create<O: Outside>(
     if let Some(side) = value(&fields, "detect").map(str::to_owned) {
         return detected(app, request, &mut fields, &side).await;
     }
-    // Without a box ticked a browser sends no field at all, which the API takes for "everything".
+    if value(&fields, "sealed").is_some() {
+        return checked::start(app, request, &fields).await;
+    }
+    if value(&fields, "check").is_some() {
+        return checked::check(app, request, fields).await;
+    }
+    submitted(app, request, fields, &[]).await
+}
+
+/// The object of a form. Without a box ticked a browser sends no field at all, which the API takes
+/// for "everything".
+pub fn object(fields: &mut Vec<(String, String)>) -> serde_json::Value {
     let wanted = fields.iter().any(|(name, _)| name == "items");
-    let mut object = form_fields::object(&mut fields);
+    let mut object = form_fields::object(fields);
     if let (false, Some(object)) = (wanted, object.as_object_mut()) {
         object.insert("items".to_owned(), serde_json::json!([]));
         fields.push(("items".to_owned(), String::new()));
     }
+    object
+}
+
+/// Begins the migration of a form, with further names of folders.
+pub async fn submitted<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    mut fields: Vec<(String, String)>,
+    moved: &[(String, String)],
+) -> Result<Answer, Refusal> {
+    let mut object = object(&mut fields);
+    checked::put_names(&mut object, moved);
     let begun = match submission::read(object, app.plaintext) {
         Ok(submission) => app.begin(request, submission).await,
         Err(refusal) => Err(refusal),
@@ -143,13 +166,21 @@ pub async fn create<O: Outside>(
         Ok((migration, Secrets { hook_token: Some(token), .. })) => {
             Ok(token_page(app, request, &migration, &token))
         }
-        Err(refusal) if is_correctable(&refusal) => {
-            let filled = form_fields::filled(&fields, &refusal);
-            let status = refusal.code.status();
-            Ok(show(request, status, |page| form::page(page, OFFER, &filled)))
-        }
-        Err(refusal) => Err(refusal),
+        Err(refusal) => corrected(request, &fields, refusal),
     }
+}
+
+/// The form with what is wrong with it.
+pub fn corrected(
+    request: &Request,
+    fields: &[(String, String)],
+    refusal: Refusal,
+) -> Result<Answer, Refusal> {
+    if !is_correctable(&refusal) {
+        return Err(refusal);
+    }
+    let filled = form_fields::filled(fields, &refusal);
+    Ok(show(request, refusal.code.status(), |page| form::page(page, OFFER, &filled)))
 }
 
 /// The form with the server of one side filled in, for readers without the script.

@@ -127,6 +127,7 @@ pub fn page(page: &Page<'_>, offer: Offer<'_>, filled: &Filled) -> String {
             }
             p.buttons.submit {
                 button.primary.large { (words.new_submit) }
+                button name="check" value="yes" { (words.new_check) }
                 span.busy role="status" {}
             }
             (hints(page))

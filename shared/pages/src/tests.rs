@@ -7,7 +7,7 @@ use model::{
 
 use crate::form::{FieldError, Filled, Found, Offer};
 use crate::words::Words;
-use crate::{Language, Page, find, form, home, problem, report, tracking};
+use crate::{Language, Page, find, form, home, preflight, problem, report, tracking};
 
 const HOSTILE: &str = "</bdi><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>";
 
@@ -124,6 +124,46 @@ fn found(side: &str, text: &str) -> Found {
     }
 }
 
+/// The page between the form and the start.
+fn checked(page: &Page<'_>, text: &str) -> String {
+    let account = Account {
+        server_type: ServerType::Imap,
+        url: text.to_owned(),
+        login: text.to_owned(),
+        delegate: None,
+    };
+    let row = |exists| preflight::Row {
+        source: text,
+        destination: text,
+        exists,
+        messages: 3,
+        bytes: Some(1000),
+    };
+    let seen = preflight::Preflight {
+        sides: [(&account, Some((1, 2))), (&account, None)],
+        folders: vec![row(true), row(false)],
+        editable: 1,
+        more_folders: true,
+        left_out: &[text.to_owned()],
+        messages: 6,
+        bytes: Some(2000),
+        largest: vec![(text, 500, Some(Timestamp(0)))],
+        all_sizes: false,
+        obstacles: vec![
+            ("quota", 5, None),
+            ("append_limit", 5, Some(1)),
+            ("max_item_bytes", 5, Some(1)),
+        ],
+        not_carried: &[Item::Calendars],
+        seconds: 60,
+        bytes_per_second: 1000,
+        measured: true,
+        sealed: text,
+        minutes: 15,
+    };
+    preflight::page(page, &seen)
+}
+
 /// Every page, with `text` wherever a user, a folder name or a server may put something.
 fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
     let query = [("account".to_owned(), text.to_owned())];
@@ -147,6 +187,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
         find::page(&page, find::Asked { id: text, account: text, unknown: true }),
         problem::page(&page, problem::Problem { code: "not_found", status: 404, said: Some(text) }),
         problem::erased(&page),
+        checked(&page, text),
     ];
     for status in STATUSES {
         let migration = migration(status, text);

@@ -21,6 +21,7 @@ use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
 
 use super::power::Power;
 use crate::advance::{Alone, Tick, tick};
+use crate::preflight::{self, Preflight};
 use crate::{World, lifecycle};
 
 /// One side's server.
@@ -291,6 +292,25 @@ impl Bed {
                 World { host, store, dialer, seal, ispdb_url, boot, slice_ms, retention_ms };
             tick(&world, &Alone).await.unwrap()
         })
+    }
+
+    /// Looks at both accounts.
+    pub(super) fn preflight(&self, options: Options) -> Result<Preflight, preflight::Refused> {
+        let (host, migration) = (self.host(), self.migration());
+        let look = async move {
+            let dialer = Dialer {
+                host: &host,
+                networks: Networks::parse("127.0.0.0/8").unwrap(),
+                trust: Trust::new("").unwrap(),
+                doh_url: String::new(),
+                allow_plaintext: true,
+                idle_timeout_s: 60,
+                ciphers: Ciphers::All,
+            };
+            let accounts = (&migration.source, &migration.destination);
+            preflight::look(&host, &dialer, accounts, &credentials(), &options).await
+        };
+        self.run(look).unwrap()
     }
 
     /// Does `work`, unless the power is cut after `allowed` operations.

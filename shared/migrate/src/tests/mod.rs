@@ -8,6 +8,7 @@ mod finding;
 mod life;
 mod notices;
 mod power;
+mod preflight;
 mod projects;
 mod retention;
 mod schedule;

@@ -64,6 +64,16 @@ catalogue! {
     detect_hint_ovh_product detect_hint_redirect_only
     errors_title errors_lead errors_password
 
+    // between the form and the start
+    new_check preflight_title preflight_lead preflight_start
+    preflight_back preflight_sealed preflight_amount preflight_total
+    preflight_total_messages preflight_quota preflight_time preflight_about
+    preflight_measured preflight_assumed preflight_not_fit preflight_quota_short
+    preflight_append_limit preflight_max_item preflight_not_carried preflight_not_carried_why
+    preflight_folders preflight_folders_hint preflight_from preflight_to
+    preflight_messages preflight_name_of preflight_new preflight_more
+    preflight_left_out preflight_largest preflight_some_sizes
+
     // find a migration
     track_title track_lead field_id field_id_hint field_account field_account_hint track_submit
     track_unknown
@@ -125,7 +135,7 @@ catalogue! {
 
     // refusals
     refusal_authentication_failed refusal_unreachable refusal_unsupported refusal_bad_url
-    refusal_no_server refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
+    refusal_expired refusal_no_server refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
     refusal_bad_date refusal_too_many refusal_out_of_order
     refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
     refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
