@@ -30,6 +30,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &["model", "store", "wire", "imap", "dial", "notify", "project", "autodetect"],
     ),
     ("shared/pages", &["model"]),
+    ("shared/text", &["model", "wire"]),
     ("shared/host", &["wire", "store"]),
     (
         "functions/forms",
@@ -43,6 +44,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "pages",
             "host",
             "project",
+            "text",
             "autodetect",
         ],
     ),

@@ -200,9 +200,7 @@ fn srv(domain: &str, port: u16) -> Vec<String> {
 #[test]
 fn a_migration_between_two_accounts_without_servers() {
     let (source, destination) = (Dovecot::start(Layout::Maildir), Dovecot::start(Layout::Mdbox));
-    let login =
-        |server: &Dovecot, name: &str, domain: &str| server.login(&format!("{name}@{domain}"));
-    let (anna, bob) = (login(&source, "anna", "from.test"), login(&destination, "bob", "to.test"));
+    let (anna, bob) = ("anna@from.test".to_owned(), "bob@to.test".to_owned());
     let mut client = Client::on(&source, &anna);
     fill(&mut client, 20);
     let mut lines = srv("from.test", source.imaps_port());
@@ -238,7 +236,7 @@ fn a_migration_between_two_accounts_without_servers() {
 #[test]
 fn the_terminal_finds_servers_too() {
     let (source, destination) = (Dovecot::start(Layout::Maildir), Dovecot::start(Layout::Maildir));
-    let (anna, bob) = (source.login("anna@from.test"), destination.login("bob@to.test"));
+    let (anna, bob) = ("anna@from.test".to_owned(), "bob@to.test".to_owned());
     let mut client = Client::on(&source, &anna);
     fill(&mut client, 5);
     let mut lines = srv("from.test", source.imaps_port());

@@ -34,7 +34,11 @@ impl Dns {
         std::fs::write(&file, head + &lines.join("\n") + "\n").expect("a file");
         let running = Running::start(&program, |command| {
             let option = |path: &PathBuf| format!("--conf-file={}", path.display());
-            command.arg(option(&file)).stdin(Stdio::null()).stdout(Stdio::null());
+            command
+                .arg(option(&file))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
         });
         let dns = Dns { port, _running: running, _folder: folder };
         dns.wait();

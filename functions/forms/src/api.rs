@@ -18,6 +18,10 @@ use crate::{Route, shown, submission};
 /// Failures in one answer; there is a link to the next ones.
 pub const FAILURES_PER_ANSWER: usize = 500;
 
+/// The media type of `.xlsx` (ECMA-376).
+pub const XLSX_MEDIA_TYPE: &str =
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
 /// The body as JSON; other media types are refused, so that no foreign form can send one.
 pub fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
     if request.media_type() != "application/json" {
@@ -105,7 +109,7 @@ pub async fn synchronise<O: Outside>(
 }
 
 /// The token of a request that brings one (RFC 6750 section 2.1).
-fn bearer(request: &Request) -> Option<&str> {
+pub fn bearer(request: &Request) -> Option<&str> {
     let (scheme, token) = request.header("authorization")?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
@@ -190,6 +194,19 @@ pub async fn feed<O: Outside>(
         _ => Answer::feed("text/event-stream", Feed::Events(id, app.retention_ms))
             .with("x-accel-buffering", "no"),
     })
+}
+
+/// `GET /templates/migrations.csv` and `.xlsx`.
+pub fn template(route: Route) -> Result<Answer, Refusal> {
+    let (media_type, name, file) = if route == Route::TemplateXlsx {
+        let file = text::templates::xlsx();
+        let file = file.map_err(|error| Refusal::because(Code::Unavailable, error.to_string()))?;
+        (XLSX_MEDIA_TYPE, "migrations.xlsx", file)
+    } else {
+        ("text/csv; charset=utf-8", "migrations.csv", text::templates::csv())
+    };
+    Ok(Answer::whole(200, media_type, file.into())
+        .with("content-disposition", format!("attachment; filename=\"{name}\"")))
 }
 
 /// `POST /accounts/check`.

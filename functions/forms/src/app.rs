@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, checking, finding, life, route, schedule, web};
+use crate::{Route, api, checking, finding, life, projects, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -146,7 +146,17 @@ impl<O: Outside> App<O> {
             | Route::Events => api::feed(self, route, name, request).await,
             Route::Autodetect => finding::answer(self, request).await,
             Route::Preflight => checking::preflight(self, request, body).await,
+            Route::TemplateCsv | Route::TemplateXlsx => api::template(route),
             Route::CheckAccount => api::check_account(self, request, body).await,
+            Route::CreateProject
+            | Route::OpenProject
+            | Route::CloseProject
+            | Route::ShowProject
+            | Route::DeleteProject
+            | Route::PauseProject
+            | Route::ResumeProject
+            | Route::ProjectOptions
+            | Route::AddToProject => projects::api::call(self, route, name, request, body).await,
             Route::Health => api::health(self).await,
             Route::Metrics => metrics::answer(self.outside.store()).await,
             Route::OpenApi => Ok(Answer::json(200, &crate::openapi::description())),

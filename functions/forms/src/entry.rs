@@ -25,7 +25,7 @@ use crate::answer::{Answer, Body};
 use crate::app::{App, BodyRead, Outside};
 use crate::feeds::{self, Out};
 use crate::refusals::{Code, Refusal};
-use crate::request::{self, BODY_MAX_BYTES, Request};
+use crate::request::{self, Request};
 
 /// Pieces of a feed that wait for a slow reader; more are not made until it has read.
 const PIECES_AHEAD: usize = 1;
@@ -36,8 +36,6 @@ const DAY_MS: u64 = 86_400_000;
 /// How long a server may be silent while a log-in is tried; whoever sent the form is waiting.
 const CHECK_IDLE_S: u32 = 10;
 
-/// How long a body may take to arrive; the slowest telephone line needs less for one of ours.
-const BODY_TIMEOUT_S: u32 = 30;
 /// The most bytes read, and not kept, of a body that is too large.
 const DISCARD_MAX_BYTES: usize = 32 << 20;
 
@@ -187,23 +185,24 @@ fn asked(parts: &http::request::Parts) -> Request {
 /// The body. Of one that is larger than any of ours nothing is kept, but it is read a while: a
 /// client that is still sending would not see the answer.
 async fn read(request: &Request, body: impl http_body::Body<Data = Bytes> + Unpin) -> BodyRead {
+    let (max_bytes, timeout_s) = request.body_limits();
     let announced = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
     // Room for the whole from the start: growing would leave copies of passwords behind.
     let room = match request.method {
         http::Method::GET => 0,
-        _ => announced.unwrap_or(BODY_MAX_BYTES).min(BODY_MAX_BYTES),
+        _ => announced.unwrap_or(max_bytes).min(max_bytes),
     };
     let mut kept = Zeroizing::new(Vec::with_capacity(room));
-    let arriving = async { Ok::<_, wire::Error>(take(body, &mut kept).await) };
-    match wire::within(&HOST, BODY_TIMEOUT_S, arriving).await {
-        Ok(Some(length)) if length <= BODY_MAX_BYTES => Ok(kept),
+    let arriving = async { Ok::<_, wire::Error>(take(body, max_bytes, &mut kept).await) };
+    match wire::within(&HOST, timeout_s, arriving).await {
+        Ok(Some(length)) if length <= max_bytes => Ok(kept),
         Ok(Some(_)) => {
-            let detail = format!("The body may have at most {BODY_MAX_BYTES} bytes.");
+            let detail = format!("The body may have at most {max_bytes} bytes.");
             Err(Refusal::because(Code::TooLarge, detail))
         }
         Ok(None) => Err(Refusal::because(Code::Unreadable, "The body broke off.")),
         Err(_) => {
-            let detail = format!("The body did not arrive within {BODY_TIMEOUT_S} s.");
+            let detail = format!("The body did not arrive within {timeout_s} s.");
             Err(Refusal::because(Code::Unreadable, detail))
         }
     }
@@ -212,13 +211,14 @@ async fn read(request: &Request, body: impl http_body::Body<Data = Bytes> + Unpi
 /// Takes a body in and tells its length, as far as it was read; `None` where it broke off.
 async fn take(
     mut body: impl http_body::Body<Data = Bytes> + Unpin,
+    max_bytes: usize,
     kept: &mut Vec<u8>,
 ) -> Option<usize> {
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.ok()?.into_data() else { continue };
         length += piece.len();
-        if length <= BODY_MAX_BYTES {
+        if length <= max_bytes {
             kept.extend_from_slice(&piece);
         } else if length > DISCARD_MAX_BYTES {
             break;

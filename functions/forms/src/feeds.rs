@@ -100,11 +100,11 @@ fn row(cells: &[&str]) -> String {
     let cells: Vec<String> = cells
         .iter()
         .map(|cell| {
-            let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+            let cell = text::write::neutral(cell);
             if cell.contains([',', ';', '"', '\r', '\n', '\t']) {
-                format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+                format!("\"{}\"", cell.replace('"', "\"\""))
             } else {
-                format!("{guard}{cell}")
+                cell.into_owned()
             }
         })
         .collect();

@@ -24,7 +24,8 @@ pub async fn answer<O: Outside>(app: &App<O>, request: &Request) -> Result<Answe
             true => (Code::Required, "The parameter address is needed.".to_owned()),
             false => (Code::BadValue, "This is not an e-mail address.".to_owned()),
         };
-        Refusal::input(vec![InputError { pointer: "/address".to_owned(), code, detail }])
+        let pointer = "/address".to_owned();
+        Refusal::input(vec![InputError { pointer, code, detail, cell: None }])
     })?;
     let found = app.outside.detect(&address).await?;
     Ok(Answer::json(200, &object(&found, &address)).with("cache-control", "private, no-store"))

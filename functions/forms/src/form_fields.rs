@@ -173,6 +173,7 @@ mod tests {
             pointer: pointer.into(),
             code,
             detail: "said".into(),
+            cell: None,
         };
         let refusal = Refusal::input(vec![
             error("/source/url", Code::BadUrl),

@@ -11,7 +11,13 @@ pub struct Errors(Vec<InputError>);
 impl Errors {
     /// Notes one more.
     pub fn add(&mut self, pointer: impl Into<String>, code: Code, detail: impl Into<String>) {
-        self.0.push(InputError { pointer: pointer.into(), code, detail: detail.into() });
+        let (pointer, detail) = (pointer.into(), detail.into());
+        self.0.push(InputError { pointer, code, detail, cell: None });
+    }
+
+    /// What was gathered.
+    pub fn into_inner(self) -> Vec<InputError> {
+        self.0
     }
 
     /// Whether something is wrong there already.
@@ -44,8 +50,9 @@ pub fn parse(body: &[u8]) -> Result<Value, Refusal> {
             error.line(),
             error.column()
         );
+        let pointer = String::new();
         let error =
-            InputError { pointer: String::new(), code: Code::Unreadable, detail: detail.clone() };
+            InputError { pointer, code: Code::Unreadable, detail: detail.clone(), cell: None };
         Refusal { errors: vec![error], ..Refusal::because(Code::Unreadable, detail) }
     })
 }

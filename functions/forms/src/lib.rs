@@ -5,7 +5,8 @@
 //! (`pages`).
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
-//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`offer`]; [`app`] with [`finding`], [`checking`] and [`checked`] (what both faces
+//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`import`] (the
+//! same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -24,11 +25,13 @@ mod entry;
 pub mod feeds;
 pub mod finding;
 pub mod form_fields;
+pub mod import;
 pub mod input;
 pub mod life;
 pub mod metrics;
 pub mod offer;
 pub mod openapi;
+pub mod projects;
 pub mod refusals;
 pub mod request;
 pub mod schedule;
@@ -68,6 +71,8 @@ pub enum Route {
     Pause,
     Resume,
     Remove,
+    TemplateCsv,
+    TemplateXlsx,
     Failures,
     FailuresCsv,
     Report,
@@ -77,6 +82,15 @@ pub enum Route {
     Autodetect,
     Preflight,
     CheckAccount,
+    CreateProject,
+    OpenProject,
+    CloseProject,
+    ShowProject,
+    DeleteProject,
+    PauseProject,
+    ResumeProject,
+    ProjectOptions,
+    AddToProject,
     Health,
     Metrics,
     OpenApi,
@@ -122,7 +136,18 @@ pub const ROUTES: &[Row] = &[
     ("GET",    "/api/v1/migrations/{id}/manifest.txt",    Route::Manifest, "A line for each message that arrived: folder, Message-ID, size, SHA-256"),
     ("GET",    "/api/v1/migrations/{id}/events",          Route::Events, "Server-Sent Events: the migration whenever it changed"),
     ("GET",    "/api/v1/autodetect",                      Route::Autodetect, "Finds the servers of an address; no password is needed"),
+    ("GET",    "/api/v1/templates/migrations.csv",        Route::TemplateCsv, "The template of an import, as CSV"),
+    ("GET",    "/api/v1/templates/migrations.xlsx",       Route::TemplateXlsx, "The template of an import, as XLSX"),
     ("POST",   "/api/v1/accounts/check",                  Route::CheckAccount, "Tries a log-in and looks at the folders"),
+    ("POST",   "/api/v1/projects",                        Route::CreateProject, "Makes a project and opens it"),
+    ("POST",   "/api/v1/projects/{id}/login",             Route::OpenProject, "Opens a project: its password for a token"),
+    ("POST",   "/api/v1/projects/{id}/logout",            Route::CloseProject, "Gives the token back"),
+    ("GET",    "/api/v1/projects/{id}",                   Route::ShowProject, "How far a project is, and its migrations page by page"),
+    ("DELETE", "/api/v1/projects/{id}",                   Route::DeleteProject, "Erases a project with all its migrations"),
+    ("POST",   "/api/v1/projects/{id}/pause",             Route::PauseProject, "Holds its queue, and within one batch what runs"),
+    ("POST",   "/api/v1/projects/{id}/resume",            Route::ResumeProject, "Lets its queue go on"),
+    ("PATCH",  "/api/v1/projects/{id}/options",           Route::ProjectOptions, "Changes what is given; null takes a default away"),
+    ("POST",   "/api/v1/projects/{id}/migrations",        Route::AddToProject, "Tries both log-ins and adds a migration to the queue"),
     ("GET",    "/api/v1/healthz",                         Route::Health, "Whether requests can be answered"),
     ("GET",    "/api/v1/metrics",                         Route::Metrics, "Counters, as Prometheus reads them"),
     ("GET",    "/api/v1/openapi.json",                    Route::OpenApi, "This description"),

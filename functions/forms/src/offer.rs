@@ -6,6 +6,8 @@ use model::{Item, ServerType};
 pub const SOURCES: &[ServerType] = &[ServerType::Ovh, ServerType::Imap];
 /// Types of server that can be a destination.
 pub const DESTINATIONS: &[ServerType] = &[ServerType::Ovh, ServerType::Imap];
+/// Types whose server is found from the address where none is named.
+pub const FOUND: &[ServerType] = &[ServerType::Ovh, ServerType::Imap, ServerType::Pop];
 /// Items that some pair of these carries.
 pub const ITEMS: &[Item] = &[Item::Mail];
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::projects::openapi as projects;
 use crate::schemas::{self, reference};
 use crate::{ROUTES, Route};
 
@@ -26,7 +27,8 @@ pub fn description() -> Value {
         "components": {
             "schemas": schemas::all(),
             "securitySchemes": {"advanceToken": {"type": "http", "scheme": "bearer"},
-                                "hookToken": {"type": "http", "scheme": "bearer"}},
+                                "hookToken": {"type": "http", "scheme": "bearer"},
+                                "projectToken": {"type": "http", "scheme": "bearer"}},
         },
     })
 }
@@ -77,6 +79,11 @@ fn operation(route: Route, about: &str) -> Value {
             },
         },
     });
+    let of_project = projects::parameters(route).is_some();
+    let opens = matches!(route, Route::CreateProject | Route::OpenProject);
+    if let (true, false, Some(operation)) = (of_project, opens, operation.as_object_mut()) {
+        operation.insert("security".to_owned(), json!([{"projectToken": []}]));
+    }
     if let (Some(name), Some(operation)) = (takes(route), operation.as_object_mut()) {
         // With the migration's own token neither passwords nor an account are sent.
         let hooked = route == Route::Synchronise;
@@ -92,6 +99,9 @@ fn operation(route: Route, about: &str) -> Value {
 
 /// Status, media type and schema of what goes back when all is well.
 fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
+    if let Some(known) = projects::success(route) {
+        return known;
+    }
     let json = "application/json";
     let words = || Some(json!({"type": "string"}));
     match route {
@@ -113,7 +123,8 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
         Route::Autodetect => ("200", json, Some(reference("Detection"))),
         Route::Preflight => ("200", json, Some(reference("Preflight"))),
         Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
-        Route::FailuresCsv | Route::ReportCsv => ("200", "text/csv", words()),
+        Route::FailuresCsv | Route::ReportCsv | Route::TemplateCsv => ("200", "text/csv", words()),
+        Route::TemplateXlsx => ("200", crate::api::XLSX_MEDIA_TYPE, words()),
         Route::Events => ("200", "text/event-stream", words()),
         Route::Manifest => ("200", "text/plain", words()),
         Route::Metrics => ("200", "text/plain", words()),
@@ -128,11 +139,14 @@ fn takes(route: Route) -> Option<&'static str> {
         Route::Synchronise | Route::Retry => Some("Credentials"),
         Route::Remove => Some("Removal"),
         Route::CheckAccount => Some("Account"),
-        _ => None,
+        _ => projects::takes(route),
     }
 }
 
 fn parameters(route: Route) -> Value {
+    if let Some(known) = projects::parameters(route) {
+        return known;
+    }
     let text = json!({"type": "string"});
     let id = json!({"name": "id", "in": "path", "required": true, "schema": text});
     let account = json!({"name": "account", "in": "query", "required": true, "schema": text,

@@ -40,6 +40,10 @@ refusals! {
     InvalidInput     "invalid_input"      422 "The request cannot be carried out as it is."
     Unreadable       "unreadable"         422 "The data cannot be read."
     Unauthorized     "unauthorized"       401 "The token is not the one of this migration."
+    SignIn           "sign_in"            401 "Log in to the project first."
+    WrongPassword    "wrong_password"     401 "There is no project with this identifier and password."
+    TooManyTries     "too_many_tries"     429 "Too many wrong passwords were tried; wait a while."
+    Busy             "busy"               409 "Somebody else is doing this at the moment; try again."
     NotFound         "not_found"          404 "There is no migration with this identifier for this account."
     NotInThisState   "not_in_this_state"  409 "This is not possible in the migration's present state."
     NoSuchPage       "no_such_page"       404 "There is no such page."
@@ -58,11 +62,14 @@ refusals! {
     NoServer         "no_server"          422 "No mail server was found for this address."
     Required         "required"           422 "This field is needed."
     TooLong          "too_long"           422 "This is longer than the field takes."
+    TooShort         "too_short"          422 "This is shorter than the field needs."
     WrongType        "wrong_type"         422 "This has the wrong type."
     UnknownField     "unknown_field"      422 "This field is not known here."
     BadValue         "bad_value"          422 "This is not one of the possible values."
     BadDate          "bad_date"           422 "This is not a date."
     TooMany          "too_many"           422 "These are more than the field takes."
+    Repeated         "repeated"           422 "This is in the list twice."
+    Example          "example"            422 "This is the template's example."
     OutOfOrder       "out_of_order"       422 "This day is not after the other one, so nothing would be left."
 }
 
@@ -75,12 +82,28 @@ pub struct InputError {
     pub code: Code,
     /// In the server's own words where there are any.
     pub detail: String,
+    /// In which cell, where the input is a table.
+    pub cell: Option<Cell>,
+}
+
+/// A cell of a table that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// The row of the sheet, or the line of the file.
+    pub line: u32,
+    /// The column's name; empty where the row as a whole is meant.
+    pub column: String,
 }
 
 impl Serialize for InputError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({"pointer": self.pointer, "code": self.code.name(), "detail": self.detail})
-            .serialize(serializer)
+        let mut error =
+            json!({"pointer": self.pointer, "code": self.code.name(), "detail": self.detail});
+        if let (Some(fields), Some(cell)) = (error.as_object_mut(), &self.cell) {
+            fields.insert("line".to_owned(), json!(cell.line));
+            fields.insert("column".to_owned(), json!(cell.column));
+        }
+        error.serialize(serializer)
     }
 }
 
@@ -95,12 +118,20 @@ pub struct Refusal {
     pub errors: Vec<InputError>,
     /// Methods that the address takes, for 405.
     pub allow: Vec<&'static str>,
+    /// Seconds after which it may be tried again (RFC 9110 section 10.2.3).
+    pub retry_after_s: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with nothing to add to its sentence.
     pub fn of(code: Code) -> Self {
-        Refusal { code, detail: String::new(), errors: Vec::new(), allow: Vec::new() }
+        Refusal {
+            code,
+            detail: String::new(),
+            errors: Vec::new(),
+            allow: Vec::new(),
+            retry_after_s: None,
+        }
     }
 
     /// A refusal with more words.
@@ -136,8 +167,11 @@ impl Refusal {
     pub fn answer(&self) -> Answer {
         let mut answer = Answer::json(self.code.status(), &self.problem())
             .with("content-type", "application/problem+json");
-        if self.code == Code::Unauthorized {
+        if self.code.status() == 401 {
             answer = answer.with("www-authenticate", "Bearer");
+        }
+        if let Some(seconds) = self.retry_after_s {
+            answer = answer.with("retry-after", seconds.to_string());
         }
         if self.allow.is_empty() { answer } else { answer.with("allow", self.allow.join(", ")) }
     }
@@ -173,6 +207,7 @@ mod tests {
             pointer: "/source/password".into(),
             code: Code::AuthenticationFailed,
             detail: "The source said no.".into(),
+            cell: None,
         };
         assert_eq!(
             Refusal::input(vec![error]).problem(),

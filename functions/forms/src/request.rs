@@ -6,6 +6,10 @@ use crate::refusals::{Code, Refusal};
 
 /// The most bytes of a body; a form or a JSON object has no reason for more.
 pub const BODY_MAX_BYTES: usize = 256 << 10;
+/// How long a body may take to arrive; the slowest telephone line needs less for one of ours.
+const BODY_TIMEOUT_S: u32 = 30;
+/// The same for a table: some rows of text at that speed, or pictures at a better one.
+const TABLE_TIMEOUT_S: u32 = 120;
 /// The most fields of a query or a form; ours have fewer than thirty.
 const FIELDS_MAX: usize = 200;
 /// The most bytes of a query that are read.
@@ -27,6 +31,19 @@ pub struct Request {
 }
 
 impl Request {
+    /// The most bytes of the body, and the most seconds it may take to arrive. An import is a
+    /// table; nothing else is larger than a form.
+    pub fn body_limits(&self) -> (usize, u32) {
+        let projects = ["/projects/", "/api/v1/projects/"];
+        let rest = projects.iter().find_map(|start| self.path.strip_prefix(start));
+        let is_import = rest.and_then(|rest| rest.strip_suffix("/import"));
+        if is_import.is_some_and(|id| !id.contains('/')) {
+            (text::table::FILE_MAX_BYTES, TABLE_TIMEOUT_S)
+        } else {
+            (BODY_MAX_BYTES, BODY_TIMEOUT_S)
+        }
+    }
+
     /// A field of the query; the first of its name.
     pub fn asked(&self, name: &str) -> Option<&str> {
         value(&self.query, name)
@@ -166,6 +183,20 @@ mod tests {
             assert_eq!(request(Method::POST, headers).check_site().is_ok(), good, "{headers:?}");
             assert_eq!(request(Method::DELETE, headers).check_site().is_ok(), good);
             assert!(request(Method::GET, headers).check_site().is_ok());
+        }
+    }
+
+    #[test]
+    fn only_an_import_is_large() {
+        let limit = |path: &str| {
+            let path = path.to_owned();
+            Request { path, ..request(Method::POST, &[]) }.body_limits().0
+        };
+        for path in ["/api/v1/projects/abc/import", "/projects/abc/import"] {
+            assert_eq!(limit(path), text::table::FILE_MAX_BYTES);
+        }
+        for path in ["/api/v1/projects/abc/migrations", "/projects/a/b/import", "/import", "/new"] {
+            assert_eq!(limit(path), BODY_MAX_BYTES);
         }
     }
 

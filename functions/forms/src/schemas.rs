@@ -11,6 +11,15 @@ use crate::submission as limit;
 
 /// Every schema by its name.
 pub fn all() -> Value {
+    let mut all = migrations();
+    if let Some(all) = all.as_object_mut() {
+        let of_projects = crate::projects::openapi::schemas();
+        all.extend(of_projects.map(|(name, schema)| (name.to_owned(), schema)));
+    }
+    all
+}
+
+fn migrations() -> Value {
     json!({
         "Account": account(),
         "AccountReport": account_report(),
@@ -34,11 +43,13 @@ pub fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-fn text(max_bytes: usize) -> Value {
+/// A string of at most so many bytes.
+pub fn text(max_bytes: usize) -> Value {
     json!({"type": "string", "maxLength": max_bytes})
 }
 
-fn or_null(mut schema: Value) -> Value {
+/// The same, or null.
+pub fn or_null(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         let one = fields.get("type").cloned().unwrap_or_default();
         fields.insert("type".to_owned(), json!([one, "null"]));
@@ -46,24 +57,28 @@ fn or_null(mut schema: Value) -> Value {
     schema
 }
 
-fn words(words: impl IntoIterator<Item = &'static str>) -> Value {
+/// One of these words.
+pub fn words(words: impl IntoIterator<Item = &'static str>) -> Value {
     json!({"type": "string", "enum": words.into_iter().collect::<Vec<_>>()})
 }
 
-fn moment() -> Value {
+/// A moment (RFC 3339).
+pub fn moment() -> Value {
     json!({"type": "string", "format": "date-time"})
 }
 
-fn count() -> Value {
+/// A whole number.
+pub fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
-fn list(items: &Value) -> Value {
+/// An array of these.
+pub fn list(items: &Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
 /// An object with exactly these fields, of which the named ones must be there.
-fn object(required: &[&str], properties: &Value) -> Value {
+pub fn object(required: &[&str], properties: &Value) -> Value {
     json!({"type": "object", "required": required, "properties": properties,
            "additionalProperties": false})
 }
@@ -337,7 +352,9 @@ fn problem() -> Value {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     let error = json!({"type": "object", "required": ["pointer", "code", "detail"], "properties": {
         "pointer": {"type": "string", "format": "json-pointer"},
-        "code": {"type": "string", "enum": codes}, "detail": {"type": "string"}}});
+        "code": {"type": "string", "enum": codes}, "detail": {"type": "string"},
+        "line": {"type": "integer", "description": "Of a table: the row, as the user counts"},
+        "column": {"type": "string", "description": "Of a table: the column's name"}}});
     json!({"type": "object", "required": ["type", "title", "status", "detail"], "properties": {
         "type": {"type": "string", "format": "uri-reference"}, "title": {"type": "string"},
         "status": {"type": "integer"}, "detail": {"type": "string"}, "errors": list(&error)}})

@@ -185,7 +185,8 @@ fn unsupported_type(errors: &mut Errors, pointer: &str, server_type: ServerType)
     errors.add(pointer, Code::Unsupported, detail);
 }
 
-fn account(
+/// Reads an account; its URL may be left out where its server can be found from the login.
+pub fn account(
     errors: &mut Errors,
     pointer: &str,
     value: Value,
@@ -196,7 +197,7 @@ fn account(
         Some(value) => word(errors, &object.at("type"), value, &ServerType::ALL, ServerType::name),
         None => None,
     };
-    let endpoint = url(errors, &mut object, plaintext);
+    let endpoint = url(errors, &mut object, (plaintext, server_type));
     let named = endpoint.as_ref().and_then(Option::as_ref);
     let login = login(errors, &mut object, named);
     if let (Some(None), Some(login)) = (&endpoint, &login)
@@ -241,13 +242,25 @@ fn login(errors: &mut Errors, object: &mut Object, url: Option<&Endpoint>) -> Op
 }
 
 /// The server's URL; `Some(None)` where it is left out, to be found from the login.
-fn url(errors: &mut Errors, object: &mut Object, plaintext: Plaintext) -> Option<Option<Endpoint>> {
+fn url(
+    errors: &mut Errors,
+    object: &mut Object,
+    (plaintext, server_type): (Plaintext, Option<ServerType>),
+) -> Option<Option<Endpoint>> {
     let pointer = object.at("url");
-    let Some(value) = object.take("url") else { return Some(None) };
+    let found = server_type.is_none_or(|server_type| offer::FOUND.contains(&server_type));
+    let value = match object.take("url") {
+        Some(Value::String(text)) if text.trim().is_empty() => None,
+        value => value,
+    };
+    let Some(value) = value else {
+        if found {
+            return Some(None);
+        }
+        errors.add(pointer, Code::Required, "The field url is needed.");
+        return None;
+    };
     let text = text(errors, &pointer, value, URL_MAX_BYTES)?;
-    if text.trim().is_empty() {
-        return Some(None);
-    }
     match Endpoint::parse(&text, plaintext) {
         Ok(endpoint) => Some(Some(endpoint)),
         Err(error) => {
@@ -310,7 +323,7 @@ fn secret(errors: &mut Errors, pointer: &str, text: String) -> Option<Secret> {
 }
 
 /// One of several words.
-fn word<T: Copy>(
+pub fn word<T: Copy>(
     errors: &mut Errors,
     pointer: &str,
     value: Value,
@@ -326,7 +339,13 @@ fn word<T: Copy>(
     found
 }
 
-fn items(errors: &mut Errors, value: Value, carried: &[Item], known: bool) -> Option<Vec<Item>> {
+/// A list of items, all of which must be among `carried` where the pair is `known`.
+pub fn items(
+    errors: &mut Errors,
+    value: Value,
+    carried: &[Item],
+    known: bool,
+) -> Option<Vec<Item>> {
     let Value::Array(values) = value else {
         wrong_type(errors, "/items", "an array of strings", &value);
         return None;
@@ -451,16 +470,8 @@ fn notify(
     plaintext: Plaintext,
 ) -> Option<(Notify, Option<Secret>)> {
     let mut object = Object::new(errors, "/notify", value)?;
-    let email = object.text(errors, "email", EMAIL_MAX_BYTES);
-    if let Some(email) = &email
-        && !is_address(email)
-    {
-        errors.add("/notify/email", Code::BadValue, "This is not an e-mail address.");
-    }
-    let language = object.take("language").and_then(|value| {
-        let all = &pages::Language::ALL;
-        word(errors, "/notify/language", value, all, pages::Language::tag)
-    });
+    let email = email(errors, &mut object, "/notify/email");
+    let language = language(errors, &mut object, "/notify/language");
     let webhook = object.text(errors, "webhook", URL_MAX_BYTES);
     if let Some(Err(detail)) = webhook.as_deref().map(|url| check_webhook(url, plaintext)) {
         errors.add("/notify/webhook", Code::BadValue, detail);
@@ -477,8 +488,24 @@ fn notify(
         }
     }
     object.finish(errors);
-    let language = language.map(|language| language.tag().to_owned());
     Some((Notify { email, language, webhook }, secret))
+}
+
+/// Takes `email`.
+pub fn email(errors: &mut Errors, object: &mut Object, pointer: &str) -> Option<String> {
+    let email = object.text(errors, "email", EMAIL_MAX_BYTES)?;
+    if !is_address(&email) {
+        errors.add(pointer, Code::BadValue, "This is not an e-mail address.");
+    }
+    Some(email)
+}
+
+/// Takes `language`.
+pub fn language(errors: &mut Errors, object: &mut Object, pointer: &str) -> Option<String> {
+    let value = object.take("language")?;
+    let all = &pages::Language::ALL;
+    let language = word(errors, pointer, value, all, pages::Language::tag);
+    language.map(|language| language.tag().to_owned())
 }
 
 /// Whether events may be sent there; whether the address is permitted is looked at when they are.

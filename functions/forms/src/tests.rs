@@ -1,5 +1,7 @@
 //! The component against a store in memory and mail servers that say what a test wants.
 
+mod projects;
+
 use std::cell::RefCell;
 
 use autodetect::{Address, Candidate, Detection, Hint};
@@ -1189,4 +1191,22 @@ fn the_pages_show_first_and_remove_then() {
     assert_eq!(sent.status, 303);
     let now = object(&get(&app, &format!("/api/v1/migrations/{id}?account=anna@a.example")));
     assert_eq!(now["status"], "removing");
+}
+
+#[test]
+fn templates_are_handed_out() {
+    let app = app();
+    for (name, media_type) in [
+        ("migrations.csv", "text/csv; charset=utf-8"),
+        ("migrations.xlsx", crate::api::XLSX_MEDIA_TYPE),
+    ] {
+        let answer = get(&app, &format!("/api/v1/templates/{name}"));
+        let disposition = format!("attachment; filename=\"{name}\"");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(media_type)));
+        assert_eq!(answer.header("content-disposition"), Some(disposition.as_str()));
+        let Body::Whole(file) = &answer.body else { panic!("{name}") };
+        let rows = ::text::table::read(file).unwrap();
+        assert_eq!(rows[0].cells[0], "Source Type(IMAP/Exchange/POP)");
+    }
+    assert_eq!(get(&app, "/api/v1/templates/migrations.ods").status, 404);
 }

@@ -14,11 +14,11 @@ const REQUESTS_PER_SERVER: u32 = 16;
 /// How long a server that refused a connection is left alone.
 const REST_MS: u64 = 5_000;
 
-/// The server of an account, by its host name; where it is still to be found, by the domain of the
+/// The server of an account, by host name and port; where it is still to be found, by the domain of the
 /// login.
 pub(crate) fn name(account: &Account) -> String {
     match Endpoint::parse(&account.url, Plaintext::Allowed) {
-        Ok(endpoint) => endpoint.host.to_lowercase(),
+        Ok(endpoint) => format!("{}:{}", endpoint.host.to_lowercase(), endpoint.port),
         Err(_) => {
             let domain = account.login.rsplit_once('@').map_or("", |(_, domain)| domain);
             format!("?{}", domain.to_lowercase())
@@ -116,13 +116,13 @@ mod tests {
     use model::ServerType;
 
     #[test]
-    fn a_server_is_its_host_whatever_the_port() {
+    fn a_server_is_where_it_listens() {
         let named = |url: &str| {
             let (server_type, login) = (ServerType::Imap, "anna@Example.org".to_owned());
             name(&Account { server_type, url: url.into(), login, delegate: None })
         };
-        assert_eq!(named("imaps://Mail.example.org"), "mail.example.org");
-        assert_eq!(named("imap://mail.example.org:1143"), "mail.example.org");
+        assert_eq!(named("imaps://Mail.example.org"), "mail.example.org:993");
+        assert_eq!(named("imap://mail.example.org:1143"), "mail.example.org:1143");
         assert_eq!(named(""), "?example.org");
     }
 }

@@ -5,10 +5,11 @@
 //! the store says which migrations are to be looked at, and each look says when the next one is.
 
 use model::{Migration, MigrationId, Timestamp};
+use project::record;
 use store::{Error, Store, calendar, keys, lease};
 
 use crate::world::{Host, World};
-use crate::{erase, lifecycle};
+use crate::{erase, lifecycle, projects};
 
 /// A new migration is looked at for the first time after this long: by then most have ended.
 const FIRST_LOOK_MS: u64 = 3_600_000;
@@ -81,6 +82,9 @@ async fn look<H: Host, S: Store>(
     id: &MigrationId,
 ) -> Result<Option<u64>, Error> {
     let (store, now) = (world.store, Timestamp(world.host.now_ms()));
+    if let Some(project) = record::read(store, &id.clone().into()).await? {
+        return projects::expire(store, &project, now, world.retention_ms).await;
+    }
     match decide(world, id, now).await? {
         None => return Ok(None),
         Some(Due::LookAt(at_ms)) => return Ok(Some(at_ms)),

@@ -92,7 +92,10 @@ pub async fn check(
     if let Err(wait) = count(store, id, now).await? {
         return Ok(Err(wait));
     }
-    let stored: Option<String> = records::read(store, &keys::project_password(id)).await?;
+    let key = keys::project_password(id);
+    // Emptied where the project is being erased.
+    let stored = store.get(&key).await?.filter(|bytes| !bytes.is_empty());
+    let stored = stored.map(|bytes| records::decode::<String>(&key, &bytes)).transpose()?;
     let right = is(password, stored.as_deref().unwrap_or(NOBODY)) && stored.is_some();
     if !right {
         return Ok(Err(Refused::Wrong));

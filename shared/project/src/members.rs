@@ -417,6 +417,21 @@ pub async fn list(
     Ok((found, None))
 }
 
+/// When a run of any of them ended last.
+pub async fn last_activity(
+    store: &impl Store,
+    id: &ProjectId,
+    count: u32,
+) -> Result<Timestamp, Error> {
+    let mut last = Timestamp::default();
+    for number in 0..count.div_ceil(ROWS_PER_PAGE) {
+        let rows = page(store, id, number, count).await?;
+        let ended = rows.iter().filter_map(|(_, row)| row.finished_at).max();
+        last = last.max(ended.unwrap_or_default());
+    }
+    Ok(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,10 +19,17 @@ pub struct Importing {
     pub ids: Vec<MigrationId>,
 }
 
-/// Stores a new project; `hash` is its password's, from [`guard::hash`].
-pub async fn create(store: &impl Store, project: &Project, hash: &str) -> Result<(), Error> {
+/// Stores a new project; `hash` is its password's, from [`guard::hash`]; `look` its place in the
+/// calendar.
+pub async fn create(
+    store: &impl Store,
+    project: &Project,
+    hash: &str,
+    look: (String, Vec<u8>),
+) -> Result<(), Error> {
     let id = &project.id;
     let mut pairs = guard::empty(id)?;
+    pairs.push(look);
     let (key, password, queue, totals) =
         (keys::project(id), keys::project_password(id), keys::queue(id), keys::totals(id));
     pairs.push((password.clone(), records::encode(&password, &hash)?));

@@ -10,13 +10,26 @@ pub mod erase;
 
 pub(crate) use dispatch::dispatch;
 pub use dispatch::{pause, resume, wake};
-use model::{Account, Migration, MigrationId, Status, Timestamp};
+use model::{Account, Migration, MigrationId, Project, Status, Timestamp};
 use project::members::{self, Row};
 use project::queue::{Left, Place};
 use project::record;
-use store::{Error, Store, due};
+use store::{Error, Store, calendar, due};
 
 use crate::servers;
+
+/// Stores a new project, which is erased once nothing happened with it for `retention_ms`.
+pub async fn create(
+    store: &impl Store,
+    project: &Project,
+    hash: &str,
+    retention_ms: u64,
+) -> Result<(), Error> {
+    let look_ms = project.created_at.0.saturating_add(retention_ms);
+    let entry = project.id.entry();
+    calendar::add(store, entry, look_ms).await?;
+    record::create(store, project, hash, calendar::entry(entry, look_ms)?).await
+}
 
 /// Where a migration belongs in the queue of its project.
 pub(crate) fn place(group: Option<&String>, source: &Account, destination: &Account) -> Place {
@@ -83,4 +96,27 @@ pub(crate) async fn leave(store: &impl Store, id: &MigrationId) -> Result<(), Er
     due::project_by(store, project, now_ms).await?;
     members::erased(store, project, number).await?;
     record::change_queue(store, project, |queue| queue.settle(number, Left::Ended)).await
+}
+
+/// Erases a project with which nothing happened for `retention_ms`; otherwise when to look again (ms
+/// since 1970).
+pub(crate) async fn expire(
+    store: &impl Store,
+    project: &Project,
+    now: Timestamp,
+    retention_ms: u64,
+) -> Result<Option<u64>, Error> {
+    let id = &project.id;
+    let queue = record::queue(store, id).await?;
+    // Something goes on by itself.
+    if !queue.paused && queue.active() + queue.waiting() > 0 {
+        return Ok(Some(now.0.saturating_add(retention_ms)));
+    }
+    let last = members::last_activity(store, id, queue.count).await?;
+    let expires_ms = last.max(project.updated_at).0.saturating_add(retention_ms);
+    if expires_ms > now.0 {
+        return Ok(Some(expires_ms));
+    }
+    erase::begin(store, id, now.0).await?;
+    Ok(None)
 }

@@ -56,7 +56,9 @@ fn bed(options: ProjectOptions) -> Bed {
     }
     bed.erase(None).unwrap();
     let hash = "not a hash";
-    block_on(record::create(&bed.memory, &project(options), hash)).unwrap();
+    let retention_ms = super::bed::RETENTION_MS;
+    let project = project(options);
+    block_on(projects::create(&bed.memory, &project, hash, retention_ms)).unwrap();
     bed
 }
 

@@ -1,0 +1,15 @@
+//! Projects: many migrations behind one password.
+//!
+//! Reading order: [`session`] (who is let in), [`input`] (the API's objects), [`shown`] (what is
+//! told of a project), [`api`] (the JSON face), [`add`] (migrations that are added),
+//! [`openapi`] (their description).
+//!
+//! Invariant: without the project's password, or a token that was given for it, nobody learns
+//! whether a project is there.
+
+pub mod add;
+pub mod api;
+pub mod input;
+pub mod openapi;
+pub mod session;
+pub mod shown;
