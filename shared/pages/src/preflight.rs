@@ -151,28 +151,29 @@ fn folders(page: &Page<'_>, seen: &Preflight<'_>) -> Markup {
         section.card {
             h2 { (words.preflight_folders) }
             p.hint { (words.preflight_folders_hint) }
-            div.scroll {
-                table.rows {
-                    thead { tr {
-                        th scope="col" { (words.preflight_from) }
-                        th scope="col" { (words.preflight_to) }
-                        th.number scope="col" { (words.preflight_messages) }
-                        th.number scope="col" { (words.column_size) }
-                    } }
-                    tbody {
-                        @for (at, row) in seen.folders.iter().enumerate() {
-                            tr {
-                                th scope="row" { bdi { (row.source) } }
-                                td {
-                                    @if at < seen.editable {
-                                        input name={ "to." (at) } value=(row.destination) spellcheck="false"
-                                            autocapitalize="none" aria-label=(fill(words.preflight_name_of, &[("folder", row.source)]));
-                                    } @else { bdi { (row.destination) } }
-                                    @if !row.exists { " " span.hint { (words.preflight_new) } }
-                                }
-                                td.number { (number(words, row.messages)) }
-                                td.number { @if let Some(size) = row.bytes { (bytes(words, size)) } }
+            table.rows {
+                thead { tr {
+                    th scope="col" { (words.preflight_from) }
+                    th scope="col" { (words.preflight_to) }
+                    th.number scope="col" { (words.preflight_messages) }
+                    th.number scope="col" { (words.column_size) }
+                } }
+                tbody {
+                    @for (at, row) in seen.folders.iter().enumerate() {
+                        tr {
+                            th scope="row" {
+                                @if at < seen.editable { label for={ "to-" (at) } { bdi { (row.source) } } }
+                                @else { bdi { (row.source) } }
                             }
+                            td data-label=(words.preflight_to) {
+                                @if at < seen.editable {
+                                    input id={ "to-" (at) } name={ "to." (at) } value=(row.destination) spellcheck="false"
+                                        autocapitalize="none";
+                                } @else { bdi { (row.destination) } }
+                                @if !row.exists { " " span.hint { (words.preflight_new) } }
+                            }
+                            td.number data-label=(words.preflight_messages) { (number(words, row.messages)) }
+                            td.number data-label=(words.column_size) { @if let Some(size) = row.bytes { (bytes(words, size)) } }
                         }
                     }
                 }

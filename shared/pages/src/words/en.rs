@@ -133,7 +133,6 @@ pub(crate) const WORDS: Words = Words {
     preflight_from: "Folder",
     preflight_to: "At the destination",
     preflight_messages: "Messages",
-    preflight_name_of: "Name of {folder} at the destination",
     preflight_new: "new",
     preflight_more: "There are more folders than are listed here; they are moved, too.",
     preflight_left_out: "Left out",

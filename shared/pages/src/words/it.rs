@@ -133,7 +133,6 @@ pub(crate) const WORDS: Words = Words {
     preflight_from: "Cartella",
     preflight_to: "A destinazione",
     preflight_messages: "Messaggi",
-    preflight_name_of: "Nome di {folder} a destinazione",
     preflight_new: "nuova",
     preflight_more: "Ci sono più cartelle di quelle elencate; si spostano anche quelle.",
     preflight_left_out: "Restano fuori",

@@ -71,7 +71,7 @@ catalogue! {
     preflight_measured preflight_assumed preflight_not_fit preflight_quota_short
     preflight_append_limit preflight_max_item preflight_not_carried preflight_not_carried_why
     preflight_folders preflight_folders_hint preflight_from preflight_to
-    preflight_messages preflight_name_of preflight_new preflight_more
+    preflight_messages preflight_new preflight_more
     preflight_left_out preflight_largest preflight_some_sizes
 
     // find a migration
