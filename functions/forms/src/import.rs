@@ -11,10 +11,10 @@ use text::header::Column;
 use text::migrations::{self, CellError, Draft, ERRORS_MAX, Fault, Side};
 use text::table::Unreadable;
 
+use crate::account;
 use crate::input::{Errors, escape};
 use crate::offer;
 use crate::refusals::{Cell, Code, InputError, Refusal};
-use crate::submission;
 
 /// The most rows that a preview shows.
 pub const PREVIEW_MAX: usize = 100;
@@ -212,7 +212,7 @@ fn side(
         "delegate": delegate,
     });
     let mut errors = Errors::default();
-    let account = submission::account(&mut errors, "", object, plaintext);
+    let account = account::account(&mut errors, "", object, plaintext);
     for error in errors.into_inner() {
         let column = columns.iter().find(|(field, _)| *field == error.pointer);
         let column = column.map_or("", |(_, column)| column.name()).to_owned();

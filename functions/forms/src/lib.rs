@@ -4,7 +4,7 @@
 //! API's description. Out of scope: how a migration works (`migrate`), what pages look like
 //! (`pages`).
 //!
-//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
+//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`] with [`account`]
 //! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`import`] (the
 //! same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
@@ -15,6 +15,7 @@
 //! a wrong account is answered exactly as an unknown identifier.
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod account;
 pub mod answer;
 pub mod api;
 pub mod app;

@@ -21,7 +21,6 @@ use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
 
 use super::power::Power;
 use crate::advance::{Alone, Tick, tick};
-use crate::preflight::{self, Preflight};
 use crate::{World, lifecycle};
 
 /// One side's server.
@@ -294,25 +293,6 @@ impl Bed {
         })
     }
 
-    /// Looks at both accounts.
-    pub(super) fn preflight(&self, options: Options) -> Result<Preflight, preflight::Refused> {
-        let (host, migration) = (self.host(), self.migration());
-        let look = async move {
-            let dialer = Dialer {
-                host: &host,
-                networks: Networks::parse("127.0.0.0/8").unwrap(),
-                trust: Trust::new("").unwrap(),
-                doh_url: String::new(),
-                allow_plaintext: true,
-                idle_timeout_s: 60,
-                ciphers: Ciphers::All,
-            };
-            let accounts = (&migration.source, &migration.destination);
-            preflight::look(&host, &dialer, accounts, &credentials(), &options).await
-        };
-        self.run(look).unwrap()
-    }
-
     /// Does `work`, unless the power is cut after `allowed` operations.
     pub(super) fn with_power<T: 'static, F: Future<Output = T> + 'static>(
         &self,
@@ -337,7 +317,7 @@ impl Bed {
 
     /// Runs `work` with the servers until it ends or the power is cut; time passes only when
     /// nothing else can happen.
-    fn run<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> Option<T> {
+    pub(super) fn run<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> Option<T> {
         let result: Rc<RefCell<Option<T>>> = Rc::default();
         let slot = result.clone();
         let (work, handle) = abortable(async move {

@@ -1,12 +1,13 @@
 //! The look before a migration: what it tells, and that it changes nothing.
 
+use dial::{Ciphers, Dialer, Networks, Trust};
 use fake_imap::{Features, Message};
 use model::Options;
 
-use super::bed::Bed;
+use super::bed::{Bed, credentials};
 use super::whole::fill;
 use crate::login::Refusal;
-use crate::preflight::{Preflight, Reason, Refused};
+use crate::preflight::{self, Preflight, Reason, Refused};
 
 fn bed(destination: Features) -> Bed {
     let bed = Bed::new(Features::modern(), destination);
@@ -15,7 +16,25 @@ fn bed(destination: Features) -> Bed {
 }
 
 fn look(bed: &Bed, options: Options) -> Preflight {
-    bed.preflight(options).unwrap()
+    looked(bed, options).unwrap()
+}
+
+fn looked(bed: &Bed, options: Options) -> Result<Preflight, Refused> {
+    let (host, migration) = (bed.host(), bed.migration());
+    let work = async move {
+        let dialer = Dialer {
+            host: &host,
+            networks: Networks::parse("127.0.0.0/8").unwrap(),
+            trust: Trust::new("").unwrap(),
+            doh_url: String::new(),
+            allow_plaintext: true,
+            idle_timeout_s: 60,
+            ciphers: Ciphers::All,
+        };
+        let accounts = (&migration.source, &migration.destination);
+        preflight::look(&host, &dialer, accounts, &credentials(), &options).await
+    };
+    bed.run(work).unwrap()
 }
 
 #[test]
@@ -89,7 +108,7 @@ fn both_refusals_are_told() {
     for server in [&bed.source, &bed.destination] {
         let _ = server.mailboxes.clone().credentials("somebody", "else");
     }
-    let Err(Refused { source, destination }) = bed.preflight(Options::default()) else {
+    let Err(Refused { source, destination }) = looked(&bed, Options::default()) else {
         panic!("accepted")
     };
     assert!(matches!(source, Some(Refusal::AuthenticationFailed(_))), "{source:?}");
