@@ -46,6 +46,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "project",
             "text",
             "autodetect",
+            "autodetect",
         ],
     ),
     ("functions/upload", &["model", "store", "wire", "host"]),

@@ -156,6 +156,10 @@ impl<O: Outside> App<O> {
             | Route::PauseProject
             | Route::ResumeProject
             | Route::ProjectOptions
+            | Route::Import
+            | Route::RetryProject
+            | Route::ExportCsv
+            | Route::ExportXlsx
             | Route::AddToProject => projects::api::call(self, route, name, request, body).await,
             Route::Health => api::health(self).await,
             Route::Metrics => metrics::answer(self.outside.store()).await,

@@ -5,12 +5,12 @@
 use bytes::Bytes;
 use migrate::manifest::{self, Manifest};
 use migrate::{lifecycle, report};
-use model::{Failure, FolderReport, MigrationId, Status, Verdict};
+use model::{Failure, FolderReport, MigrationId, ProjectId, Status, Verdict};
 use serde_json::json;
 use store::{Error, Store};
 use wire::Clock;
 
-use crate::shown;
+use crate::{projects, shown};
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Feed {
     Report(MigrationId, Status),
     /// The report as CSV.
     ReportCsv(MigrationId),
+    /// The migrations of a project as CSV.
+    ProjectCsv(ProjectId),
     /// The manifest, line by line.
     Manifest(MigrationId),
 }
@@ -55,6 +57,7 @@ pub async fn run(
         Feed::FailuresCsv(id) => failures_csv(id, store, out).await,
         Feed::Report(id, status) => report_json(id, *status, store, out).await,
         Feed::ReportCsv(id) => report_csv(id, store, out).await,
+        Feed::ProjectCsv(id) => projects::export::send_csv(id, store, out).await,
         Feed::Manifest(id) => manifest(id, store, out).await,
     }
 }

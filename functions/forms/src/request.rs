@@ -36,8 +36,9 @@ impl Request {
     pub fn body_limits(&self) -> (usize, u32) {
         let projects = ["/projects/", "/api/v1/projects/"];
         let rest = projects.iter().find_map(|start| self.path.strip_prefix(start));
-        let is_import = rest.and_then(|rest| rest.strip_suffix("/import"));
-        if is_import.is_some_and(|id| !id.contains('/')) {
+        let ends = ["/import", "/retry"];
+        let is_table = rest.and_then(|rest| ends.iter().find_map(|end| rest.strip_suffix(end)));
+        if is_table.is_some_and(|id| !id.contains('/')) {
             (text::table::FILE_MAX_BYTES, TABLE_TIMEOUT_S)
         } else {
             (BODY_MAX_BYTES, BODY_TIMEOUT_S)
@@ -192,7 +193,7 @@ mod tests {
             let path = path.to_owned();
             Request { path, ..request(Method::POST, &[]) }.body_limits().0
         };
-        for path in ["/api/v1/projects/abc/import", "/projects/abc/import"] {
+        for path in ["/api/v1/projects/abc/import", "/projects/abc/import", "/projects/abc/retry"] {
             assert_eq!(limit(path), text::table::FILE_MAX_BYTES);
         }
         for path in ["/api/v1/projects/abc/migrations", "/projects/a/b/import", "/import", "/new"] {

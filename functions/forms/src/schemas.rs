@@ -219,7 +219,7 @@ fn migration() -> Value {
         "properties": {"until": moment(), "reason": {"type": "string"}}});
     let point = json!({"type": "object", "properties": {"number": count(), "started_at": moment(),
         "finished_at": or_null(moment()), "migrated": count(), "failed": count(),
-        "removed": {"type": "boolean"}}});
+        "removed": {"type": "boolean"}, "verdict": {"type": ["string", "null"]}}});
     json!({
         "type": "object",
         "required": ["id", "status", "phase", "created_at", "updated_at", "eta_seconds", "waiting",

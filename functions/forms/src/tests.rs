@@ -926,6 +926,13 @@ fn feed(app: &App<Fake>, address: &str, left: usize) -> Vec<String> {
     reader.pieces
 }
 
+/// All of a feed.
+fn pieces(app: &App<Fake>, feed: &feeds::Feed) -> String {
+    let mut reader = Reader { pieces: vec![], left: 1000 };
+    block_on(feeds::run(feed, &app.outside.store, &app.outside, &mut reader)).unwrap();
+    reader.pieces.concat()
+}
+
 #[test]
 fn events_follow_and_end() {
     let app = app();

@@ -428,6 +428,11 @@ fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<
     let clean = run.cursor.losses == 0;
     let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
     lifecycle::end(&mut run.migration, status, now);
+    let verdicts = run.folders.iter().map(|folder| folder.report().verdict);
+    let verdict = model::Verdict::overall(verdicts);
+    if let Some(point) = run.migration.sync_points.last_mut() {
+        point.verdict = Some(verdict);
+    }
     run.migration.last_error = None;
     None
 }

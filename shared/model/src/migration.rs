@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, Counters, Item, Membership, MigrationId, Notify, Options, Phase, Status, Timestamp,
+    Verdict,
 };
 
 /// Why nothing moves, and until when.
@@ -38,6 +39,9 @@ pub struct SyncPoint {
     pub moved: u64,
     /// Whether what it brought was taken back.
     pub removed: bool,
+    /// What the verification found over all folders; `None` before it.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
 }
 
 /// One migration. Written by whoever holds its lease.

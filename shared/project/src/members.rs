@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Migration, MigrationId, ProjectId, Status, Timestamp};
+use model::{Migration, MigrationId, ProjectId, Status, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use store::{Error, Store, keys, records};
 
@@ -38,6 +38,9 @@ pub struct Row {
     pub group: Option<String>,
     /// Where it stands; `None` once it was erased.
     pub status: Option<Status>,
+    /// What the last verification found.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
     /// Items found, of all kinds.
     pub total: u64,
     /// Items put at the destination.
@@ -70,6 +73,7 @@ impl Row {
             destination_url: migration.destination.url.clone(),
             group: migration.project.as_ref().and_then(|project| project.group.clone()),
             status: Some(migration.status),
+            verdict: migration.sync_points.last().and_then(|point| point.verdict),
             total: 0,
             migrated: 0,
             skipped: 0,

@@ -5,10 +5,9 @@ use model::{Project, ProjectId, ProjectOptions, Status};
 use project::members::{self, Filter};
 use project::{guard, record};
 use serde_json::{Value, json};
-use store::Store;
 
 use super::shown::{self, Overview};
-use super::{add, input, session};
+use super::{add, export, import, input, session};
 use crate::Route;
 use crate::answer::Answer;
 use crate::api::json_body;
@@ -58,6 +57,10 @@ pub async fn call<O: Outside>(
             object(app, fresh, 200).await
         }
         Route::AddToProject => add::one(app, &project, request, json_body(request, body)?).await,
+        Route::Import => import::call(app, &project, request, body).await,
+        Route::RetryProject => import::retry_call(app, &project, request, body).await,
+        Route::ExportCsv => Ok(export::csv(&project.id)),
+        Route::ExportXlsx => export::workbook(app, &project.id).await,
         Route::DeleteProject => {
             erase::begin(app.store(), &project.id, app.now().0).await?;
             Ok(session::without_cookie(Answer::empty(204), request, &project.id))
@@ -201,9 +204,4 @@ pub async fn change_options<O: Outside>(
     .await?;
     projects::wake(app.store(), &project.id, app.now()).await?;
     Ok(())
-}
-
-/// Whether anything can be stored at all.
-pub async fn exists<O: Outside>(app: &App<O>, id: &ProjectId) -> Result<bool, Refusal> {
-    Ok(app.store().get(&store::keys::project(id)).await?.is_some())
 }

@@ -1,7 +1,8 @@
 //! Projects: many migrations behind one password.
 //!
 //! Reading order: [`session`] (who is let in), [`input`] (the API's objects), [`shown`] (what is
-//! told of a project), [`api`] (the JSON face), [`add`] (migrations that are added),
+//! told of a project), [`api`] (the JSON face), [`add`] (migrations that are added), [`import`] (many of them),
+//! [`export`] (their state as a table),
 //! [`openapi`] (their description).
 //!
 //! Invariant: without the project's password, or a token that was given for it, nobody learns
@@ -9,6 +10,8 @@
 
 pub mod add;
 pub mod api;
+pub mod export;
+pub mod import;
 pub mod input;
 pub mod openapi;
 pub mod session;

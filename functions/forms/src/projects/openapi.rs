@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::input::NAME_MAX_BYTES;
 use crate::Route;
+use crate::api::XLSX_MEDIA_TYPE;
 use crate::offer;
 use crate::schemas::{count, list, moment, object, or_null, reference, text, words};
 use crate::submission::{EMAIL_MAX_BYTES, URL_MAX_BYTES};
@@ -21,6 +22,13 @@ pub fn success(route: Route) -> Option<(&'static str, &'static str, Option<Value
         Route::ShowProject | Route::ProjectOptions => ("200", json, Some(reference("Project"))),
         Route::PauseProject | Route::ResumeProject => ("202", json, Some(reference("Project"))),
         Route::AddToProject => ("201", json, Some(json!({"type": "object"}))),
+        Route::Import => ("201", json, Some(object(&["added"], &json!({"added": count()})))),
+        Route::RetryProject => {
+            let counts = json!({"retried": count(), "skipped": count(), "unknown": count()});
+            ("202", json, Some(object(&["retried", "skipped", "unknown"], &counts)))
+        }
+        Route::ExportCsv => ("200", "text/csv", Some(json!({"type": "string"}))),
+        Route::ExportXlsx => ("200", XLSX_MEDIA_TYPE, Some(json!({"type": "string"}))),
         _ => return None,
     })
 }
@@ -54,12 +62,19 @@ pub fn parameters(route: Route) -> Option<Value> {
             query("limit", "Rows in the answer, at most 500.", number()),
         ]),
         Route::CreateProject => json!([]),
+        Route::Import => json!([
+            id,
+            query("dry_run", "Only tells what would be added.", json!({"type": "boolean"})),
+        ]),
         Route::OpenProject
         | Route::CloseProject
         | Route::DeleteProject
         | Route::PauseProject
         | Route::ResumeProject
         | Route::ProjectOptions
+        | Route::RetryProject
+        | Route::ExportCsv
+        | Route::ExportXlsx
         | Route::AddToProject => json!([id]),
         _ => return None,
     })

@@ -80,6 +80,7 @@ pub fn row(base: &str, number: u32, row: &Row) -> Value {
         "number": number,
         "id": id,
         "status": row.status.map(Status::name),
+        "verdict": row.verdict,
         "source": {"login": row.source, "url": row.source_url},
         "destination": {"login": row.destination, "url": row.destination_url},
         "group": row.group,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Fake, app, good, object, text};
-use crate::answer::Answer;
+use crate::answer::{Answer, Body};
 use crate::app::App;
 
 const PASSWORD: &str = "correct horse battery";
@@ -219,4 +219,124 @@ fn held_let_go_and_erased() {
     let login = format!("/api/v1/projects/{}/login", open.id);
     let again = ask(&open.app, ("POST", &login), &[], &json!({"password": PASSWORD}));
     assert_eq!(again.status, 401);
+}
+
+const HEADER: &str = "Source Type(IMAP/Exchange/POP);Source Server url;Source Login/Mail;\
+    Source Password;Destination Type;Destination Url(can be leaved empty if hosted by OVH);\
+    Destination Mail;Destination Password;Source admin mail (delegation);\
+    Destination Admin Mail (delegation);Group";
+
+/// A table with these rows: source login, source password, destination login.
+fn table(rows: &[(&str, &str, &str)]) -> String {
+    let rows = rows.iter().map(|(from, password, to)| {
+        format!("IMAP;mx.from.example;{from};{password};IMAP;mx.to.example;{to};right;;;sales\r\n")
+    });
+    format!("{HEADER}\r\n{}", rows.collect::<String>())
+}
+
+impl Open {
+    fn send_table(&self, tail: &str, file: &str) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let mut headers = http::HeaderMap::new();
+        headers.insert("authorization", bearer.parse().unwrap());
+        headers.insert("content-type", "text/csv".parse().unwrap());
+        let address = format!("/api/v1/projects/{}{tail}", self.id);
+        let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+        let request = crate::request::Request {
+            method: http::Method::POST,
+            path: path.to_owned(),
+            query: crate::request::query(query),
+            headers,
+            origin: "https://here.example".into(),
+        };
+        let body = zeroize::Zeroizing::new(file.as_bytes().to_vec());
+        futures::executor::block_on(self.app.answer(&request, Ok(body)))
+    }
+}
+
+#[test]
+fn a_table_is_added_as_a_whole_or_not_at_all() {
+    let open = Open::new();
+    let good = table(&[("a@from.example", "x", "a@to.example"), ("b@from.example", "=;y", "b@to")]);
+    let good = good.replace("=;y", "\"=;y\"");
+    let seen = open.send_table("/import?dry_run=true", &good);
+    assert_eq!(seen.status, 200, "{}", text(&seen));
+    assert_eq!((&object(&seen)["rows"], &object(&seen)["added"]), (&json!(2), &json!(0)));
+    assert!(!text(&seen).contains("=;y"), "no password comes back");
+    assert_eq!(open.show("")["totals"]["migrations"], 0);
+    let added = open.send_table("/import", &good);
+    assert_eq!((added.status, object(&added)), (201, json!({"added": 2})));
+    let shown = open.show("");
+    assert_eq!(shown["totals"]["by_status"], json!({"pending": 2}));
+    assert_eq!(shown["migrations"][1]["group"], "sales");
+    // Nothing was tried: that is for the queue.
+    assert!(open.app.outside.tried.borrow().is_empty());
+    let again = open.send_table("/import", &table(&[("c@from.example", "x", "A@to.example")]));
+    let refused = object(&again);
+    assert_eq!(again.status, 422, "{refused}");
+    assert_eq!(refused["errors"][0]["line"], 2);
+    assert_eq!(refused["errors"][0]["column"], "Destination Mail");
+    assert_eq!(refused["errors"][0]["code"], "repeated");
+}
+
+#[test]
+fn each_bad_row_is_named_and_nothing_is_added() {
+    let open = Open::new();
+    let rows = [("a@x", "x", "a@to"), ("", "x", "b@to"), ("c@x", "", "c@to"), ("d@x", "x", "A@to")];
+    let refused = open.send_table("/import", &table(&rows));
+    assert_eq!(refused.status, 422);
+    let object = object(&refused);
+    let errors = object["errors"].as_array().unwrap();
+    let lines: Vec<_> = errors.iter().map(|error| error["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [3, 4, 5], "{object:#}");
+    assert_eq!(open.show("")["totals"]["migrations"], 0);
+    let json = open.call("POST", "/import", &json!({}));
+    assert_eq!(json.status, 415);
+}
+
+#[test]
+fn exports_are_neutral_and_whole() {
+    let open = Open::new();
+    let rows = table(&[("=cmd@from.example", "x", "a@to.example"), ("b@x", "x", "b@to.example")]);
+    assert_eq!(open.send_table("/import", &rows).status, 201);
+    let answer = open.call("GET", "/export.csv", &Value::Null);
+    assert_eq!(answer.status, 200);
+    let Body::Feed(feed) = &answer.body else { panic!("not a feed") };
+    let pieces = super::pieces(&open.app, feed);
+    assert!(pieces.contains("'=cmd@from.example"), "{pieces}");
+    assert_eq!(pieces.lines().count(), 3, "{pieces}");
+    let workbook = open.call("GET", "/export.xlsx", &Value::Null);
+    let Body::Whole(bytes) = &workbook.body else { panic!("a feed") };
+    assert_eq!(::text::table::read(bytes).unwrap().len(), 3);
+}
+
+#[test]
+fn what_failed_is_tried_again_with_the_passwords_of_a_table() {
+    let open = Open::new();
+    let rows = [("a@x", "old", "a@to"), ("b@x", "old", "b@to")];
+    assert_eq!(open.send_table("/import", &table(&rows)).status, 201);
+    let id = open.show("")["migrations"][0]["id"].as_str().unwrap().to_owned();
+    super::set(&open.app, &id, |migration| migration.status = model::Status::Failed);
+    let row = open.show("")["migrations"][0].clone();
+    assert_eq!(row["status"], "pending", "the list is told by whoever writes the migration");
+    let store = &open.app.outside.store;
+    futures::executor::block_on(async {
+        let id = model::MigrationId::parse(&id).unwrap();
+        let migration = migrate::lifecycle::read(store, &id).await.unwrap().unwrap();
+        let membership = migration.project.clone().unwrap();
+        let row = ::project::members::Row::of(&migration);
+        ::project::members::update(store, &membership.project, 0, &row).await.unwrap();
+        ::project::record::change_queue(store, &membership.project, |queue| {
+            queue.settle(0, ::project::queue::Left::Ended);
+        })
+        .await
+        .unwrap();
+    });
+    let rows = [("A@x", "new", "a@to"), ("b@x", "new", "b@to"), ("z@x", "new", "z@to")];
+    let answer = open.send_table("/retry", &table(&rows));
+    assert_eq!(answer.status, 202, "{}", text(&answer));
+    assert_eq!(object(&answer), json!({"retried": 1, "skipped": 1, "unknown": 1}));
+    let shown = open.show("");
+    assert_eq!(shown["migrations"][0]["status"], "pending");
+    assert_eq!(shown["queue"], json!({"active": 0, "waiting": 2}));
 }

@@ -1,0 +1,117 @@
+//! The state of every migration of a project, as a table.
+
+use model::{ProjectId, Status, Timestamp, Verdict};
+use project::members::{self, ROWS_PER_PAGE, Row};
+use project::record;
+use store::Store;
+use text::write::csv::{Mark, Writer};
+use text::write::xlsx;
+
+use crate::answer::Answer;
+use crate::api::XLSX_MEDIA_TYPE;
+use crate::app::{App, Outside};
+use crate::feeds::{Feed, Out};
+use crate::refusals::{Code, Refusal};
+
+/// The columns.
+const HEADER: [&str; 18] = [
+    "Number",
+    "Id",
+    "Group",
+    "Source",
+    "Source server",
+    "Destination",
+    "Destination server",
+    "Status",
+    "Verdict",
+    "Items found",
+    "Migrated",
+    "Already there",
+    "Failed",
+    "Bytes found",
+    "Bytes migrated",
+    "Started",
+    "Finished",
+    "Error",
+];
+
+fn cells(number: u32, row: &Row) -> [String; 18] {
+    let moment = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.rfc3339());
+    [
+        (number + 1).to_string(),
+        row.id.to_string(),
+        row.group.clone().unwrap_or_default(),
+        row.source.clone(),
+        row.source_url.clone(),
+        row.destination.clone(),
+        row.destination_url.clone(),
+        row.status.map_or("", Status::name).to_owned(),
+        row.verdict.map_or("", Verdict::name).to_owned(),
+        row.total.to_string(),
+        row.migrated.to_string(),
+        row.skipped.to_string(),
+        row.failed.to_string(),
+        row.bytes_total.to_string(),
+        row.bytes_migrated.to_string(),
+        moment(row.started_at),
+        moment(row.finished_at),
+        row.error.clone().unwrap_or_default(),
+    ]
+}
+
+/// One page of rows; `None` after the last.
+async fn page(
+    store: &impl Store,
+    id: &ProjectId,
+    number: u32,
+) -> Result<Option<Vec<[String; 18]>>, store::Error> {
+    let count = record::queue(store, id).await?.count;
+    if number >= count.div_ceil(ROWS_PER_PAGE) {
+        return Ok(None);
+    }
+    let rows = members::page(store, id, number, count).await?;
+    let rows = rows.iter().filter(|(_, row)| row.status.is_some());
+    Ok(Some(rows.map(|(number, row)| cells(*number, row)).collect()))
+}
+
+/// The CSV, which is made while it is sent.
+pub fn csv(id: &ProjectId) -> Answer {
+    Answer::feed("text/csv; charset=utf-8", Feed::ProjectCsv(id.clone()))
+        .with("content-disposition", "attachment; filename=\"migrations.csv\"")
+}
+
+/// Sends the CSV.
+pub async fn send_csv(
+    id: &ProjectId,
+    store: &impl Store,
+    out: &mut impl Out,
+) -> Result<(), store::Error> {
+    let mut writer = Writer::new(b',', Mark::Written);
+    writer.row(&HEADER);
+    for number in 0.. {
+        let Some(rows) = page(store, id, number).await? else { break };
+        for row in rows {
+            writer.row(&row.each_ref().map(String::as_str));
+        }
+        if !out.send(writer.take().into()).await {
+            return Ok(());
+        }
+    }
+    out.send(writer.take().into()).await;
+    Ok(())
+}
+
+/// The workbook.
+pub async fn workbook<O: Outside>(app: &App<O>, id: &ProjectId) -> Result<Answer, Refusal> {
+    let failed = |error: xlsx::Error| Refusal::because(Code::Unavailable, error.to_string());
+    let mut writer = xlsx::Writer::new("Migrations", &HEADER).map_err(failed)?;
+    for number in 0.. {
+        let Some(rows) = page(app.store(), id, number).await? else { break };
+        for row in rows {
+            writer.row(&row.each_ref().map(String::as_str)).map_err(failed)?;
+        }
+    }
+    let bytes = writer.finish().map_err(failed)?;
+    Ok(Answer::whole(200, XLSX_MEDIA_TYPE, bytes.into())
+        .with("content-disposition", "attachment; filename=\"migrations.xlsx\""))
+}

@@ -1,0 +1,190 @@
+//! Many migrations from one table: added, all or none, or tried again with other passwords.
+
+use std::collections::BTreeMap;
+
+use migrate::lifecycle::{self, Outcome};
+use migrate::projects::add::Entry;
+use model::{Account, Options, Project, Status};
+use project::members::{self, Filter, Row};
+use project::record;
+use serde_json::{Value, json};
+
+use super::add;
+use crate::answer::Answer;
+use crate::app::{App, Outside};
+use crate::import::{self, Entry as Read};
+use crate::refusals::{Cell, Code, InputError, Refusal};
+use crate::request::Request;
+
+/// Beginnings of media types that tables come with. What a table really is, its own bytes tell.
+const MEDIA_TYPES: [&str; 5] =
+    ["text/", "application/vnd.", "application/octet-stream", "application/x-", "application/zip"];
+
+/// What became of a table.
+#[derive(Debug)]
+pub enum Imported {
+    /// It could be added.
+    Fits(Value),
+    /// So many were added.
+    Added(usize),
+}
+
+/// `POST /projects/{id}/import`; with `?dry_run=true` only what it would add.
+pub async fn call<O: Outside>(
+    app: &App<O>,
+    project: &Project,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    check_media_type(request)?;
+    let dry_run = matches!(request.asked("dry_run"), Some("true" | "1"));
+    Ok(match run(app, project, body, dry_run).await? {
+        Imported::Fits(mut preview) => {
+            if let Some(fields) = preview.as_object_mut() {
+                fields.insert("added".to_owned(), json!(0));
+            }
+            Answer::json(200, &preview)
+        }
+        Imported::Added(added) => Answer::json(201, &json!({"added": added})),
+    })
+}
+
+fn check_media_type(request: &Request) -> Result<(), Refusal> {
+    let given = request.media_type();
+    if given.is_empty() || MEDIA_TYPES.iter().any(|begin| given.starts_with(begin)) {
+        return Ok(());
+    }
+    let detail = "The body must be a table: text/csv, or the media type of a workbook.";
+    Err(Refusal::because(Code::MediaType, detail))
+}
+
+/// Reads a table and adds all of it, unless anything is wrong or this is only to be seen.
+pub async fn run<O: Outside>(
+    app: &App<O>,
+    project: &Project,
+    file: &[u8],
+    dry_run: bool,
+) -> Result<Imported, Refusal> {
+    let entries = import::read(file, &project.options, app.plaintext)?;
+    let count = record::queue(app.store(), &project.id).await?.count;
+    let whole = (0, count, usize::MAX);
+    let (known, _) = members::list(app.store(), &project.id, whole, &Filter::default()).await?;
+    refuse_known(&entries, &known)?;
+    if dry_run {
+        return Ok(Imported::Fits(import::preview(&entries)));
+    }
+    let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
+    add::all(app, project, &entries).await.map(|ids| Imported::Added(ids.len()))
+}
+
+fn entry(read: Read) -> Entry {
+    Entry {
+        source: read.source,
+        destination: read.destination,
+        items: read.items,
+        options: Options::default(),
+        credentials: read.credentials,
+        group: read.group,
+    }
+}
+
+/// A mailbox, as far as it can be told from its login and server.
+fn mailbox(login: &str, url: &str) -> (String, String) {
+    let server = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let server = server.rsplit_once('@').map_or(server, |(_, host)| host);
+    (login.trim().to_lowercase(), server.to_lowercase())
+}
+
+/// Two migrations into one mailbox would each take the other's messages for the owner's.
+fn refuse_known(entries: &[Read], known: &[(u32, Row)]) -> Result<(), Refusal> {
+    let known: BTreeMap<(String, String), u32> = known
+        .iter()
+        .map(|(number, row)| (mailbox(&row.destination, &row.destination_url), *number))
+        .collect();
+    let column = "Destination Mail";
+    let found = entries.iter().filter_map(|entry| {
+        let Account { login, url, .. } = &entry.destination;
+        let number = known.get(&mailbox(login, url))?;
+        let detail = format!(
+            "Migration {number} of this project goes to the mailbox {login} already.",
+            number = number + 1
+        );
+        Some(InputError {
+            pointer: format!("/rows/{}/{column}", entry.line),
+            code: Code::Repeated,
+            detail,
+            cell: Some(Cell { line: entry.line, column: column.to_owned() }),
+        })
+    });
+    let errors: Vec<InputError> = found.take(text::migrations::ERRORS_MAX).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::input(errors)) }
+}
+
+/// What became of a table that was sent to try again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Begun anew.
+    pub retried: usize,
+    /// At work, or complete.
+    pub skipped: usize,
+    /// Not of this project.
+    pub unknown: usize,
+}
+
+/// `POST /projects/{id}/retry`: the rows of a table whose migrations did not complete begin a new
+/// run, with the passwords of the table.
+pub async fn retry_call<O: Outside>(
+    app: &App<O>,
+    project: &Project,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    check_media_type(request)?;
+    let Retried { retried, skipped, unknown } = retry(app, project, body).await?;
+    let told = json!({"retried": retried, "skipped": skipped, "unknown": unknown});
+    Ok(Answer::json(202, &told))
+}
+
+/// The same for pages.
+pub async fn retry<O: Outside>(
+    app: &App<O>,
+    project: &Project,
+    file: &[u8],
+) -> Result<Retried, Refusal> {
+    let seal = app.seal()?;
+    let entries = import::read(file, &project.options, app.plaintext)?;
+    let count = record::queue(app.store(), &project.id).await?.count;
+    let whole = (0, count, usize::MAX);
+    let (rows, _) = members::list(app.store(), &project.id, whole, &Filter::default()).await?;
+    let pair = |source: &str, destination: &str| {
+        (source.trim().to_lowercase(), destination.trim().to_lowercase())
+    };
+    let known: BTreeMap<(String, String), &Row> =
+        rows.iter().map(|(_, row)| (pair(&row.source, &row.destination), row)).collect();
+    let mut done = Retried::default();
+    for entry in entries {
+        let pair = pair(&entry.source.login, &entry.destination.login);
+        let Some(row) = known.get(&pair) else {
+            done.unknown += 1;
+            continue;
+        };
+        let sealing = (seal, &app.outside);
+        let (id, credentials, now) = (&row.id, &entry.credentials, app.now());
+        let outcome = match row.status {
+            Some(Status::CompletedWithErrors) => {
+                lifecycle::retry(app.store(), sealing, id, credentials, now, &app.boot).await?
+            }
+            // Perhaps it never got as far as having anything to try again.
+            Some(Status::Failed | Status::Stopped) => {
+                lifecycle::synchronise(app.store(), sealing, id, credentials, now, &app.boot)
+                    .await?
+            }
+            _ => Outcome::Gone,
+        };
+        match outcome {
+            Outcome::Done => done.retried += 1,
+            Outcome::Gone | Outcome::NotInThisState(_) => done.skipped += 1,
+        }
+    }
+    Ok(done)
+}
