@@ -19,6 +19,7 @@ mod logins;
 mod notices;
 mod pages;
 mod pairs;
+mod preflight;
 mod refusals;
 mod secrets;
 mod servers;
