@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod autodetect;
 mod components;
 mod crashes;
 mod erasure;
@@ -19,6 +20,7 @@ mod notices;
 mod pages;
 mod pairs;
 mod projects;
+mod preflight;
 mod refusals;
 mod secrets;
 mod servers;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use autodetect::{Address, Detection};
 use bytes::Bytes;
 use dial::{Dialer, Networks, Plaintext, Trust};
 use futures::SinkExt;
@@ -9,13 +10,14 @@ use futures::channel::mpsc;
 use host::{Host, KeyValue, Settings};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
-use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
+use migrate::preflight::{self, Preflight};
 use migrate::removal::{self, Preview, PreviewError};
-use model::{Account, MigrationId};
+use migrate::{Side, finding};
+use model::{Account, MigrationId, Options};
 use spin_sdk::http::{IntoResponse, Request as SpinRequest};
 use spin_sdk::http_service;
-use store::seal::{Credential, Seal};
+use store::seal::{Credential, Credentials, Seal};
 use wire::{Clock, Random};
 use zeroize::Zeroizing;
 
@@ -116,6 +118,34 @@ impl Outside for Reached {
             PreviewError::Broke(format!("This installation is misconfigured: {wrong}."))
         })?;
         removal::preview((&HOST, &dialer), &self.store, id, from, credential).await
+    }
+
+    async fn detect(&self, address: &Address) -> Result<Detection, store::Error> {
+        match self.dialer() {
+            Ok(dialer) => {
+                let ispdb_url = &self.settings.ispdb_url;
+                finding::detection(&dialer, &self.store, ispdb_url, address).await
+            }
+            Err(wrong) => {
+                let mut found = Detection { unanswered: true, ..Detection::default() };
+                found.note(format!("This installation is misconfigured: {wrong}."));
+                Ok(found)
+            }
+        }
+    }
+
+    async fn preflight(
+        &self,
+        accounts: (&Account, &Account),
+        credentials: &Credentials,
+        options: &Options,
+    ) -> Result<Preflight, preflight::Refused> {
+        let dialer = self.dialer().map_err(|wrong| {
+            let sentence = format!("This installation is misconfigured: {wrong}.");
+            let source = Some(login::Refusal::Unreachable(sentence));
+            preflight::Refused { source, destination: None }
+        })?;
+        preflight::look(&HOST, &dialer, accounts, credentials, options).await
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -4,7 +4,7 @@
 //! Out of scope: HTTP, storage, what a form means.
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
-//! share), then one module a page: [`home`], [`form`], [`find`], [`tracking`], [`report`],
+//! share), then one module a page: [`home`], [`form`], [`preflight`], [`find`], [`tracking`], [`report`],
 //! [`token`], [`problem`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times,
 //! [`assets`] holds style and script.
 //!
@@ -19,6 +19,7 @@ pub mod home;
 mod language;
 pub mod layout;
 pub mod mail;
+pub mod preflight;
 pub mod problem;
 pub mod removal;
 pub mod report;
