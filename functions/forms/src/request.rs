@@ -10,8 +10,8 @@ pub const BODY_MAX_BYTES: usize = 256 << 10;
 const BODY_TIMEOUT_S: u32 = 30;
 /// The same for a table: some rows of text at that speed, or pictures at a better one.
 const TABLE_TIMEOUT_S: u32 = 120;
-/// The most fields of a query or a form; ours have fewer than thirty.
-const FIELDS_MAX: usize = 200;
+/// The most fields of a query or a form; a project's options have two for each wave.
+const FIELDS_MAX: usize = 300;
 /// The most bytes of a query that are read.
 const QUERY_MAX_BYTES: usize = 8 << 10;
 
