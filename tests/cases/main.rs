@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod autodetect;
 mod components;
 mod crashes;
 mod erasure;
@@ -20,6 +21,7 @@ mod pages;
 mod pairs;
 mod project_pages;
 mod projects;
+mod preflight;
 mod refusals;
 mod secrets;
 mod servers;

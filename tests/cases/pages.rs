@@ -29,7 +29,7 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
         field("login").fill(login);
         field("password").fill(if side == "source" { "wrong" } else { PASSWORD });
     }
-    browser.find("form.new button").click();
+    browser.find("form.new .submit button").click();
     let text = browser.wait_for_text(20, |_| browser.try_find("[aria-invalid='true']").is_some());
     browser.screenshot(&format!("{name}-refused"));
     assert!(!text.contains("wrong"), "the password is not shown");
@@ -39,7 +39,7 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
     for side in ["source", "destination"] {
         browser.find(&format!("[name='{side}.password']")).fill(PASSWORD);
     }
-    browser.find("form.new button").click();
+    browser.find("form.new .submit button").click();
     browser.wait_for_text(20, |_| browser.url().contains("/migrations/"));
     browser.screenshot(&format!("{name}-running"));
     assert_fits(&browser, width);
@@ -74,6 +74,53 @@ fn narrow_with_scripts() {
 #[test]
 fn without_scripts() {
     moves_a_mailbox(1280, Scripts::Off, "1280-no-scripts");
+}
+
+/// Looks at what would happen, gives a folder another name there, and starts.
+fn checks_first(width: u32, scripts: Scripts, name: &str) {
+    let (source, destination) = (Dovecot::start(Layout::Maildir), Dovecot::start(Layout::Mdbox));
+    let (login, target) = (source.login("alice"), destination.login("bob"));
+    let mut client = Client::on(&source, &login);
+    fill(&mut client, 12);
+    let app = App::start(Setup::default());
+    let browser = Browser::open(width, 900, scripts);
+    browser.go(&format!("{}/new", app.url));
+    for (side, server, login) in
+        [("source", &source, &login), ("destination", &destination, &target)]
+    {
+        let field = |field: &str| browser.find(&format!("[name='{side}.{field}']"));
+        field("url").fill(&format!("imaps://localhost:{}", server.imaps_port()));
+        field("login").fill(login);
+        field("password").fill(PASSWORD);
+    }
+    browser.find("[name='check']").click();
+    browser.wait_for_text(30, |_| browser.try_find("[name='sealed']").is_some());
+    browser.screenshot(&format!("{name}-checked"));
+    assert_fits(&browser, width);
+    let html = browser.run("return document.documentElement.outerHTML");
+    assert!(!html.as_str().expect("a page").contains(PASSWORD), "the password is in the page");
+    let at = browser.run(
+        "return [...document.querySelectorAll('.preflight td input')]
+             .findIndex((input) => input.value === 'Work/2024/Q1 plan')",
+    );
+    let at = at.as_i64().expect("a number");
+    assert!(at >= 0, "the folder is listed");
+    browser.find(&format!("[name='to.{at}']")).fill("Plans");
+    browser.find(".preflight .primary").click();
+    browser.wait_for_text(20, |_| browser.url().contains("/migrations/"));
+    browser.wait_for_text(60, |_| browser.try_find("[data-final='true']").is_some());
+    let folders = format!("{:?}", by_place(&mut Client::on(&destination, &target)).keys());
+    assert!(folders.contains("Plans") && !folders.contains("Q1 plan"), "{folders}");
+}
+
+#[test]
+fn checks_first_with_scripts() {
+    checks_first(1280, Scripts::On, "1280-check");
+}
+
+#[test]
+fn checks_first_without_scripts() {
+    checks_first(360, Scripts::Off, "360-check");
 }
 
 #[test]

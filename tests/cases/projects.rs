@@ -365,3 +365,60 @@ fn idle_migrations_cost_nothing() {
     println!("one that is due, from its creation to its end: {:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(10));
 }
+
+/// Every table that others have made, and some that nobody should send: an answer with a sentence, in
+/// time and within the memory of a component.
+#[test]
+fn tables_of_every_kind_are_read_or_refused() {
+    let app = App::start(Setup::default());
+    let project = Project::create(&app);
+    let mut files: Vec<(String, Vec<u8>)> = vec![
+        ("a renamed PDF".into(), b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n".to_vec()),
+        ("nothing".into(), Vec::new()),
+        ("16 MiB of commas".into(), vec![b','; 16 << 20]),
+        ("16 MiB of lines".into(), vec![b'\n'; 16 << 20]),
+        ("5,001 rows".into(), rows_of(5_001)),
+    ];
+    let corpus = e2e::process::repository().join("../shared/corpus/xlsx");
+    match std::fs::read_dir(&corpus) {
+        Ok(entries) => {
+            for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                files.push((name, std::fs::read(&path).expect("a file")));
+            }
+        }
+        Err(_) => println!("SKIPPED: no corpus at {}", corpus.display()),
+    }
+    let mut slowest = (Duration::ZERO, String::new());
+    for (name, file) in &files {
+        let asked = Instant::now();
+        let answer = project.call(&app, ("POST", "/import?dry_run=true"), ("text/csv", file));
+        let took = asked.elapsed();
+        assert!([413, 415, 422].contains(&answer.status), "{name}: {}", answer.status);
+        let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.len() > 10 && detail.ends_with('.'), "{name}: {detail}");
+        assert!(took < Duration::from_secs(2), "{name}: {took:?}");
+        slowest = slowest.max((took, name.clone()));
+    }
+    let big = project.call(&app, ("POST", "/import"), ("text/csv", &vec![b'a'; 20 << 20]));
+    assert_eq!(big.status, 413, "{}", big.text());
+    let large = project.call(&app, ("POST", "/import?dry_run=true"), ("text/csv", &rows_of(5_000)));
+    assert_eq!((large.status, large.json()["rows"].as_u64()), (200, Some(5_000)));
+    let metrics = e2e::http::get(&format!("{}/metrics", app.url)).text();
+    let peaks = metrics.lines().filter(|line| !line.starts_with('#') && line.contains("peak"));
+    let peaks: Vec<f64> = peaks.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    println!("{} tables, the slowest {slowest:?}, memory {peaks:?}", files.len());
+    assert!(peaks.iter().any(|peak| *peak > 0.0), "{metrics}");
+    assert!(peaks.iter().all(|peak| *peak < 64.0 * 1024.0 * 1024.0), "{peaks:?}");
+}
+
+fn rows_of(many: usize) -> Vec<u8> {
+    let row = |n: usize| Row {
+        port: 993,
+        login: format!("a{n}@example.test"),
+        password: "secret".into(),
+        to_port: 993,
+        to_login: format!("b{n}@new.test"),
+    };
+    csv(&(0..many).map(row).collect::<Vec<_>>())
+}

@@ -87,7 +87,8 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let slice_ms = budget_ms.unwrap_or(u64::from(settings.slice_seconds) * 1000);
     let retention_ms = u64::from(settings.retention_days) * DAY_MS;
     let (host, store, seal, boot) = (&Host, &store, &seal, boot.as_str());
-    let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
+    let ispdb_url = settings.ispdb_url.as_str();
+    let world = World { host, store, dialer, seal, ispdb_url, boot, slice_ms, retention_ms };
     if let Some(id) = migration {
         let ended = advance(&world, &id).await.map_err(|error| failed(&error))?;
         return Ok(match ended {

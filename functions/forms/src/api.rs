@@ -9,6 +9,7 @@ use store::{Store, keys};
 use crate::answer::Answer;
 use crate::app::{App, Outside, Secrets, refused};
 use crate::feeds::Feed;
+use crate::finding::lacking;
 use crate::input::{self, Errors, Object};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
@@ -216,10 +217,17 @@ pub async fn check_account<O: Outside>(
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
     let (account, credential) = submission::read_account(value, app.plaintext)?;
+    let mut errors = Errors::default();
+    let account = match app.name_server(account).await? {
+        Ok(account) => account,
+        Err(missing) => {
+            lacking(&mut errors, "", missing);
+            return errors.finish(None);
+        }
+    };
     match app.outside.check(Side::Source, &account, &credential, Detail::Folders).await {
         Ok(report) => Ok(Answer::json(200, &json!(report))),
         Err(refusal) => {
-            let mut errors = Errors::default();
             refused(&mut errors, "", refusal);
             errors.finish(None)
         }

@@ -1,12 +1,14 @@
 //! What pages and API share: finding a migration, trying both log-ins, beginning.
 
+use autodetect::{Address, Detection};
 use dial::Plaintext;
 use futures::future::join;
 use migrate::lifecycle::{self, Contact, Outcome};
 use migrate::login::{self, AccountReport, Detail};
+use migrate::preflight::{self, Preflight};
 use migrate::removal::{Preview, PreviewError};
 use migrate::{Side, erase, hook};
-use model::{Account, Migration, MigrationId, Timestamp};
+use model::{Account, Migration, MigrationId, Options, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
 use store::seal::{Credential, Credentials, Seal};
@@ -18,7 +20,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, life, projects, route, schedule, web};
+use crate::{Route, api, checking, finding, life, projects, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -44,6 +46,17 @@ pub trait Outside: Clock + Random {
         from: u32,
         credential: &Credential,
     ) -> Result<Preview, PreviewError>;
+
+    /// Finds the servers of an address.
+    async fn detect(&self, address: &Address) -> Result<Detection, store::Error>;
+
+    /// Looks at both accounts; nothing is changed there.
+    async fn preflight(
+        &self,
+        accounts: (&Account, &Account),
+        credentials: &Credentials,
+        options: &Options,
+    ) -> Result<Preflight, preflight::Refused>;
 
     /// Whether servers could be called; in words what the operator has set wrongly.
     fn ready(&self) -> Result<(), String>;
@@ -148,6 +161,8 @@ impl<O: Outside> App<O> {
             | Route::ReportCsv
             | Route::Manifest
             | Route::Events => api::feed(self, route, name, request).await,
+            Route::Autodetect => finding::answer(self, request).await,
+            Route::Preflight => checking::preflight(self, request, body).await,
             Route::TemplateCsv | Route::TemplateXlsx => api::template(route),
             Route::CheckAccount => api::check_account(self, request, body).await,
             Route::CreateProject
@@ -237,6 +252,7 @@ impl<O: Outside> App<O> {
         let Submission { source, destination, credentials, items, options, notify, .. } =
             submission;
         schedule::check(&options, self.now())?;
+        let (source, destination) = self.name_servers((source, destination)).await?;
         self.try_both((&source, &destination), &credentials, Detail::LoginOnly).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);

@@ -119,7 +119,7 @@ pub fn filled(fields: &[(String, String)], refusal: &Refusal) -> Filled {
         let said = (!refusal.detail.is_empty()).then(|| refusal.detail.clone());
         errors.push(FieldError { field: String::new(), code: refusal.code.name(), said });
     }
-    Filled { values: shown.cloned().collect(), errors }
+    Filled { values: shown.cloned().collect(), errors, found: Vec::new() }
 }
 
 /// The field that holds what a pointer leads to: at most two levels have fields of their own, and

@@ -13,11 +13,11 @@ use text::header::Column;
 use text::migrations::{self, CellError, Draft, ERRORS_MAX, Fault, Side};
 use text::table::Unreadable;
 
+use crate::account;
 use crate::input::{Errors, escape};
 use crate::offer;
 use crate::projects::input::GROUP_MAX_BYTES;
 use crate::refusals::{Cell, Code, InputError, Refusal};
-use crate::submission;
 
 /// The most rows that a preview shows.
 pub const PREVIEW_MAX: usize = 100;
@@ -214,7 +214,6 @@ fn side(
         Some(default) => (default.server_type, default.url.clone()),
         None => (server_type.unwrap_or(ServerType::Ovh), url),
     };
-    let named = !url.is_empty() || !offer::FOUND.contains(&server_type);
     let object = json!({
         "type": server_type.name(),
         "url": url,
@@ -223,7 +222,7 @@ fn side(
         "delegate": delegate,
     });
     let mut errors = Errors::default();
-    let account = submission::account(&mut errors, "", object, named.then_some(plaintext));
+    let account = account::account(&mut errors, "", object, plaintext);
     for error in errors.into_inner() {
         let column = columns.iter().find(|(field, _)| *field == error.pointer);
         let column = column.map_or("", |(_, column)| column.name()).to_owned();
@@ -355,7 +354,7 @@ mod tests {
             [
                 ("/rows/2/Destination Mail", Code::Required),
                 ("/rows/3/Source Server url", Code::BadUrl),
-                ("/rows/4/Source Server url", Code::BadUrl),
+                ("/rows/4/Source Server url", Code::Required),
                 ("/rows/5/Source Type(IMAP~1Exchange~1POP)", Code::BadValue),
                 ("/rows/6/Destination Mail", Code::Repeated),
                 ("/rows/7/Destination Url(can be leaved empty if hosted by OVH)", Code::BadUrl),

@@ -4,9 +4,10 @@
 //! API's description. Out of scope: how a migration works (`migrate`), what pages look like
 //! (`pages`).
 //!
-//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`]
-//! and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from a form), [`import`] (the
-//! same from a table), [`offer`]; [`app`] (what both faces
+//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`] with
+//! [`account`] and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from
+//! a form), [`import`] (the same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and
+//! [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -15,12 +16,16 @@
 //! a wrong account is answered exactly as an unknown identifier.
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod account;
 pub mod answer;
 pub mod api;
 pub mod app;
+pub mod checked;
+pub mod checking;
 #[cfg(target_family = "wasm")]
 mod entry;
 pub mod feeds;
+pub mod finding;
 pub mod form_fields;
 pub mod import;
 pub mod input;
@@ -94,6 +99,8 @@ pub enum Route {
     ReportCsv,
     Manifest,
     Events,
+    Autodetect,
+    Preflight,
     CheckAccount,
     CreateProject,
     OpenProject,
@@ -154,6 +161,7 @@ pub const ROUTES: &[Row] = &[
     ("POST",   "/projects/{id}/options",                 Route::ProjectOptionsSave, ""),
     ("POST",   "/projects/{id}/delete",                  Route::ProjectErase, ""),
     ("POST",   "/api/v1/migrations",                      Route::Create, "Tries both log-ins and begins a migration"),
+    ("POST",   "/api/v1/migrations/preflight",            Route::Preflight, "What POST /migrations with the same body would do; nothing is written"),
     ("GET",    "/api/v1/migrations/{id}",                 Route::Show, "How far it is"),
     ("DELETE", "/api/v1/migrations/{id}",                 Route::Delete, "Erases every trace of it here"),
     ("POST",   "/api/v1/migrations/{id}/stop",            Route::Stop, "Stops within one batch; what is migrated stays"),
@@ -168,6 +176,7 @@ pub const ROUTES: &[Row] = &[
     ("GET",    "/api/v1/migrations/{id}/report.csv",      Route::ReportCsv, "The same as a table"),
     ("GET",    "/api/v1/migrations/{id}/manifest.txt",    Route::Manifest, "A line for each message that arrived: folder, Message-ID, size, SHA-256"),
     ("GET",    "/api/v1/migrations/{id}/events",          Route::Events, "Server-Sent Events: the migration whenever it changed"),
+    ("GET",    "/api/v1/autodetect",                      Route::Autodetect, "Finds the servers of an address; no password is needed"),
     ("GET",    "/api/v1/templates/migrations.csv",        Route::TemplateCsv, "The template of an import, as CSV"),
     ("GET",    "/api/v1/templates/migrations.xlsx",       Route::TemplateXlsx, "The template of an import, as XLSX"),
     ("POST",   "/api/v1/accounts/check",                  Route::CheckAccount, "Tries a log-in and looks at the folders"),

@@ -120,6 +120,8 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
             ("200", json, Some(rows))
         }
         Route::Report => ("200", json, Some(reference("Report"))),
+        Route::Autodetect => ("200", json, Some(reference("Detection"))),
+        Route::Preflight => ("200", json, Some(reference("Preflight"))),
         Route::CheckAccount => ("200", json, Some(reference("AccountReport"))),
         Route::FailuresCsv | Route::ReportCsv | Route::TemplateCsv => ("200", "text/csv", words()),
         Route::TemplateXlsx => ("200", crate::api::XLSX_MEDIA_TYPE, words()),
@@ -133,7 +135,7 @@ fn success(route: Route) -> (&'static str, &'static str, Option<Value>) {
 /// The schema of the body, where there is one.
 fn takes(route: Route) -> Option<&'static str> {
     match route {
-        Route::Create => Some("Submission"),
+        Route::Create | Route::Preflight => Some("Submission"),
         Route::Synchronise | Route::Retry => Some("Credentials"),
         Route::Remove => Some("Removal"),
         Route::CheckAccount => Some("Account"),
@@ -169,6 +171,9 @@ fn parameters(route: Route) -> Value {
         | Route::ReportCsv
         | Route::Manifest
         | Route::Events => json!([id, account]),
+        Route::Autodetect => {
+            json!([{"name": "address", "in": "query", "required": true, "schema": text}])
+        }
         Route::Problem => {
             json!([{"name": "code", "in": "path", "required": true, "schema": text}])
         }

@@ -53,11 +53,13 @@ refusals! {
     CrossSite        "cross_site"         403 "The request came from another site and was not carried out."
     Unavailable      "unavailable"        503 "Something here is out of order; try again in a moment."
     NotConfigured    "not_configured"     503 "This installation is not set up completely."
+    Expired          "expired"            409 "What was checked is too old; please fill in the form again."
     // What one field suffers from.
     AuthenticationFailed "authentication_failed" 422 "The server does not accept this login and password."
     Unreachable      "unreachable"        422 "The server cannot be reached."
     Unsupported      "unsupported"        422 "This cannot be moved between these two servers."
     BadUrl           "bad_url"            422 "This is not the address of a mail server."
+    NoServer         "no_server"          422 "No mail server was found for this address."
     Required         "required"           422 "This field is needed."
     TooLong          "too_long"           422 "This is longer than the field takes."
     TooShort         "too_short"          422 "This is shorter than the field needs."

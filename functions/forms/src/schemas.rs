@@ -1,6 +1,7 @@
 //! JSON Schemas (draft 2020-12) of what goes in and out, made of the same tables that the checks
 //! use: a limit or a word that changes there changes here.
 
+use autodetect::Hint;
 use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
 use serde_json::{Value, json};
 
@@ -23,12 +24,14 @@ fn migrations() -> Value {
         "Account": account(),
         "AccountReport": account_report(),
         "Created": created(),
+        "Detection": detection(),
         "Credentials": credentials(),
         "Removal": removal(),
         "Failure": failure(),
         "FolderReport": folder_report(),
         "Migration": migration(),
         "Password": password(),
+        "Preflight": preflight(),
         "Problem": problem(),
         "Report": report(),
         "Submission": submission(),
@@ -89,10 +92,11 @@ fn password() -> Value {
 
 fn account() -> Value {
     object(
-        &["type", "url", "password"],
+        &["type", "password"],
         &json!({
             "type": words(ServerType::ALL.map(ServerType::name)),
-            "url": text(limit::URL_MAX_BYTES),
+            "url": {"type": ["string", "null"], "maxLength": limit::URL_MAX_BYTES,
+                    "description": "Left out, it is found from the login, which is an address then."},
             "login": text(limit::LOGIN_MAX_BYTES),
             "password": reference("Password"),
             "delegate": or_null(text(limit::LOGIN_MAX_BYTES)),
@@ -294,7 +298,54 @@ fn account_report() -> Value {
         "used_bytes": count(), "limit_bytes": count()}});
     json!({"type": "object", "properties": {
         "server": {"type": "string"}, "capabilities": list(&json!({"type": "string"})),
-        "folders": list(&folder), "quota": quota}})
+        "folders": list(&folder), "quota": quota, "append_limit": or_null(count())}})
+}
+
+fn preflight() -> Value {
+    let text = || json!({"type": "string"});
+    let maybe = || or_null(text());
+    let flag = || json!({"type": "boolean"});
+    let quota = json!({"type": ["object", "null"], "properties": {
+        "used_bytes": count(), "limit_bytes": count()}});
+    let party = json!({"type": "object", "properties": {
+        "type": words(ServerType::ALL.map(ServerType::name)), "url": text(), "login": text(),
+        "server": text(), "capabilities": list(&text()), "folders": count(), "quota": quota,
+        "append_limit": or_null(count()), "round_trip_ms": count()}});
+    let row = json!({"type": "object", "properties": {
+        "source": text(), "destination": text(), "exists": flag(), "special_use": maybe(),
+        "messages": count(), "bytes": or_null(count()), "remark": maybe()}});
+    let large = json!({"type": "object", "properties": {
+        "folder": text(), "uid": count(), "size_bytes": count(), "date": or_null(moment())}});
+    let obstacle = json!({"type": "object", "properties": {
+        "reason": words(["quota", "append_limit", "max_item_bytes"]), "limit_bytes": count(),
+        "messages": or_null(count()), "detail": text()}});
+    let item = words(Item::ALL.map(Item::name));
+    let lacking = json!({"type": "object", "properties": {"item": item, "reason": text()}});
+    let forecast = json!({"type": "object", "properties": {
+        "seconds": count(), "bytes_per_second": count(), "measured": flag(), "rests_on": text()}});
+    json!({"type": "object", "properties": {
+        "source": party, "destination": party, "folders": list(&row), "more_folders": flag(),
+        "left_out": list(&text()), "messages": count(), "bytes": or_null(count()),
+        "largest": list(&large), "all_sizes": flag(), "will_not_fit": list(&obstacle),
+        "cannot_carry": list(&lacking), "items": list(&item), "forecast": forecast}})
+}
+
+fn detection() -> Value {
+    let maybe = || or_null(json!({"type": "string"}));
+    let hints = || or_null(words(Hint::ALL.map(Hint::name)));
+    let candidate = json!({"type": "object",
+        "required": ["type", "url", "caldav_url", "carddav_url", "confidence", "found_by"],
+        "properties": {
+            "type": words(ServerType::ALL.map(ServerType::name)), "url": {"type": "string"},
+            "caldav_url": maybe(), "carddav_url": maybe(),
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "found_by": {"type": "string"}, "confirmed": {"type": "boolean"},
+            "provider": maybe(), "login": maybe(), "hint": maybe(), "hint_code": hints(),
+            "app_password_url": maybe(), "max_connections": or_null(count())}});
+    json!({"type": "object", "required": ["candidates"], "properties": {
+        "candidates": list(&candidate), "notes": list(&json!({"type": "string"})),
+        "hint": maybe(), "hint_code": hints(), "detail": maybe(),
+        "complete": {"type": "boolean"}}})
 }
 
 fn problem() -> Value {

@@ -1,11 +1,12 @@
 //! From the API's object to a migration that could be made.
 
-use dial::{Endpoint, Plaintext};
+use dial::Plaintext;
 use model::{Account, Item, Notify, Options, ServerType, Timestamp};
 use serde_json::Value;
 use store::seal::{Credential, Credentials};
 use wire::Secret;
 
+use crate::account::{account, credential};
 use crate::input::{Errors, Object, escape, text, wrong_type};
 use crate::offer;
 use crate::refusals::{Code, Refusal};
@@ -58,7 +59,7 @@ pub fn read(value: Value, plaintext: Plaintext) -> Result<Submission, Refusal> {
 /// Reads the object of `POST /accounts/check`.
 pub fn read_account(value: Value, plaintext: Plaintext) -> Result<(Account, Credential), Refusal> {
     let mut errors = Errors::default();
-    let side = account(&mut errors, "", value, Some(plaintext));
+    let side = account(&mut errors, "", value, plaintext);
     if let Some((account, _)) = &side {
         let known = offer::SOURCES.contains(&account.server_type)
             || offer::DESTINATIONS.contains(&account.server_type);
@@ -135,7 +136,7 @@ fn read_submission(errors: &mut Errors, value: Value, plaintext: Plaintext) -> O
     let mut object = Object::new(errors, "", value)?;
     let mut side = |errors: &mut Errors, name: &str| {
         let value = object.need(errors, name)?;
-        account(errors, &object.at(name), value, Some(plaintext))
+        account(errors, &object.at(name), value, plaintext)
     };
     let (source, destination) = (side(errors, "source"), side(errors, "destination"));
     let types = source.as_ref().zip(destination.as_ref());
@@ -183,116 +184,12 @@ fn unsupported_type(errors: &mut Errors, pointer: &str, server_type: ServerType)
     errors.add(pointer, Code::Unsupported, detail);
 }
 
-/// Reads an account; its URL is not read where its server is to be found.
-pub fn account(
-    errors: &mut Errors,
-    pointer: &str,
-    value: Value,
-    named: Option<Plaintext>,
-) -> Option<(Account, Credential)> {
-    let mut object = Object::new(errors, pointer, value)?;
-    let server_type = match object.need(errors, "type") {
-        Some(value) => word(errors, &object.at("type"), value, &ServerType::ALL, ServerType::name),
-        None => None,
-    };
-    let endpoint = match named {
-        Some(plaintext) => url(errors, &mut object, plaintext).map(Some),
-        None => object.take("url").map(|_| None),
-    };
-    let login = login(errors, &mut object, endpoint.as_ref().and_then(Option::as_ref));
-    let delegate = object.text(errors, "delegate", LOGIN_MAX_BYTES);
-    let credential = credential(errors, &mut object);
-    for name in ["caldav_url", "carddav_url", "sieve_url"] {
-        if object.text(errors, name, URL_MAX_BYTES).is_some() {
-            let detail = "This installation moves nothing that this address would be needed for.";
-            errors.add(object.at(name), Code::Unsupported, detail);
-        }
-    }
-    object.finish(errors);
-    let url = endpoint?.map(|endpoint| endpoint.to_string()).unwrap_or_default();
-    let server_type = server_type?;
-    Some((Account { server_type, url, login: login?, delegate }, credential?))
-}
-
-/// The login: its field, or where that is left out what the URL has before `@`.
-fn login(errors: &mut Errors, object: &mut Object, url: Option<&Endpoint>) -> Option<String> {
-    let pointer = object.at("login");
-    let given = object.take("login").filter(|value| value.as_str() != Some(""));
-    match given {
-        Some(value) => text(errors, &pointer, value, LOGIN_MAX_BYTES),
-        None => {
-            let from_url = url.and_then(|url| url.login.clone());
-            if from_url.is_none() {
-                errors.add(pointer, Code::Required, "The field login is needed.");
-            }
-            from_url
-        }
-    }
-}
-
-fn url(errors: &mut Errors, object: &mut Object, plaintext: Plaintext) -> Option<Endpoint> {
-    let pointer = object.at("url");
-    let value = object.need(errors, "url")?;
-    let text = text(errors, &pointer, value, URL_MAX_BYTES)?;
-    match Endpoint::parse(&text, plaintext) {
-        Ok(endpoint) => Some(endpoint),
-        Err(error) => {
-            errors.add(pointer, Code::BadUrl, sentence(&error.to_string()));
-            None
-        }
-    }
-}
-
 /// Capital and full stop for words that stand alone.
 pub fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first: String = letters.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
     let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{first}{}{stop}", letters.as_str())
-}
-
-/// Takes `password`: a string, or an object with an `access_token`.
-fn credential(errors: &mut Errors, object: &mut Object) -> Option<Credential> {
-    let pointer = object.at("password");
-    match object.need(errors, "password")? {
-        Value::String(password) => secret(errors, &pointer, password).map(Credential::Password),
-        Value::Object(fields) => {
-            let mut token = Object::new(errors, &pointer, Value::Object(fields))?;
-            let at = token.at("access_token");
-            let value = token.need(errors, "access_token");
-            token.finish(errors);
-            match value? {
-                Value::String(text) => {
-                    secret(errors, &at, text).map(|access_token| Credential::Token { access_token })
-                }
-                other => {
-                    wrong_type(errors, &at, "a string", &other);
-                    None
-                }
-            }
-        }
-        other => {
-            wrong_type(errors, &pointer, "a string or an object with access_token", &other);
-            None
-        }
-    }
-}
-
-/// A password may have any character but NUL, which no protocol can send.
-fn secret(errors: &mut Errors, pointer: &str, text: String) -> Option<Secret> {
-    let secret = Secret::new(text);
-    let length = secret.expose().len();
-    if length == 0 {
-        errors.add(pointer, Code::Required, "The password is needed.");
-    } else if length > PASSWORD_MAX_BYTES {
-        let detail = format!("This has {length} bytes; {PASSWORD_MAX_BYTES} are allowed.");
-        errors.add(pointer, Code::TooLong, detail);
-    } else if secret.expose().contains('\0') {
-        errors.add(pointer, Code::BadValue, "A password cannot have a NUL character.");
-    } else {
-        return Some(secret);
-    }
-    None
 }
 
 /// One of several words.

@@ -5,17 +5,19 @@ mod projects;
 
 use std::cell::RefCell;
 
+use autodetect::{Address, Candidate, Detection, Hint};
 use base64::Engine;
 use bytes::Bytes;
 use dial::Plaintext;
 use futures::executor::block_on;
 use migrate::Side;
 use migrate::login::{self, AccountReport, Detail};
+use migrate::preflight::{self, Preflight};
 use migrate::removal::{Kept, Preview, PreviewError};
-use model::{Account, Migration, MigrationId, Status};
+use model::{Account, Migration, MigrationId, Options, ServerType, Status};
 use serde_json::{Value, json};
 use store::memory::Memory;
-use store::seal::{Credential, Seal};
+use store::seal::{Credential, Credentials, Seal};
 use store::{Store, keys, records};
 use wire::{Clock, Random};
 use zeroize::Zeroizing;
@@ -86,6 +88,7 @@ impl Outside for Fake {
                 capabilities: vec!["IMAP4rev1".into()],
                 folders: vec![],
                 quota: None,
+                append_limit: None,
             }),
         }
     }
@@ -109,6 +112,80 @@ impl Outside for Fake {
                 })
             }
         }
+    }
+    async fn detect(&self, address: &Address) -> Result<Detection, store::Error> {
+        self.tried.borrow_mut().push(format!("detect {address}"));
+        let mut found = Detection::default();
+        match address.domain() {
+            "nothing.example" => {}
+            "silent.example" => found.unanswered = true,
+            domain => {
+                let ews = format!("https://{domain}/EWS/Exchange.asmx");
+                found.add(Candidate::new(ServerType::Exchange, ews, 0.98765, "srv: x"));
+                let imap = format!("imaps://imap.{domain}");
+                let hint = Some(Hint::AppPassword);
+                let imap = Candidate::new(ServerType::Imap, imap, 0.9, "srv: y");
+                found.add(Candidate { hint, ..imap });
+            }
+        }
+        Ok(found)
+    }
+    async fn preflight(
+        &self,
+        (source, destination): (&Account, &Account),
+        credentials: &Credentials,
+        options: &Options,
+    ) -> Result<Preflight, preflight::Refused> {
+        let one = async |side, account, credential| {
+            self.check(side, account, credential, Detail::Folders).await.err()
+        };
+        let refused = preflight::Refused {
+            source: one(Side::Source, source, &credentials.source).await,
+            destination: one(Side::Destination, destination, &credentials.destination).await,
+        };
+        if refused.source.is_some() || refused.destination.is_some() {
+            return Err(refused);
+        }
+        let row = |source: &str, bytes| preflight::Row {
+            source: source.into(),
+            destination: options.folder_map.get(source).cloned().unwrap_or(source.into()),
+            exists: source == "INBOX",
+            special_use: None,
+            messages: 3,
+            bytes: Some(bytes),
+            remark: None,
+        };
+        let party = preflight::Party {
+            server: "ready".into(),
+            capabilities: vec!["IMAP4rev1".into()],
+            folders: 2,
+            quota: None,
+            append_limit: Some(1000),
+            round_trip_ms: 12,
+        };
+        Ok(Preflight {
+            source: party.clone(),
+            destination: party,
+            folders: vec![row("INBOX", 5000), row("Old \"letters\" <b>", 700)],
+            more_folders: false,
+            left_out: vec!["Junk".into()],
+            messages: 6,
+            bytes: Some(5700),
+            largest: vec![],
+            all_sizes: true,
+            will_not_fit: vec![preflight::Obstacle {
+                reason: preflight::Reason::AppendLimit,
+                limit_bytes: 1000,
+                messages: Some(2),
+                detail: "Two are too large.".into(),
+            }],
+            forecast: preflight::Forecast {
+                seconds: 65,
+                bytes_per_second: 1000,
+                measured: true,
+                rests_on: "Measured.".into(),
+            },
+        })
     }
     fn ready(&self) -> Result<(), String> {
         Ok(())
@@ -277,7 +354,8 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/source/url", json!("imap://a.example?tls=none")), "/source/url bad_url"),
         (changed("/source/url", json!("imaps://anna:secret@a.example")), "/source/url bad_url"),
         (changed("/source/url", json!(7)), "/source/url wrong_type"),
-        (changed("/source/url", json!(null)), "/source/url required"),
+        (changed("/source", json!({"type": "imap", "login": "anna", "password": "right"})), "/source/url required"),
+        (changed("/source", json!({"type": "ovh", "password": "right"})), "/source/login required"),
         (changed("/source/url", long(3000)), "/source/url too_long"),
         (changed("/source/login", long(513)), "/source/login too_long"),
         (changed("/source/login", json!("a\r\nb")), "/source/login bad_value"),
@@ -337,6 +415,198 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         assert!(!text(&answer).contains("wrong\""), "a password in {}", text(&answer));
     }
     assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn servers_are_found_before_a_password_is_tried() {
+    let app = app();
+    let mut body = good();
+    body["source"] = json!({"type": "ovh", "login": "anna@c.example", "password": "right"});
+    body["destination"] =
+        json!({"type": "imap", "url": "", "login": "anna@d.example", "password": "right"});
+    let created = post(&app, "/api/v1/migrations", &body);
+    assert_eq!(created.status, 201, "{}", text(&created));
+    let id = object(&created)["id"].as_str().unwrap().to_owned();
+    let stored: Migration =
+        block_on(records::read(&app.outside.store, &format!("m/{id}"))).unwrap().unwrap();
+    assert_eq!(stored.source.server_type, ServerType::Imap);
+    assert_eq!(stored.source.url, "imaps://imap.c.example");
+    assert_eq!(stored.destination.url, "imaps://imap.d.example");
+    // Found, then one log-in at each server.
+    assert_eq!(
+        *app.outside.tried.borrow(),
+        [
+            "detect anna@c.example",
+            "detect anna@d.example",
+            "Source imaps://imap.c.example anna@c.example",
+            "Destination imaps://imap.d.example anna@d.example"
+        ]
+    );
+    for (login, expected) in [
+        ("anna@nothing.example", "/source/url no_server"),
+        ("anna@silent.example", "/source/url unreachable"),
+    ] {
+        let source = json!({"type": "ovh", "login": login, "password": "right"});
+        assert_eq!(
+            pointers(&post(&app, "/api/v1/migrations", &changed("/source", source))),
+            [expected]
+        );
+    }
+    assert_eq!(app.outside.tried.borrow().len(), 6, "a password was tried without a server");
+    // A server that is named is not looked for.
+    body["source"]["url"] = json!("imaps://a.example");
+    assert_eq!(post(&app, "/api/v1/migrations", &body).status, 201);
+    let tried = app.outside.tried.borrow();
+    assert!(tried.contains(&"Source imaps://a.example anna@c.example".to_owned()), "{tried:?}");
+}
+
+#[test]
+fn the_form_finds_servers_without_a_script() {
+    let app = app();
+    let typed = "source.type=ovh&source.url=&source.login=anna%40c.example&source.password=right\
+                 &destination.login=bob&items=mail&detect=source";
+    let page = form(&app, "/new", typed);
+    assert_eq!(page.status, 200);
+    let page = text(&page);
+    assert!(page.contains("value=\"imaps://imap.c.example\""), "{page}");
+    assert!(page.contains("<option value=\"imap\" selected>"), "{page}");
+    assert!(page.contains("wants an app password here"), "{page}");
+    assert!(!page.contains("value=\"right\""), "a password");
+    let nothing = text(&form(&app, "/new", &typed.replace("c.example", "nothing.example")));
+    assert!(nothing.contains("No mail server was found for nothing.example."), "{nothing}");
+    let no_address =
+        text(&form(&app, "/new", &typed.replace("detect=source", "detect=destination")));
+    assert!(no_address.contains("id=\"destination-login-error\""), "{no_address}");
+    assert_eq!(app.outside.store.all(), []);
+}
+
+/// The value of a hidden or typed field of a page.
+fn field_of(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\"")).unwrap();
+    let (_, rest) = rest.split_once("value=\"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+#[test]
+fn a_form_is_checked_and_then_started_with_other_names() {
+    let app = app();
+    let page = form(&app, "/new", &format!("{FORM}&destination.password=right&check=yes"));
+    assert_eq!(page.status, 200);
+    let page = text(&page);
+    assert_eq!(app.outside.store.all(), [], "something was written");
+    assert!(
+        page.contains("5.7&nbsp;kB") || page.contains("5.70 kB") || page.contains("kB"),
+        "{page}"
+    );
+    assert!(page.contains("2 messages are larger than"), "{page}");
+    assert!(page.contains("Old &quot;letters&quot; &lt;b&gt;"), "{page}");
+    assert_eq!(field_of(&page, "to.0"), "INBOX");
+    let sealed = field_of(&page, "sealed");
+    assert!(!page.contains("=\"right\"") && !sealed.contains("right"), "a password");
+    let start = |sealed: &str| format!("sealed={sealed}&to.0=INBOX&to.1=New%2FLetters");
+    // A seal of another page of this installation, a broken one, and one that is too old.
+    let mut broken = sealed.clone().into_bytes();
+    broken[40] = if broken[40] == b'A' { b'B' } else { b'A' };
+    for wrong in ["", "x", &String::from_utf8(broken).unwrap()] {
+        let refused = form(&app, "/new", &start(wrong));
+        assert_eq!(refused.status, 409, "{wrong}");
+        assert!(text(&refused).contains("too old"));
+    }
+    assert_eq!(app.outside.store.all(), []);
+    let started = form(&app, "/new", &start(&sealed));
+    assert_eq!(started.status, 303, "{}", text(&started));
+    let migrations: Vec<Migration> = app
+        .outside
+        .store
+        .all()
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("m/") && key.matches('/').count() == 1)
+        .map(|(key, value)| records::decode(&key, &value).unwrap())
+        .collect();
+    let map = &migrations[0].options.folder_map;
+    assert_eq!(map.len(), 1, "{map:?}");
+    assert_eq!(map["Old \"letters\" <b>"], "New/Letters");
+    *app.outside.now.borrow_mut() += 16 * 60_000;
+    assert_eq!(form(&app, "/new", &start(&sealed)).status, 409);
+}
+
+#[test]
+fn a_form_that_is_checked_shows_what_is_wrong() {
+    let app = app();
+    let wrong = form(
+        &app,
+        "/new",
+        &format!("{FORM}&destination.password=right&check=yes").replace("right", "wrong"),
+    );
+    assert_eq!(wrong.status, 422);
+    assert!(text(&wrong).contains("source-password-error"), "{}", text(&wrong));
+    let nothing = format!("{FORM}&destination.password=right&check=yes").replace("&items=mail", "");
+    assert_eq!(form(&app, "/new", &nothing).status, 422);
+    assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn a_preflight_tells_all_and_writes_nothing() {
+    let app = app();
+    let mut body = good();
+    body["source"] = json!({"type": "ovh", "login": "anna@c.example", "password": "right"});
+    let answer = post(&app, "/api/v1/migrations/preflight", &body);
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let seen = object(&answer);
+    assert_eq!(seen["source"]["url"], "imaps://imap.c.example");
+    assert_eq!((&seen["messages"], &seen["bytes"]), (&json!(6), &json!(5700)));
+    assert_eq!(seen["folders"][0]["source"], "INBOX");
+    assert_eq!(seen["will_not_fit"][0]["reason"], "append_limit");
+    assert_eq!(seen["cannot_carry"].as_array().unwrap().len(), 6);
+    assert_eq!(seen["items"], json!(["mail"]));
+    for (body, expected) in [
+        (changed("/source/password", json!("wrong")), "/source/password authentication_failed"),
+        (
+            changed("/destination/url", json!("imaps://down.example")),
+            "/destination/url unreachable",
+        ),
+        (changed("/options/since", json!("x")), "/options/since bad_date"),
+    ] {
+        assert_eq!(pointers(&post(&app, "/api/v1/migrations/preflight", &body)), [expected]);
+    }
+    assert_eq!(app.outside.store.all(), []);
+}
+
+#[test]
+fn autodetect_answers_candidates_or_why_there_are_none() {
+    let app = app();
+    let found = get(&app, "/api/v1/autodetect?address=anna%40c.example");
+    assert_eq!(found.status, 200);
+    let found = object(&found);
+    let first = &found["candidates"][0];
+    assert_eq!(
+        (&first["type"], &first["url"], &first["confidence"], &first["found_by"]),
+        (
+            &json!("exchange"),
+            &json!("https://c.example/EWS/Exchange.asmx"),
+            &json!(0.99),
+            &json!("srv: x")
+        )
+    );
+    assert!(first["caldav_url"].is_null() && first["carddav_url"].is_null());
+    let second = &found["candidates"][1];
+    assert_eq!((&second["type"], &second["hint_code"]), (&json!("imap"), &json!("app_password")));
+    assert!(second["hint"].as_str().unwrap().contains("app password"));
+    let nothing = object(&get(&app, "/api/v1/autodetect?address=anna%40nothing.example"));
+    assert_eq!(nothing["candidates"], json!([]));
+    assert_eq!(nothing["detail"], "No mail server was found for nothing.example.");
+    for (query, expected) in [
+        ("", "/address required"),
+        ("?address=", "/address required"),
+        ("?address=anna", "/address bad_value"),
+        ("?address=anna%40localhost", "/address bad_value"),
+        ("?address=anna%40127.0.0.1", "/address bad_value"),
+        ("?address=anna%40%5B169.254.169.254%5D", "/address bad_value"),
+        ("?address=a%0Ab%40c.example", "/address bad_value"),
+    ] {
+        let answer = get(&app, &format!("/api/v1/autodetect{query}"));
+        assert_eq!((pointers(&answer), answer.status), (vec![expected.to_owned()], 422), "{query}");
+    }
 }
 
 #[test]
@@ -752,6 +1022,11 @@ fn accounts_are_looked_at() {
     assert_eq!((fine.status, object(&fine)["server"].clone()), (200, json!("ready")));
     let wrong = post(&app, "/api/v1/accounts/check", &side("a.example", "anna", "no"));
     assert_eq!(pointers(&wrong), ["/password authentication_failed"]);
+    let found = json!({"type": "ovh", "login": "anna@c.example", "password": "right"});
+    assert_eq!(post(&app, "/api/v1/accounts/check", &found).status, 200);
+    let nothing = json!({"type": "ovh", "login": "anna@nothing.example", "password": "right"});
+    let nothing = post(&app, "/api/v1/accounts/check", &nothing);
+    assert_eq!(pointers(&nothing), ["/url no_server"]);
     let down = post(&app, "/api/v1/accounts/check", &side("down.example", "anna", "right"));
     assert_eq!(pointers(&down), ["/url unreachable"]);
 }

@@ -1,9 +1,11 @@
 //! The pages' face: forms in, pages and redirections out.
 
+use autodetect::Address;
+use migrate::finding;
 use migrate::removal::Preview;
 use migrate::report;
-use model::{FolderReport, Migration};
-use pages::form::{FieldError, Filled, Offer};
+use model::{FolderReport, Migration, ServerType};
+use pages::form::{FieldError, Filled, Found, Offer};
 use pages::{Language, Page, assets, find, form, home};
 use store::Store;
 use store::control::{self, Request as Asked};
@@ -12,7 +14,7 @@ use crate::answer::Answer;
 use crate::app::{App, Outside, Secrets};
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request, value};
-use crate::{Route, api, form_fields, offer, shown, submission};
+use crate::{Route, api, checked, form_fields, offer, shown, submission};
 
 /// How long a chosen language is remembered: a year.
 const LANGUAGE_COOKIE_SECONDS: u32 = 31_536_000;
@@ -124,13 +126,39 @@ pub async fn create<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let mut fields = form_body(request, body)?;
-    // Without a box ticked a browser sends no field at all, which the API takes for "everything".
+    if let Some(side) = value(&fields, "detect").map(str::to_owned) {
+        return detected(app, request, &mut fields, &side).await;
+    }
+    if value(&fields, "sealed").is_some() {
+        return checked::start(app, request, &fields).await;
+    }
+    if value(&fields, "check").is_some() {
+        return checked::check(app, request, fields).await;
+    }
+    submitted(app, request, fields, &[]).await
+}
+
+/// The object of a form. Without a box ticked a browser sends no field at all, which the API takes
+/// for "everything".
+pub fn object(fields: &mut Vec<(String, String)>) -> serde_json::Value {
     let wanted = fields.iter().any(|(name, _)| name == "items");
-    let mut object = form_fields::object(&mut fields);
+    let mut object = form_fields::object(fields);
     if let (false, Some(object)) = (wanted, object.as_object_mut()) {
         object.insert("items".to_owned(), serde_json::json!([]));
         fields.push(("items".to_owned(), String::new()));
     }
+    object
+}
+
+/// Begins the migration of a form, with further names of folders.
+pub async fn submitted<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    mut fields: Vec<(String, String)>,
+    moved: &[(String, String)],
+) -> Result<Answer, Refusal> {
+    let mut object = object(&mut fields);
+    checked::put_names(&mut object, moved);
     let begun = match submission::read(object, app.plaintext) {
         Ok(submission) => app.begin(request, submission).await,
         Err(refusal) => Err(refusal),
@@ -142,13 +170,68 @@ pub async fn create<O: Outside>(
         Ok((migration, Secrets { hook_token: Some(token), .. })) => {
             Ok(token_page(app, request, &migration, &token))
         }
-        Err(refusal) if is_correctable(&refusal) => {
-            let filled = form_fields::filled(&fields, &refusal);
-            let status = refusal.code.status();
-            Ok(show(request, status, |page| form::page(page, OFFER, &filled)))
-        }
-        Err(refusal) => Err(refusal),
+        Err(refusal) => corrected(request, &fields, refusal),
     }
+}
+
+/// The form with what is wrong with it.
+pub fn corrected(
+    request: &Request,
+    fields: &[(String, String)],
+    refusal: Refusal,
+) -> Result<Answer, Refusal> {
+    if !is_correctable(&refusal) {
+        return Err(refusal);
+    }
+    let filled = form_fields::filled(fields, &refusal);
+    Ok(show(request, refusal.code.status(), |page| form::page(page, OFFER, &filled)))
+}
+
+/// The form with the server of one side filled in, for readers without the script.
+async fn detected<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    fields: &mut Vec<(String, String)>,
+    side: &str,
+) -> Result<Answer, Refusal> {
+    fields.retain(|(name, _)| name != "detect");
+    let (login, url) = (format!("{side}.login"), format!("{side}.url"));
+    let address = Address::parse(value(fields, &login).unwrap_or_default());
+    let (mut errors, mut found) = (Vec::new(), Vec::new());
+    let wrong = |field: String, code: Code, said: Option<String>| FieldError {
+        field,
+        code: code.name(),
+        said,
+    };
+    match address {
+        None => errors.push(wrong(login, Code::BadValue, None)),
+        Some(address) => {
+            let detection = app.outside.detect(&address).await?;
+            match finding::choose(&detection, ServerType::Ovh) {
+                Some(one) => {
+                    put(fields, &format!("{side}.type"), one.server_type.name());
+                    put(fields, &url, &one.url);
+                    found.push(Found {
+                        side: side.to_owned(),
+                        provider: one.provider.clone(),
+                        hint: one.hint.map(|hint| hint.name().to_owned()),
+                        app_password_url: one.app_password_url.clone(),
+                    });
+                }
+                None => {
+                    let sentence = detection.sentence(address.domain());
+                    errors.push(wrong(url, Code::NoServer, Some(sentence)));
+                }
+            }
+        }
+    }
+    let filled = Filled { errors, found, ..form_fields::filled(fields, &Refusal::input(vec![])) };
+    Ok(show(request, 200, |page| form::page(page, OFFER, &filled)))
+}
+
+fn put(fields: &mut Vec<(String, String)>, name: &str, text: &str) {
+    fields.retain(|(known, _)| known != name);
+    fields.push((name.to_owned(), text.to_owned()));
 }
 
 /// What the page of a migration cannot show again: its token.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub extra_ca: String,
     /// DNS over HTTPS.
     pub doh_url: String,
+    /// Mozilla's database of providers, to which a domain is added; empty: not asked.
+    pub ispdb_url: String,
     /// The mail server for notifications, with its password; empty: no mail is sent.
     pub smtp_url: Secret,
     /// Sender of notifications.
@@ -68,6 +70,7 @@ pub async fn settings() -> Result<Settings, BadSetting> {
         allow_plaintext: switch("allow_plaintext").await?,
         extra_ca: text("extra_ca", "").await?,
         doh_url: text("doh_url", "https://cloudflare-dns.com/dns-query").await?,
+        ispdb_url: text("ispdb_url", "https://autoconfig.thunderbird.net/v1.1/").await?,
         smtp_url: secret("smtp_url").await?,
         mail_from: text("mail_from", "").await?,
         slice_seconds: number("slice_seconds", "10").await?,

@@ -22,9 +22,9 @@ use crate::world::Host;
 pub(crate) const FOLDERS_MAX: usize = 20_000;
 
 /// One side as it lists itself.
-struct Found {
-    mailboxes: Vec<Mailbox>,
-    hierarchy: Hierarchy,
+pub(crate) struct Found {
+    pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) hierarchy: Hierarchy,
 }
 
 /// The phase.
@@ -61,7 +61,8 @@ pub(crate) async fn discover<H: Host, S: Store>(
     run.checkpoint().await
 }
 
-async fn look<S: Stream>(session: &mut Session<S>) -> Result<Found, imap::Error> {
+/// Lists an account's own folders with their counts.
+pub(crate) async fn look<S: Stream>(session: &mut Session<S>) -> Result<Found, imap::Error> {
     let (namespaces, mailboxes) = session.look_around(true).await?;
     let delimiter = mailboxes.iter().find_map(|mailbox| mailbox.delimiter);
     let hierarchy = hierarchy(&namespaces, delimiter, session.spelling());
@@ -96,7 +97,7 @@ fn hierarchy(namespaces: &Namespaces, listed: Option<char>, spelling: Spelling) 
 
 /// Views of Gmail that repeat messages of other folders are left out; All Mail stays, for what has
 /// no label.
-fn listed(found: &Found, gmail: bool) -> Vec<Listed> {
+pub(crate) fn listed(found: &Found, gmail: bool) -> Vec<Listed> {
     let is_view = |mailbox: &Mailbox| {
         gmail && matches!(mailbox.special_use, Some(SpecialUse::Flagged | SpecialUse::Important))
     };

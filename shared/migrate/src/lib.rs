@@ -9,7 +9,7 @@
 //! `adopt.rs`, `moves.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, `verify.rs`, and
 //! `remove.rs` with [`removal`]; `ledger.rs` is what a journal says in the end;
 //! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
-//! [`manifest`] lists what arrived; [`projects`] is how many migrations share one queue, `servers.rs` how they share servers; [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] what both call.
+//! [`manifest`] lists what arrived; [`projects`] is how many migrations share one queue, `servers.rs` how they share servers; [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] and [`finding`] what both call; [`preflight`] looks before anything begins.
 //!
 //! Invariants: an intention is written before a batch goes out and settled after it; nothing is
 //! deleted at the source, no code for it exists; no message is held.
@@ -23,6 +23,7 @@ mod copy;
 mod cursor;
 mod discover;
 pub mod erase;
+pub mod finding;
 mod folders;
 mod header;
 pub mod hook;
@@ -34,6 +35,7 @@ pub mod login;
 pub mod manifest;
 pub mod mapping;
 mod moves;
+pub mod preflight;
 pub mod projects;
 mod reconcile;
 pub mod removal;

@@ -60,6 +60,8 @@ pub struct AccountReport {
     pub folders: Vec<FolderSummary>,
     /// Its quota, where the server tells.
     pub quota: Option<Quota>,
+    /// The largest message that it takes, where it tells (RFC 7889).
+    pub append_limit: Option<u64>,
 }
 
 /// One folder.
@@ -221,7 +223,9 @@ async fn look<S: wire::Stream>(
 ) -> Result<AccountReport, imap::Error> {
     let capabilities = session.capabilities().words().map(str::to_owned).collect();
     let server = session.greeting().to_owned();
-    let mut report = AccountReport { server, capabilities, folders: Vec::new(), quota: None };
+    let append_limit = session.capabilities().append_limit();
+    let mut report =
+        AccountReport { server, capabilities, folders: Vec::new(), quota: None, append_limit };
     let listed = match (side, detail) {
         // A source that cannot be moved is better refused than begun.
         (_, Detail::PasswordOnly) => Vec::new(),
@@ -249,7 +253,9 @@ async fn look<S: wire::Stream>(
 }
 
 /// Storage quota of the INBOX; RFC 9208 section 5.1 counts it in units of 1024 octets.
-async fn quota<S: wire::Stream>(session: &mut Session<S>) -> Result<Option<Quota>, imap::Error> {
+pub(crate) async fn quota<S: wire::Stream>(
+    session: &mut Session<S>,
+) -> Result<Option<Quota>, imap::Error> {
     if !session.capabilities().quota() {
         return Ok(None);
     }

@@ -16,7 +16,9 @@ use crate::login::{self, Line};
 use crate::run::Run;
 use crate::trouble::{self, At, Halt, Side, Verdict};
 use crate::world::{Host, World};
-use crate::{changes, copy, discover, erase, folders, lifecycle, moves, projects, reconcile};
+use crate::{
+    changes, copy, discover, erase, finding, folders, lifecycle, moves, projects, reconcile,
+};
 use crate::{remove, servers, verify};
 
 /// A server has this long to close a line that is given up.
@@ -218,6 +220,7 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
     if run.cursor.phase == Phase::Remove {
         return remove::remove(run, &credentials.destination).await;
     }
+    finding::name_servers(run).await?;
     run.opening = true;
     let mut lines = open(run, &credentials).await?;
     run.opening = false;

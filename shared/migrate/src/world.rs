@@ -19,6 +19,8 @@ pub struct World<'a, H: Host, S: Store> {
     pub dialer: Dialer<'a, H>,
     /// Opens sealed credentials.
     pub seal: &'a Seal,
+    /// Mozilla's database of providers, to which a domain is added; empty: not asked.
+    pub ispdb_url: &'a str,
     /// Nonce of this process where the host owns the store alone, else empty.
     pub boot: &'a str,
     /// Budget of one slice in milliseconds.

@@ -1,7 +1,7 @@
 "use strict";
 // Every page works without this script. It makes some things nicer: times in the reader's zone,
-// pages that follow by themselves, a word while something is tried, and a file that stays chosen
-// while it is checked.
+// pages that follow by themselves, a word while something is tried, a server that is found without
+// sending the form, and a file that stays chosen while it is checked.
 (() => {
   const language = document.documentElement.lang;
   const day = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
@@ -166,6 +166,52 @@
       for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "true";
+    });
+  }
+
+  // Finds a server without sending the form, so that what was typed stays, passwords too.
+  const detect = async (place) => {
+    const said = place.querySelector("[role=status]");
+    const field = (name) => document.getElementById(`${place.dataset.detect}-${name}`);
+    const words = place.dataset;
+    said.textContent = words.wait;
+    let found = null;
+    try {
+      const address = encodeURIComponent(field("login").value.trim());
+      const answer = await fetch(`/api/v1/autodetect?address=${address}`, { cache: "no-store" });
+      found = answer.ok || answer.status === 422 ? await answer.json() : null;
+    } catch {
+      // The line is down; the person is told below.
+    }
+    const type = field("type");
+    const offered = (one) => [...type.options].some((option) => option.value === one.type);
+    const one = found?.candidates?.find(offered);
+    const parts = [];
+    if (one) {
+      type.value = one.type;
+      field("url").value = one.url;
+      parts.push(one.provider ? words.known.replace("{name}", one.provider) : words.found);
+    } else {
+      parts.push(found && found.complete !== false ? words.nothing : words.failed);
+    }
+    const hint = (one ?? found)?.hint_code;
+    const sentence = hint && document.getElementById("hints")?.content.querySelector(`[data-hint="${CSS.escape(hint)}"]`);
+    if (sentence) parts.push(sentence.textContent);
+    said.textContent = parts.join(" ");
+    if (one?.app_password_url) {
+      const link = document.createElement("a");
+      link.href = one.app_password_url;
+      link.target = "_blank";
+      link.rel = "noreferrer";
+      link.textContent = words.link;
+      said.append(" ", link);
+    }
+  };
+
+  for (const place of document.querySelectorAll("[data-detect]")) {
+    place.querySelector("button").addEventListener("click", (event) => {
+      event.preventDefault();
+      detect(place);
     });
   }
 

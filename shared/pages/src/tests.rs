@@ -7,13 +7,13 @@ use model::{
 
 use std::collections::BTreeMap;
 
-use crate::form::{FieldError, Filled, Offer};
+use crate::form::{FieldError, Filled, Found, Offer};
 use crate::project::enter::{Notice, Open};
 use crate::project::follow::{Done, Follow, Part, Row, State, Totals};
 use crate::project::import::{Cell, Checked, Line, Preview};
 use crate::project::{Project, add, enter, follow, import, options, retry};
 use crate::words::Words;
-use crate::{Language, Page, find, form, home, problem, report, tracking};
+use crate::{Language, Page, find, form, home, preflight, problem, report, tracking};
 
 const HOSTILE: &str = "</bdi><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>";
 
@@ -117,7 +117,57 @@ fn filled(text: &str) -> Filled {
             .into_iter()
             .map(error)
             .collect(),
+        found: ["source", "destination"].map(|side| found(side, text)).to_vec(),
     }
+}
+
+fn found(side: &str, text: &str) -> Found {
+    Found {
+        side: side.to_owned(),
+        provider: (side == "source").then(|| text.to_owned()),
+        hint: Some("app_password".to_owned()),
+        app_password_url: Some(format!("https://provider.example/{text}")),
+    }
+}
+
+/// The page between the form and the start.
+fn checked(page: &Page<'_>, text: &str) -> String {
+    let account = Account {
+        server_type: ServerType::Imap,
+        url: text.to_owned(),
+        login: text.to_owned(),
+        delegate: None,
+    };
+    let row = |exists| preflight::Row {
+        source: text,
+        destination: text,
+        exists,
+        messages: 3,
+        bytes: Some(1000),
+    };
+    let seen = preflight::Preflight {
+        sides: [(&account, Some((1, 2))), (&account, None)],
+        folders: vec![row(true), row(false)],
+        editable: 1,
+        more_folders: true,
+        left_out: &[text.to_owned()],
+        messages: 6,
+        bytes: Some(2000),
+        largest: vec![(text, 500, Some(Timestamp(0)))],
+        all_sizes: false,
+        obstacles: vec![
+            ("quota", 5, None),
+            ("append_limit", 5, Some(1)),
+            ("max_item_bytes", 5, Some(1)),
+        ],
+        not_carried: &[Item::Calendars],
+        seconds: 60,
+        bytes_per_second: 1000,
+        measured: true,
+        sealed: text,
+        minutes: 15,
+    };
+    preflight::page(page, &seen)
 }
 
 /// Every page, with `text` wherever a user, a folder name or a server may put something.
@@ -143,6 +193,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
         find::page(&page, find::Asked { id: text, account: text, unknown: true }),
         problem::page(&page, problem::Problem { code: "not_found", status: 404, said: Some(text) }),
         problem::erased(&page),
+        checked(&page, text),
     ];
     pages.extend(project_pages(&page, offer, text));
     for status in STATUSES {
@@ -160,6 +211,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
                     vec![FieldError { field: String::new(), code: "not_in_this_state", said: None }]
                 }
             },
+            found: vec![],
         };
         for (folders, failures, more) in [(&folders[..], &failures[..], true), (&[], &[], false)] {
             pages.push(tracking::page(
@@ -320,7 +372,7 @@ fn passwords_are_never_shown_again() {
             ("source.password".into(), "hunter2".into()),
             ("destination.password".into(), "hunter2".into()),
         ],
-        errors: vec![],
+        ..Filled::default()
     };
     let page = Page::new(Language::En, "/new", &[]);
     let types = [ServerType::Imap];
@@ -331,6 +383,8 @@ fn passwords_are_never_shown_again() {
 #[test]
 fn the_security_policy_can_be_strict() {
     for html in all_pages(Language::En, Language::En.words(), "x") {
+        // A link to the provider is followed only by whoever clicks on it.
+        let html = html.replace("href=\"https://provider.example/", "");
         for inline in
             ["<style", " style=", "javascript:", " onclick", " onload", "http://", "https://"]
         {

@@ -157,6 +157,12 @@ pub fn due_projects() -> String {
     "due/projects".to_owned()
 }
 
+/// What was found for a mail domain not long ago; domains share slots, so that there is an end to
+/// them.
+pub fn autodetect(slot: u16) -> String {
+    format!("autodetect/{slot}")
+}
+
 /// A shard of what is known of mail servers.
 pub fn hosts(shard: u8) -> String {
     format!("hosts/{shard}")

@@ -42,11 +42,13 @@ pub async fn add_one<O: Outside>(
 ) -> Result<MigrationId, Refusal> {
     let submission = submission::read(value, app.plaintext)?;
     schedule::check(&submission.options, app.now())?;
-    let sides = (&submission.source, &submission.destination);
-    app.try_both(sides, &submission.credentials, Detail::LoginOnly).await?;
+    let sides = (submission.source, submission.destination);
+    let (source, destination) = app.name_servers(sides).await?;
+    let tried = (&source, &destination);
+    app.try_both(tried, &submission.credentials, Detail::LoginOnly).await?;
     let entry = Entry {
-        source: submission.source,
-        destination: submission.destination,
+        source,
+        destination,
         items: submission.items,
         options: submission.options,
         credentials: submission.credentials,

@@ -286,7 +286,9 @@ impl Bed {
             let boot = boot.as_str();
             let seal = &seal;
             let (host, store) = (&host, &store);
-            let world = World { host, store, dialer, seal, boot, slice_ms, retention_ms };
+            let ispdb_url = "";
+            let world =
+                World { host, store, dialer, seal, ispdb_url, boot, slice_ms, retention_ms };
             tick(&world, &Alone).await.unwrap()
         })
     }
@@ -315,7 +317,7 @@ impl Bed {
 
     /// Runs `work` with the servers until it ends or the power is cut; time passes only when
     /// nothing else can happen.
-    fn run<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> Option<T> {
+    pub(super) fn run<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> Option<T> {
         let result: Rc<RefCell<Option<T>>> = Rc::default();
         let slot = result.clone();
         let (work, handle) = abortable(async move {

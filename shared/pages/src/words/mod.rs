@@ -68,7 +68,21 @@ catalogue! {
     notify_title field_email field_email_hint field_language
     terms_title terms_1 terms_2 terms_3 terms_4
     new_submit new_wait optional
+    detect detect_wait detect_found detect_known detect_failed detect_app_password
+    detect_hint_app_password detect_hint_token_only detect_hint_switch_on detect_hint_switch_on_app_password
+    detect_hint_local_login detect_hint_own_program detect_hint_paid_only detect_hint_mail_password
+    detect_hint_ovh_product detect_hint_redirect_only
     errors_title errors_lead errors_password
+
+    // between the form and the start
+    new_check preflight_title preflight_lead preflight_start
+    preflight_back preflight_sealed preflight_amount preflight_total
+    preflight_total_messages preflight_quota preflight_time preflight_about
+    preflight_measured preflight_assumed preflight_not_fit preflight_quota_short
+    preflight_append_limit preflight_max_item preflight_not_carried preflight_not_carried_why
+    preflight_folders preflight_folders_hint preflight_from preflight_to
+    preflight_messages preflight_new preflight_more
+    preflight_left_out preflight_largest preflight_some_sizes
 
     // find a migration
     track_title track_lead field_id field_id_hint field_account field_account_hint track_submit
@@ -131,7 +145,7 @@ catalogue! {
 
     // refusals
     refusal_authentication_failed refusal_unreachable refusal_unsupported refusal_bad_url
-    refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
+    refusal_expired refusal_no_server refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
     refusal_bad_date refusal_too_many refusal_repeated refusal_example refusal_out_of_order
     refusal_sign_in refusal_wrong_password refusal_too_many_tries refusal_busy refusal_too_short
     refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
@@ -275,6 +289,19 @@ impl Words {
         }
     }
 
+    /// The sentence for what is to be known of a server; `None` for a name that is not in the
+    /// catalogue.
+    pub fn detect_hint(&self, hint: &str) -> Option<&'static str> {
+        self.detect_hints().into_iter().find(|(name, _)| *name == hint).map(|(_, text)| text)
+    }
+
+    /// Every such sentence with its name.
+    pub fn detect_hints(&self) -> Vec<(&'static str, &'static str)> {
+        let named =
+            |(key, text): (&'static str, _)| Some((key.strip_prefix("detect_hint_")?, text));
+        self.all().into_iter().filter_map(named).collect()
+    }
+
     /// The sentence for a refusal's code; `None` for a code that is not in the catalogue.
     pub fn refusal(&self, code: &str) -> Option<&'static str> {
         let name = format!("refusal_{code}");
@@ -333,7 +360,6 @@ mod tests {
         let same_on_purpose = [
             "site_name",
             "field_password",
-            "type_ovh",
             "type_exchange",
             "type_zimbra",
             "field_email",

@@ -1,0 +1,111 @@
+//! Servers that are found from the address: on their own, and for accounts that name none.
+
+use autodetect::{Address, Detection, Hint};
+use futures::future::join;
+use migrate::finding::{self, Missing};
+use model::Account;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::app::{App, Outside};
+use crate::input::Errors;
+use crate::refusals::{Code, InputError, Refusal};
+use crate::request::Request;
+
+/// `GET /autodetect`.
+pub async fn answer<O: Outside>(app: &App<O>, request: &Request) -> Result<Answer, Refusal> {
+    // Whoever asks makes this installation look up names and open lines.
+    if request.header("sec-fetch-site") == Some("cross-site") {
+        return Err(Refusal::of(Code::CrossSite));
+    }
+    let text = request.asked("address").unwrap_or_default();
+    let address = Address::parse(text).ok_or_else(|| {
+        let (code, detail) = match text.trim().is_empty() {
+            true => (Code::Required, "The parameter address is needed.".to_owned()),
+            false => (Code::BadValue, "This is not an e-mail address.".to_owned()),
+        };
+        let pointer = "/address".to_owned();
+        Refusal::input(vec![InputError { pointer, code, detail, cell: None }])
+    })?;
+    let found = app.outside.detect(&address).await?;
+    Ok(Answer::json(200, &object(&found, &address)).with("cache-control", "private, no-store"))
+}
+
+/// The object of an answer.
+fn object(found: &Detection, address: &Address) -> Value {
+    let candidates: Vec<Value> = found
+        .candidates
+        .iter()
+        .map(|candidate| {
+            let mut one = json!(candidate);
+            if let Some(fields) = one.as_object_mut() {
+                // Two decimals say all that it is good for.
+                let confidence = (candidate.confidence * 100.0).round() / 100.0;
+                fields.insert("confidence".to_owned(), json!(confidence));
+                fields.insert("hint".to_owned(), json!(candidate.hint.map(Hint::sentence)));
+                fields.insert("hint_code".to_owned(), json!(candidate.hint.map(Hint::name)));
+            }
+            one
+        })
+        .collect();
+    let nothing = candidates.is_empty().then(|| found.sentence(address.domain()));
+    json!({
+        "candidates": candidates,
+        "notes": found.notes,
+        "hint": found.hint.map(Hint::sentence),
+        "hint_code": found.hint.map(Hint::name),
+        "detail": nothing,
+        "complete": !found.unanswered,
+    })
+}
+
+impl<O: Outside> App<O> {
+    /// Both accounts with their servers; what cannot be found is told of both.
+    pub async fn name_servers(
+        &self,
+        (source, destination): (Account, Account),
+    ) -> Result<(Account, Account), Refusal> {
+        let (source, destination) =
+            join(self.name_server(source), self.name_server(destination)).await;
+        let mut errors = Errors::default();
+        let mut side = |prefix: &str, named: Result<Account, Missing>| match named {
+            Ok(account) => Some(account),
+            Err(missing) => {
+                lacking(&mut errors, prefix, missing);
+                None
+            }
+        };
+        let sides = (side("/source", source?), side("/destination", destination?));
+        errors.finish(sides.0.zip(sides.1))
+    }
+
+    /// The account with its server, which is found where it names none.
+    pub async fn name_server(
+        &self,
+        account: Account,
+    ) -> Result<Result<Account, Missing>, store::Error> {
+        if !account.url.is_empty() {
+            return Ok(Ok(account));
+        }
+        let address = match finding::address(&account) {
+            Ok(address) => address,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        let found = self.outside.detect(&address).await?;
+        Ok(finding::named(&account, &address, &found))
+    }
+}
+
+/// Notes why no server was found for the account at `prefix`.
+pub fn lacking(errors: &mut Errors, prefix: &str, missing: Missing) {
+    let (code, detail) = match missing {
+        Missing::NoAddress => (Code::Required, NO_ADDRESS.to_owned()),
+        Missing::Nothing(sentence) => (Code::NoServer, sentence),
+        Missing::Unanswered(sentence) => (Code::Unreachable, sentence),
+    };
+    errors.add(format!("{prefix}/url"), code, detail);
+}
+
+/// What is told where neither the server is named nor an address given.
+pub const NO_ADDRESS: &str =
+    "The server is needed, since the login is not an e-mail address from which it could be found.";

@@ -1,0 +1,497 @@
+//! What a migration would do, before it begins: both log-ins, where each folder goes, what will not
+//! fit, how long it will take. Looks only.
+
+use std::collections::BTreeMap;
+
+use dial::Dialer;
+use futures::join;
+use imap::{FetchEvent, FetchItems, Mailbox, Mode, Sequence, Session, UidSet};
+use model::{Account, Options, Timestamp};
+use serde::Serialize;
+use store::seal::Credentials;
+use wire::{Stream, within};
+
+use crate::discover::{self, Found};
+use crate::login::{self, Quota, Refusal};
+use crate::mapping;
+use crate::special_use;
+use crate::trouble::Side;
+use crate::world::Host;
+
+/// Longest time for all of it: a page waits.
+pub const LIMIT_S: u32 = 20;
+/// Longest time for looking at sizes, beside which the rest takes a few round trips.
+const SIZES_MS: u64 = 6_000;
+/// The most messages whose sizes are looked at; a server lists some ten thousand a second.
+const SIZES_MAX: u64 = 100_000;
+/// Messages of one listing, between which the time is looked at.
+const WINDOW: u32 = 2_000;
+/// The largest messages that are named.
+const LARGEST_MAX: usize = 20;
+/// The most folders that are listed; the page of a larger account would be of no use.
+const FOLDERS_MAX: usize = 2_000;
+/// The most bytes of the one message that is fetched to see how fast the source is.
+const TRIAL_MAX_BYTES: u64 = 4 << 20;
+/// Smaller ones tell the round trip, not the rate.
+const TRIAL_MIN_BYTES: u64 = 64 << 10;
+/// Longest time for it.
+const TRIAL_S: u32 = 3;
+/// Where nothing was measured, a line of 16 Mbit/s is assumed.
+const ASSUMED_BYTES_PER_S: u64 = 2_000_000;
+/// What a server stores at most when messages are small; Dovecot on a disk takes 300 to 1,000.
+const ASSUMED_MESSAGES_PER_S: u64 = 250;
+
+/// What would happen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preflight {
+    /// Where from.
+    pub source: Party,
+    /// Where to.
+    pub destination: Party,
+    /// Every folder that would be moved, and where to.
+    pub folders: Vec<Row>,
+    /// Whether there are more than are listed.
+    pub more_folders: bool,
+    /// Names of folders that are left out by choice, or that hold no messages of their own.
+    pub left_out: Vec<String>,
+    /// Messages of all folders that would be moved.
+    pub messages: u64,
+    /// Their bytes; `None` where the source does not tell.
+    pub bytes: Option<u64>,
+    /// The largest messages, the largest first.
+    pub largest: Vec<Large>,
+    /// Whether all messages were looked at for that.
+    pub all_sizes: bool,
+    /// What will not arrive.
+    pub will_not_fit: Vec<Obstacle>,
+    /// How long it would take.
+    pub forecast: Forecast,
+}
+
+/// One side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Party {
+    /// The server's greeting.
+    pub server: String,
+    /// What it announces.
+    pub capabilities: Vec<String>,
+    /// Folders that it lists.
+    pub folders: u64,
+    /// Its quota, where it tells.
+    pub quota: Option<Quota>,
+    /// The largest message that it takes, where it tells (RFC 7889).
+    pub append_limit: Option<u64>,
+    /// From a question to its answer.
+    pub round_trip_ms: u64,
+}
+
+/// A folder, and where it goes. Names have `/` between levels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// At the source.
+    pub source: String,
+    /// At the destination; `options.folder_map` changes it.
+    pub destination: String,
+    /// Whether the destination has it already.
+    pub exists: bool,
+    /// Its purpose, such as `\Sent`.
+    pub special_use: Option<String>,
+    /// Messages in it.
+    pub messages: u64,
+    /// Their bytes, where the source tells.
+    pub bytes: Option<u64>,
+    /// Why its name is another one.
+    pub remark: Option<String>,
+}
+
+/// A large message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Large {
+    /// Its folder at the source.
+    pub folder: String,
+    /// Its UID there.
+    pub uid: u32,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it came.
+    pub date: Option<Timestamp>,
+}
+
+/// Why something will not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The destination has less room than the source has mail.
+    Quota,
+    /// Messages are larger than the destination takes.
+    AppendLimit,
+    /// Messages are larger than the option allows.
+    MaxItemBytes,
+}
+
+impl Reason {
+    /// The word of the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Quota => "quota",
+            Reason::AppendLimit => "append_limit",
+            Reason::MaxItemBytes => "max_item_bytes",
+        }
+    }
+}
+
+/// What will not arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Obstacle {
+    /// Why.
+    pub reason: Reason,
+    /// The limit, in bytes; of a quota what is left of it.
+    pub limit_bytes: u64,
+    /// Messages that are too large; `None` for a quota.
+    pub messages: Option<u64>,
+    /// A sentence.
+    pub detail: String,
+}
+
+/// How long it would take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Forecast {
+    /// In seconds.
+    pub seconds: u64,
+    /// The rate that it rests on.
+    pub bytes_per_second: u64,
+    /// Whether that was measured, just now, at the source.
+    pub measured: bool,
+    /// A sentence that says so.
+    pub rests_on: String,
+}
+
+/// Which log-in did not work; both are told where both did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// At the source.
+    pub source: Option<Refusal>,
+    /// At the destination.
+    pub destination: Option<Refusal>,
+}
+
+/// Looks at both accounts; nothing is changed at either.
+pub async fn look<H: Host>(
+    host: &H,
+    dialer: &Dialer<'_, H>,
+    accounts: (&Account, &Account),
+    credentials: &Credentials,
+    options: &Options,
+) -> Result<Preflight, Refused> {
+    let work = async { Ok(both(host, dialer, accounts, credentials, options).await) };
+    match within::<_, imap::Error>(host, LIMIT_S, work).await {
+        Ok(done) => done,
+        Err(error) => {
+            let refusal = login::refusal(Side::Source, &error);
+            Err(Refused { source: Some(refusal), destination: None })
+        }
+    }
+}
+
+async fn both<H: Host>(
+    host: &H,
+    dialer: &Dialer<'_, H>,
+    (source, destination): (&Account, &Account),
+    credentials: &Credentials,
+    options: &Options,
+) -> Result<Preflight, Refused> {
+    let (from, to) = join!(
+        seen(host, dialer, source, &credentials.source),
+        seen(host, dialer, destination, &credentials.destination),
+    );
+    let (from, to) = match (from, to) {
+        (Ok(from), Ok(to)) => (from, to),
+        (from, to) => {
+            return Err(Refused {
+                source: from.err().map(|error| login::refusal(Side::Source, &error)),
+                destination: to.err().map(|error| login::refusal(Side::Destination, &error)),
+            });
+        }
+    };
+    let mut plan = plan(&from, &to, options);
+    let mut session = from.session;
+    let sizes = sizes(host, &mut session, &plan.order, &plan.limits).await;
+    let sizes = sizes.map_err(|error| Refused {
+        source: Some(login::refusal(Side::Source, &error)),
+        destination: None,
+    })?;
+    let measured = within(host, TRIAL_S, trial(host, &mut session, &sizes)).await.ok().flatten();
+    join!(session.leave(), to.session.leave());
+    plan.preflight.all_sizes = sizes.whole;
+    plan.preflight.will_not_fit = obstacles(&plan, &sizes);
+    plan.preflight.forecast = forecast(&plan.preflight, measured);
+    plan.preflight.largest = sizes.largest;
+    Ok(plan.preflight)
+}
+
+/// One side, logged in and listed.
+struct Seen<H: Host> {
+    session: Session<login::Line<H>>,
+    found: Found,
+    party: Party,
+    gmail: bool,
+}
+
+async fn seen<H: Host>(
+    host: &H,
+    dialer: &Dialer<'_, H>,
+    account: &Account,
+    credential: &store::seal::Credential,
+) -> Result<Seen<H>, imap::Error> {
+    let mut session = login::open(host, dialer, account, credential).await?.session;
+    let found = discover::look(&mut session).await?;
+    let quota = login::quota(&mut session).await?;
+    let before_ms = host.monotonic_ms();
+    session.noop().await?;
+    let round_trip_ms = host.monotonic_ms().saturating_sub(before_ms);
+    let folders = found.mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
+    let party = Party {
+        server: session.greeting().to_owned(),
+        capabilities: session.capabilities().words().map(str::to_owned).collect(),
+        folders: u64::try_from(folders).unwrap_or(u64::MAX),
+        quota,
+        append_limit: session.capabilities().append_limit(),
+        round_trip_ms,
+    };
+    let gmail = session.capabilities().gmail();
+    Ok(Seen { session, found, party, gmail })
+}
+
+/// What follows from both lists alone.
+struct Plan {
+    preflight: Preflight,
+    /// The source's folders that are moved, the fullest first.
+    order: Vec<(Mailbox, String)>,
+    limits: Limits,
+}
+
+/// The sizes from which on messages are too large.
+struct Limits {
+    append: Option<u64>,
+    option: Option<u64>,
+}
+
+fn plan<H: Host>(from: &Seen<H>, to: &Seen<H>, options: &Options) -> Plan {
+    let own = discover::listed(&from.found, from.gmail);
+    let theirs = discover::listed(&to.found, false);
+    let mapped =
+        mapping::map((&own, &from.found.hierarchy), (&theirs, &to.found.hierarchy), options);
+    let mut taken: BTreeMap<usize, ()> = BTreeMap::new();
+    let (mut folders, mut order) = (Vec::new(), Vec::new());
+    let (mut messages, mut bytes) = (0u64, Some(0u64));
+    for row in &mapped {
+        let Some(mailbox) = from.found.mailboxes.get(row.source) else { continue };
+        taken.insert(row.source, ());
+        let status = mailbox.status.clone().unwrap_or_default();
+        let count = status.messages.unwrap_or(0);
+        messages = messages.saturating_add(count);
+        bytes = bytes.zip(status.size).map(|(sum, size)| sum.saturating_add(size));
+        folders.push(Row {
+            source: row.source_path.clone(),
+            destination: row.destination_path.clone(),
+            exists: row.exists,
+            special_use: row.special_use.map(|it| special_use::attribute(it).to_owned()),
+            messages: count,
+            bytes: status.size,
+            remark: row.remark.clone(),
+        });
+        if count > 0 {
+            order.push((mailbox.clone(), row.source_path.clone()));
+        }
+    }
+    order.sort_by_key(|(mailbox, _)| {
+        let status = mailbox.status.as_ref();
+        std::cmp::Reverse(status.and_then(|it| it.size.or(it.messages)).unwrap_or(0))
+    });
+    let left_out = own.iter().enumerate().filter(|(at, _)| !taken.contains_key(at));
+    let left_out = left_out.map(|(_, row)| from.found.hierarchy.path(&row.name).join("/"));
+    let left_out = left_out.take(FOLDERS_MAX).collect();
+    let more_folders = folders.len() > FOLDERS_MAX;
+    folders.truncate(FOLDERS_MAX);
+    let limits = Limits { append: to.party.append_limit, option: options.max_item_bytes };
+    let preflight = Preflight {
+        source: from.party.clone(),
+        destination: to.party.clone(),
+        folders,
+        more_folders,
+        left_out,
+        messages,
+        bytes,
+        largest: Vec::new(),
+        all_sizes: false,
+        will_not_fit: Vec::new(),
+        forecast: Forecast {
+            seconds: 0,
+            bytes_per_second: 0,
+            measured: false,
+            rests_on: String::new(),
+        },
+    };
+    Plan { preflight, order, limits }
+}
+
+/// What the sizes of single messages tell.
+#[derive(Default)]
+struct Sizes {
+    largest: Vec<Large>,
+    /// Where the message for the trial is.
+    trial: Option<(Mailbox, u32, u64)>,
+    over_append: u64,
+    over_option: u64,
+    whole: bool,
+}
+
+async fn sizes<H: Host>(
+    host: &H,
+    session: &mut Session<login::Line<H>>,
+    order: &[(Mailbox, String)],
+    limits: &Limits,
+) -> Result<Sizes, imap::Error> {
+    let mut sizes = Sizes { whole: true, ..Sizes::default() };
+    let begun_ms = host.monotonic_ms();
+    let mut looked_at = 0u64;
+    for (mailbox, path) in order {
+        let selected = match session.select(&mailbox.name, Mode::ReadOnly).await {
+            Err(imap::Error::Refused(_)) => continue,
+            other => other?,
+        };
+        let mut first = 1;
+        while first <= selected.exists {
+            let spent_ms = host.monotonic_ms().saturating_sub(begun_ms);
+            if spent_ms >= SIZES_MS || looked_at >= SIZES_MAX {
+                sizes.whole = false;
+                return Ok(sizes);
+            }
+            let last = first.saturating_add(WINDOW - 1).min(selected.exists);
+            window(session, (mailbox, path), (first, last), limits, &mut sizes).await?;
+            looked_at += u64::from(last - first + 1);
+            first = last.saturating_add(1);
+        }
+    }
+    Ok(sizes)
+}
+
+async fn window<S: Stream>(
+    session: &mut Session<S>,
+    (mailbox, path): (&Mailbox, &str),
+    (first, last): (u32, u32),
+    limits: &Limits,
+    sizes: &mut Sizes,
+) -> Result<(), imap::Error> {
+    let items = FetchItems { internal_date: true, size: true, ..FetchItems::default() };
+    session.start_fetch(&Sequence::Numbers { first, last: Some(last) }, items).await?;
+    loop {
+        let row = match session.next().await? {
+            FetchEvent::Message(row) => row,
+            // What has gone meanwhile is not moved either.
+            FetchEvent::Done | FetchEvent::Refused(_) => break,
+            FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => continue,
+        };
+        let size_bytes = row.size.unwrap_or(0);
+        let over = |limit: Option<u64>| u64::from(limit.is_some_and(|limit| size_bytes > limit));
+        sizes.over_append += over(limits.append);
+        sizes.over_option += over(limits.option);
+        let fits = (TRIAL_MIN_BYTES..=TRIAL_MAX_BYTES).contains(&size_bytes);
+        let larger = sizes.trial.as_ref().is_none_or(|(.., size)| size_bytes > *size);
+        if fits && larger && row.uid != 0 {
+            sizes.trial = Some((mailbox.clone(), row.uid, size_bytes));
+        }
+        let smallest = sizes.largest.last().map_or(0, |large| large.size_bytes);
+        if sizes.largest.len() < LARGEST_MAX || size_bytes > smallest {
+            let date = row.internal_date.and_then(|date| u64::try_from(date.unix_s()).ok());
+            let date = date.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
+            let large = Large { folder: path.to_owned(), uid: row.uid, size_bytes, date };
+            let at = sizes.largest.partition_point(|known| known.size_bytes >= size_bytes);
+            sizes.largest.insert(at, large);
+            sizes.largest.truncate(LARGEST_MAX);
+        }
+    }
+    Ok(())
+}
+
+/// Fetches one message, and drops it: bytes a second.
+async fn trial<H: Host>(
+    host: &H,
+    session: &mut Session<login::Line<H>>,
+    sizes: &Sizes,
+) -> Result<Option<u64>, imap::Error> {
+    let Some((mailbox, uid, _)) = &sizes.trial else { return Ok(None) };
+    session.select(&mailbox.name, Mode::ReadOnly).await?;
+    let items = FetchItems { body: true, ..FetchItems::default() };
+    let begun_ms = host.monotonic_ms();
+    let only: UidSet = [*uid].into_iter().collect();
+    session.start_fetch(&Sequence::Uids(only), items).await?;
+    let mut bytes = 0u64;
+    loop {
+        match session.next().await? {
+            FetchEvent::Chunk(chunk) => {
+                bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(0));
+            }
+            FetchEvent::Done => break,
+            FetchEvent::Refused(_) => return Ok(None),
+            FetchEvent::Message(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
+        }
+    }
+    let ms = host.monotonic_ms().saturating_sub(begun_ms).max(1);
+    Ok((bytes > 0).then(|| bytes.saturating_mul(1000) / ms))
+}
+
+fn obstacles(plan: &Plan, sizes: &Sizes) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    if let (Some(quota), Some(bytes)) = (plan.preflight.destination.quota, plan.preflight.bytes) {
+        let free = quota.limit_bytes.saturating_sub(quota.used_bytes);
+        if quota.limit_bytes > 0 && bytes > free {
+            found.push(Obstacle {
+                reason: Reason::Quota,
+                limit_bytes: free,
+                messages: None,
+                detail: format!(
+                    "The source has {bytes} bytes of mail, and the destination has room for {free}."
+                ),
+            });
+        }
+    }
+    let at_least = if sizes.whole { "" } else { "at least " };
+    let mut single = |reason, limit: Option<u64>, messages: u64, who: &str| {
+        let Some(limit_bytes) = limit.filter(|_| messages > 0) else { return };
+        let detail = format!(
+            "{who} no message of more than {limit_bytes} bytes; {at_least}{messages} have more."
+        );
+        found.push(Obstacle { reason, limit_bytes, messages: Some(messages), detail });
+    };
+    let limits = &plan.limits;
+    single(Reason::AppendLimit, limits.append, sizes.over_append, "The destination takes");
+    single(Reason::MaxItemBytes, limits.option, sizes.over_option, "The options allow");
+    found
+}
+
+fn forecast(preflight: &Preflight, measured: Option<u64>) -> Forecast {
+    let bytes_per_second = measured.unwrap_or(ASSUMED_BYTES_PER_S).max(1);
+    let bytes = preflight.bytes.unwrap_or_else(|| {
+        // The average of the messages that people keep.
+        preflight.messages.saturating_mul(100_000)
+    });
+    let line_s = bytes / bytes_per_second;
+    let store_s = preflight.messages / ASSUMED_MESSAGES_PER_S;
+    // Both happen side by side; folders are made and looked at one after the other.
+    let folders_ms = u64::try_from(preflight.folders.len())
+        .unwrap_or(u64::MAX)
+        .saturating_mul(4 * preflight.destination.round_trip_ms.max(1));
+    let seconds = line_s.max(store_s).saturating_add(folders_ms / 1000).saturating_add(2);
+    let rests_on = match measured {
+        Some(rate) => format!(
+            "The source sent a message at {rate} bytes a second just now. The destination is \
+             assumed to take as much, and {ASSUMED_MESSAGES_PER_S} messages a second at most."
+        ),
+        None => format!(
+            "Nothing could be measured. Assumed are {ASSUMED_BYTES_PER_S} bytes and \
+             {ASSUMED_MESSAGES_PER_S} messages a second."
+        ),
+    };
+    Forecast { seconds, bytes_per_second, measured: measured.is_some(), rests_on }
+}
