@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::app::{App, Outside, Secrets};
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request, value};
-use crate::{Route, api, checked, form_fields, offer, shown, submission};
+use crate::{Route, api, checked, form_fields, offer, projects, route, shown, submission};
 
 /// How long a chosen language is remembered: a year.
 const LANGUAGE_COOKIE_SECONDS: u32 = 31_536_000;
@@ -54,6 +54,11 @@ pub(crate) fn show(
 
 /// A refusal as a page.
 pub fn problem(request: &Request, refusal: &Refusal) -> Answer {
+    if let (Code::SignIn, Ok((_, id))) =
+        (refusal.code, route(request.method.as_str(), &request.path))
+    {
+        return projects::web::way_in(request, id);
+    }
     let said = match refusal.code {
         // What is out of order is for the operator, and its own words are all that helps.
         Code::Unavailable | Code::NotConfigured => Some(refusal.detail.as_str()),
@@ -127,7 +132,8 @@ pub async fn create<O: Outside>(
 ) -> Result<Answer, Refusal> {
     let mut fields = form_body(request, body)?;
     if let Some(side) = value(&fields, "detect").map(str::to_owned) {
-        return detected(app, request, &mut fields, &side).await;
+        let filled = detected(app, &mut fields, &side).await?;
+        return Ok(show(request, 200, |page| form::page(page, OFFER, &filled)));
     }
     if value(&fields, "sealed").is_some() {
         return checked::start(app, request, &fields).await;
@@ -187,13 +193,12 @@ pub fn corrected(
     Ok(show(request, refusal.code.status(), |page| form::page(page, OFFER, &filled)))
 }
 
-/// The form with the server of one side filled in, for readers without the script.
-async fn detected<O: Outside>(
+/// A form with the server of one side filled in, for readers without the script.
+pub(crate) async fn detected<O: Outside>(
     app: &App<O>,
-    request: &Request,
     fields: &mut Vec<(String, String)>,
     side: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Filled, Refusal> {
     fields.retain(|(name, _)| name != "detect");
     let (login, url) = (format!("{side}.login"), format!("{side}.url"));
     let address = Address::parse(value(fields, &login).unwrap_or_default());
@@ -225,8 +230,7 @@ async fn detected<O: Outside>(
             }
         }
     }
-    let filled = Filled { errors, found, ..form_fields::filled(fields, &Refusal::input(vec![])) };
-    Ok(show(request, 200, |page| form::page(page, OFFER, &filled)))
+    Ok(Filled { errors, found, ..form_fields::filled(fields, &Refusal::input(vec![])) })
 }
 
 fn put(fields: &mut Vec<(String, String)>, name: &str, text: &str) {

@@ -117,8 +117,7 @@ pub fn page(page: &Page<'_>, offer: Offer<'_>, filled: &Filled) -> String {
         }
         (summary(page, filled))
         form.new method="post" action="/new" data-busy=(words.new_wait) {
-            // Enter sends the form; the first button of it would be the one that looks for servers.
-            button.unseen tabindex="-1" aria-hidden="true" {}
+            (first_button())
             div.sides {
                 (side(page, "source", (words.source_title, words.source_lead), offer.source_types, filled))
                 (side(page, "destination", (words.destination_title, words.destination_lead), offer.destination_types, filled))
@@ -144,6 +143,11 @@ pub fn page(page: &Page<'_>, offer: Offer<'_>, filled: &Filled) -> String {
         }
     };
     page.document(words.new_title, Reload::Never, main)
+}
+
+/// Enter presses the first button of a form, which would be the one that looks for servers.
+pub(crate) fn first_button() -> Markup {
+    html! { button.unseen tabindex="-1" aria-hidden="true" {} }
 }
 
 /// What is wrong, with links to the fields; nothing where nothing is.
@@ -275,7 +279,7 @@ fn told(page: &Page<'_>, found: &Found) -> Markup {
 }
 
 /// The sentences of all hints, for the script.
-fn hints(page: &Page<'_>) -> Markup {
+pub(crate) fn hints(page: &Page<'_>) -> Markup {
     html! {
         template #hints {
             @for (hint, sentence) in page.words.detect_hints() {

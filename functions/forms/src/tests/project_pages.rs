@@ -392,6 +392,40 @@ fn other_sites_cannot_send_these_forms() {
     assert!(person.page("").contains("Acme"));
 }
 
+/// What is large is refused before it is read; a browser that sent it is led to the way in.
+#[test]
+fn a_table_of_a_stranger_leads_to_the_way_in() {
+    let person = Person::new();
+    let request = Request {
+        method: http::Method::POST,
+        path: person.at("/import"),
+        query: vec![],
+        headers: http::HeaderMap::new(),
+        origin: "https://here.example".into(),
+    };
+    let refused = Err(crate::refusals::Refusal::of(crate::refusals::Code::SignIn));
+    let answer = block_on(person.app.answer(&request, refused));
+    assert_eq!(answer.status, 401);
+    let back = format!("name=\"back\" value=\"{}\"", person.at("/import"));
+    assert!(text(&answer).contains(&back), "{}", text(&answer));
+}
+
+#[test]
+fn a_server_is_found_without_the_script() {
+    let person = Person::new();
+    let typed = "source.type=ovh&source.url=&source.login=anna@old.example&source.password=s3cret&\
+                 destination.type=ovh&destination.url=&destination.login=&destination.password=&\
+                 group=sales&detect=source";
+    let found = person.send(&person.at("/add"), typed);
+    assert_eq!(found.status, 200);
+    let page = text(&found);
+    for shown in ["imaps://imap.old.example", "anna@old.example", "value=\"sales\""] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert!(!page.contains("s3cret") && !page.contains("Migrations added"));
+    assert!(person.page("").contains("There are no migrations yet"));
+}
+
 /// Every link and every form of a page leads to a route.
 #[test]
 fn no_page_leads_nowhere() {

@@ -43,6 +43,7 @@ pub fn page(page: &Page<'_>, add: &Add<'_>) -> String {
         }
         (wrong(page, page.words.errors_lead, filled))
         form.new method="post" action=(add.project.address("/add")) data-busy=(page.words.new_wait) {
+            (form::first_button())
             div.sides {
                 @for (side, titles, types) in sides { (form::side(page, side, titles, types, filled)) }
             }
@@ -59,6 +60,7 @@ pub fn page(page: &Page<'_>, add: &Add<'_>) -> String {
                 button.primary.large { (words.add_submit) }
                 span.busy role="status" {}
             }
+            (form::hints(page))
         }
     };
     page.document(words.add_title, Reload::Never, frame(page, add.project, Tab::Add, &tab))

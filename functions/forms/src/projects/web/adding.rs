@@ -13,7 +13,7 @@ use crate::form_fields;
 use crate::projects::{add as adding, api, input};
 use crate::refusals::Refusal;
 use crate::request::{Request, value};
-use crate::web::{OFFER, form_body, show};
+use crate::web::{OFFER, detected, form_body, show};
 
 /// `GET /projects/{id}/add`: the form with the project's servers and items.
 pub(super) fn form(project: &Project, request: &Request) -> Answer {
@@ -54,6 +54,10 @@ pub(super) async fn add<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let mut fields = form_body(request, body)?;
+    if let Some(side) = value(&fields, "detect").map(str::to_owned) {
+        let filled = detected(app, &mut fields, &side).await?;
+        return Ok(form_page(project, request, 200, &filled));
+    }
     let keep = value(&fields, "keep") == Some("yes");
     let group = value(&fields, "group").unwrap_or_default().to_owned();
     match try_to_add(app, project, &mut fields, keep).await {

@@ -45,11 +45,7 @@ pub async fn answer<O: Outside>(
         Route::ProjectClose => return close(app, id, request).await,
         _ => {}
     }
-    let project = match session::open(app, id, request).await {
-        Ok(project) => project,
-        Err(refusal) if refusal.code == Code::SignIn => return Ok(way_in(request, id)),
-        Err(refusal) => return Err(refusal),
-    };
+    let project = session::open(app, id, request).await?;
     let first = address(&project, "");
     match route {
         Route::ProjectPause => {
@@ -113,7 +109,7 @@ async fn make<O: Outside>(app: &App<O>, request: &Request, body: &[u8]) -> Resul
 }
 
 /// The page that leads to where a project is opened, for a request that nobody is logged in for.
-fn way_in(request: &Request, id: &str) -> Answer {
+pub(crate) fn way_in(request: &Request, id: &str) -> Answer {
     // What a form sent is lost; its page has the same address, or there is none.
     let query: Vec<(String, String)> = match request.method {
         http::Method::GET => request.query.clone(),
