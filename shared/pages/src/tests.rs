@@ -254,6 +254,7 @@ fn project_pages(page: &Page<'_>, offer: Offer<'_>, text: &str) -> Vec<String> {
     let filled = Filled {
         values: names.iter().map(|name| ((*name).to_owned(), text.to_owned())).collect(),
         errors: names.iter().map(|name| error(name, "bad_value")).collect(),
+        found: Vec::new(),
     };
     let mut of_a_new_one = filled.clone();
     of_a_new_one.errors = vec![error("name", "required"), error("password", "too_short")];
