@@ -44,7 +44,7 @@ impl Company {
         for (n, (from, to)) in self.logins.iter().enumerate() {
             let (old, new) = (self.old.imaps_port(), self.new.imaps_port());
             let password = if wrong.contains(&n) { "" } else { PASSWORD };
-            let group = if n % 2 == 0 { "sales" } else { "" };
+            let group = if n.is_multiple_of(2) { "sales" } else { "" };
             text.push_str(&format!(
                 "IMAP;imaps://localhost:{old};{from};{password};\
                  IMAP;imaps://localhost:{new};{to};{PASSWORD};;;{group}\n"

@@ -198,21 +198,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
     pages.extend(project_pages(&page, offer, text));
     for status in STATUSES {
         let migration = migration(status, text);
-        let of_the_form = Filled {
-            values: vec![],
-            errors: match status.allows(model::Action::Synchronise) {
-                true => filled
-                    .errors
-                    .iter()
-                    .filter(|e| e.field.ends_with("password"))
-                    .cloned()
-                    .collect(),
-                false => {
-                    vec![FieldError { field: String::new(), code: "not_in_this_state", said: None }]
-                }
-            },
-            found: vec![],
-        };
+        let of_the_form = of_a_form(status, &filled);
         for (folders, failures, more) in [(&folders[..], &failures[..], true), (&[], &[], false)] {
             pages.push(tracking::page(
                 &page,
@@ -243,6 +229,22 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
         }
     }
     pages
+}
+
+/// What may be wrong with the forms of a migration in this state.
+fn of_a_form(status: Status, filled: &Filled) -> Filled {
+    Filled {
+        values: vec![],
+        errors: match status.allows(model::Action::Synchronise) {
+            true => {
+                filled.errors.iter().filter(|e| e.field.ends_with("password")).cloned().collect()
+            }
+            false => {
+                vec![FieldError { field: String::new(), code: "not_in_this_state", said: None }]
+            }
+        },
+        found: vec![],
+    }
 }
 
 /// Every page of a project, likewise.

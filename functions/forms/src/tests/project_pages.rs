@@ -102,7 +102,7 @@ impl Person {
 fn rows(count: usize, wrong: &[usize]) -> String {
     let row = |n: usize| {
         let password = if wrong.contains(&n) { "" } else { "s3cret-of-it" };
-        let group = if n % 2 == 0 { "sales" } else { "" };
+        let group = if n.is_multiple_of(2) { "sales" } else { "" };
         format!(
             "IMAP;old.example;u{n}@x.example;{password};IMAP;new.example;u{n}@y.example;q;;;{group}\n"
         )

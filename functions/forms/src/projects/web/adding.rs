@@ -93,8 +93,8 @@ async fn try_to_add<O: Outside>(
     }
     input::fill_in(&mut object, &project.options);
     let group = input::group(&mut object)?;
-    let defaults = json!({"default_source": default(&object["source"]),
-                          "default_destination": default(&object["destination"])});
+    let defaults = json!({"default_source": default(object.get("source")),
+                          "default_destination": default(object.get("destination"))});
     adding::add_one(app, project, object, group).await?;
     if keep {
         api::change_options(app, project, defaults).await?;
@@ -103,7 +103,7 @@ async fn try_to_add<O: Outside>(
 }
 
 /// What is kept of an account: its server.
-fn default(side: &Value) -> Value {
-    let url = side["url"].as_str().unwrap_or_default();
-    json!({"type": side["type"], "url": url})
+fn default(side: Option<&Value>) -> Value {
+    let word = |name| side.and_then(|side| side.get(name)).and_then(Value::as_str);
+    json!({"type": word("type"), "url": word("url").unwrap_or_default()})
 }

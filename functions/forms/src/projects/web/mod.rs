@@ -15,7 +15,7 @@ use model::{Project, ProjectId};
 use pages::project::enter::{self, Notice};
 use pages::project::follow::{self, Done, Follow, State};
 use project::{guard, members};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use wire::Secret;
 
 use super::shown::Overview;
@@ -81,15 +81,15 @@ fn named<'p>(project: &'p Project) -> pages::project::Project<'p> {
 
 async fn make<O: Outside>(app: &App<O>, request: &Request, body: &[u8]) -> Result<Answer, Refusal> {
     let mut fields = form_body(request, body)?;
-    let mut object = json!({"language": language(request).tag()});
+    let mut object = Map::from_iter([("language".to_owned(), json!(language(request).tag()))]);
     for (name, text) in &mut fields {
         // A password is taken out, so that no second copy is left to be shown.
         let given = if name == "password" { std::mem::take(text) } else { text.clone() };
         if !given.is_empty() {
-            object[name.as_str()] = json!(given);
+            object.insert(name.clone(), json!(given));
         }
     }
-    let made = match input::creation(object) {
+    let made = match input::creation(Value::Object(object)) {
         Ok(creation) => api::make(app, creation).await,
         Err(refusal) => Err(refusal),
     };

@@ -105,12 +105,12 @@ fn cell(error: &InputError) -> Cell<'_> {
 
 /// From what programs are told of a file.
 fn preview(told: &Value) -> Preview<'_> {
-    let migrations = told["migrations"].as_array();
+    let migrations = at(told, "/migrations").as_array();
     Preview {
-        rows: told["rows"].as_u64().unwrap_or_default(),
-        groups: counts(&told["groups"]),
-        sources: counts(&told["servers"]["source"]),
-        destinations: counts(&told["servers"]["destination"]),
+        rows: at(told, "/rows").as_u64().unwrap_or_default(),
+        groups: counts(at(told, "/groups")),
+        sources: counts(at(told, "/servers/source")),
+        destinations: counts(at(told, "/servers/destination")),
         first: migrations.into_iter().flatten().map(line).collect(),
     }
 }
@@ -122,15 +122,20 @@ fn counts(told: &Value) -> BTreeMap<&str, u64> {
 
 fn line(told: &Value) -> Line<'_> {
     Line {
-        line: told["line"].as_u64().unwrap_or_default(),
-        source: word(&told["source"]["login"]),
-        source_url: word(&told["source"]["url"]),
-        destination: word(&told["destination"]["login"]),
-        destination_url: word(&told["destination"]["url"]),
-        group: word(&told["group"]),
+        line: at(told, "/line").as_u64().unwrap_or_default(),
+        source: word(at(told, "/source/login")),
+        source_url: word(at(told, "/source/url")),
+        destination: word(at(told, "/destination/login")),
+        destination_url: word(at(told, "/destination/url")),
+        group: word(at(told, "/group")),
     }
 }
 
 fn word(told: &Value) -> &str {
     told.as_str().unwrap_or_default()
+}
+
+/// What stands there; null where nothing does.
+fn at<'v>(told: &'v Value, pointer: &str) -> &'v Value {
+    told.pointer(pointer).unwrap_or(&Value::Null)
 }
