@@ -5,7 +5,7 @@
 //! checkpoint, but may be in the middle of a write: nothing more is erased until it has said that
 //! it noticed or its lease would have run out, so that what it still writes is erased too.
 
-use model::{Migration, MigrationId};
+use model::{Migration, MigrationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::lease::{Holder, LEASE_MS, Seized};
 use store::{Error, Store, calendar, due, keys, lease, metrics, records};
@@ -67,7 +67,7 @@ pub(crate) async fn begin(
     boot: &str,
 ) -> Result<(), Error> {
     due::set_erasure(store, id, Some(now_ms)).await?;
-    projects::leave(store, id).await?;
+    projects::leave(store, id, Timestamp(now_ms)).await?;
     let holder = match lease::seize(store, id, now_ms, boot).await? {
         Seized::Gone => return Ok(()),
         Seized::Idle => None,
