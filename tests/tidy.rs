@@ -54,7 +54,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The runtime is a host for components: it knows their interfaces, not their insides.
     ("runtime", &["model"]),
     ("xtask", &[]),
-    ("tests", &["fake-imap", "wire"]),
+    ("tests", &["fake-imap", "text", "wire"]),
     ("tests/fake-imap", &["wire"]),
 ];
 

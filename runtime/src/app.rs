@@ -11,6 +11,7 @@ use anyhow::Result;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use wasmtime_wasi_http::WasiBody;
 
@@ -38,6 +39,8 @@ pub struct App {
     pub(crate) advance_token: Option<String>,
     pub(crate) metrics: Metrics,
     pub(crate) instances: Arc<Semaphore>,
+    /// Where slices run, so that pages do not wait behind them.
+    pub(crate) batch: Option<Handle>,
     /// Told after every request that may have made work for `advance`.
     pub(crate) changed: Notify,
     /// Told after every slice of the driver.
@@ -86,10 +89,16 @@ impl App {
         let started = Instant::now();
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
-        let response = component.answer(self, request, permit).await.unwrap_or_else(|error| {
-            log::error!("{name}: {error:?}");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "The component failed; the log says why.")
-        });
+        let is_batch = self.routes.find(driver::PATH).is_some_and(|found| found.component == name);
+        let batch = self.batch.as_ref().filter(|_| is_batch);
+        let response =
+            component.answer(self, request, (permit, batch)).await.unwrap_or_else(|error| {
+                log::error!("{name}: {error:?}");
+                problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The component failed; the log says why.",
+                )
+            });
         let (status, took) = (response.status(), started.elapsed());
         self.metrics.count(name, status, took);
         // The driver's own calls come every second.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 use wasmtime::component::ResourceTable;
@@ -125,18 +126,20 @@ impl ResourceLimiter for Memory {
 }
 
 impl Ready {
-    /// Answers one request; the instance holds `permit` until its end.
+    /// Answers one request; the instance holds `permit` until its end, and runs on the threads of
+    /// `batch` where these are given.
     pub async fn answer(
         self: &Arc<Self>,
         app: &Arc<App>,
         request: http::Request<WasiBody>,
-        permit: OwnedSemaphorePermit,
+        (permit, batch): (OwnedSemaphorePermit, Option<&Handle>),
     ) -> anyhow::Result<http::Response<Body>> {
         let safe = request.method().is_safe();
         let mut store = self.store(app);
-        let service = self.pre.instantiate_async(&mut store).await?;
+        let pre = self.clone();
         let (sender, receiver) = oneshot::channel();
         let work = async move {
+            let service = pre.pre.instantiate_async(&mut store).await?;
             let ran = store.run_concurrent(async |accessor| {
                 let (request, request_io) =
                     GuestRequest::from_http(wasmtime_wasi_http::default_hooks(), request);
@@ -151,7 +154,12 @@ impl Ready {
             drop(permit);
             ended
         };
-        let instance = tokio::spawn(supervise(self.settings.clone(), work)).abort_handle();
+        let work = supervise(self.settings.clone(), work);
+        let instance = match batch {
+            Some(batch) => batch.spawn(work),
+            None => tokio::spawn(work),
+        };
+        let instance = instance.abort_handle();
         let waiting = AbortUnanswered(safe.then(|| instance.clone()));
         let answer = receiver.await;
         waiting.answered();

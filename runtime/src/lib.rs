@@ -7,7 +7,7 @@
 //! Reading order: [`cli`], [`load`] with [`manifest`], [`variables`], [`outbound`] and [`routes`];
 //! [`app`] and [`instance`], the way of a request; [`spin_key_value`] and [`wasi_key_value`] on
 //! [`key_value`]; [`engine`] and [`bundle`], where code comes from; [`server`] and [`driver`];
-//! [`migrate`], the same application without a socket; [`state`], the folder.
+//! `batch`, the slices' threads; [`migrate`], the same application without a socket; [`state`], the folder.
 //!
 //! Invariants: every request has an instance of its own, so that nothing survives in memory; no
 //! query string, body or variable is ever logged; a component that computes, blocks or traps
@@ -15,6 +15,7 @@
 #![allow(async_fn_in_trait)]
 
 pub mod app;
+mod batch;
 mod bindings;
 pub mod bundle;
 mod chaining;
@@ -80,7 +81,8 @@ fn run(cli: Cli, bundle: &'static [u8]) -> Result<ExitCode> {
     logging::start(common.log.unwrap_or(default_level));
     match cli.command {
         Command::Serve(serve) => {
-            let options = options(&serve.common, bundle)?;
+            let batch = batch::Batch::start()?;
+            let options = Options { batch: batch.handle(), ..options(&serve.common, bundle)? };
             block_on(PROCESSORS, server::serve(options, serve.listen))??;
             Ok(ExitCode::SUCCESS)
         }
@@ -117,6 +119,7 @@ fn options(common: &Common, bundle: &'static [u8]) -> Result<Options> {
         as_spin: common.as_spin,
         request_timeout: common.request_timeout.map(|s| Duration::from_secs(s.into())),
         memory_limit_bytes: mebibytes.saturating_mul(1 << 20),
+        batch: None,
     })
 }
 

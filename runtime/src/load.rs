@@ -68,6 +68,8 @@ pub struct Options {
     pub request_timeout: Option<Duration>,
     /// Most linear memory of one instance.
     pub memory_limit_bytes: usize,
+    /// Where slices run; among everything else without.
+    pub batch: Option<tokio::runtime::Handle>,
 }
 
 /// Loads the application.
@@ -86,6 +88,7 @@ pub fn load(options: &Options) -> Result<Arc<App>> {
         advance_token: variables.get("advance_token").map(str::to_owned),
         metrics: Metrics::default(),
         instances: App::permits(),
+        batch: options.batch.clone(),
         changed: Notify::new(),
         advanced: Notify::new(),
         stopping: watch::Sender::new(false),

@@ -20,6 +20,7 @@ mod notices;
 mod pages;
 mod pairs;
 mod preflight;
+mod projects;
 mod refusals;
 mod secrets;
 mod servers;

@@ -130,6 +130,23 @@ impl<O: Outside> App<O> {
                 life::form(self, route, name, request, body).await
             }
             Route::DeleteForm => web::delete(self, name, request, body).await,
+            Route::ProjectNewForm
+            | Route::ProjectNew
+            | Route::ProjectOpenForm
+            | Route::ProjectOpen
+            | Route::ProjectClose
+            | Route::ProjectPage
+            | Route::ProjectPause
+            | Route::ProjectResume
+            | Route::ProjectImportForm
+            | Route::ProjectImport
+            | Route::ProjectRetryForm
+            | Route::ProjectRetry
+            | Route::ProjectAddForm
+            | Route::ProjectAdd
+            | Route::ProjectOptionsForm
+            | Route::ProjectOptionsSave
+            | Route::ProjectErase => projects::web::answer(self, route, name, request, body).await,
             Route::Create => api::create(self, request, body).await,
             Route::Show => api::show(self, name, request).await,
             Route::Delete => api::delete(self, name, request).await,

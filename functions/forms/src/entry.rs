@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use crate::answer::{Answer, Body};
 use crate::app::{App, BodyRead, Outside};
 use crate::feeds::{self, Out};
+use crate::projects;
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request};
 
@@ -38,6 +39,8 @@ const CHECK_IDLE_S: u32 = 10;
 
 /// The most bytes read, and not kept, of a body that is too large.
 const DISCARD_MAX_BYTES: usize = 32 << 20;
+/// The most seconds for reading what is not kept.
+const DISCARD_TIMEOUT_S: u32 = 10;
 
 /// What this component reaches: Spin's store and the network, as the variables allow.
 struct Reached {
@@ -155,9 +158,18 @@ async fn handle(request: SpinRequest) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
     let head = parts.method == http::Method::HEAD;
     let request = asked(&parts);
-    let body = read(&request, body).await;
     let answer = match app().await {
-        Ok(app) => app.answer(&request, body).await,
+        Ok(app) => {
+            // What is large is taken only from somebody who is known.
+            let body = match projects::session::admit(&app, &request).await {
+                Ok(()) => read(&request, request.body_limits(), body).await,
+                Err(refusal) => {
+                    let _ = read(&request, (0, DISCARD_TIMEOUT_S), body).await;
+                    Err(refusal)
+                }
+            };
+            app.answer(&request, body).await
+        }
         Err(refusal) => refusal.answer(),
     };
     respond(answer, head)
@@ -184,8 +196,11 @@ fn asked(parts: &http::request::Parts) -> Request {
 
 /// The body. Of one that is larger than any of ours nothing is kept, but it is read a while: a
 /// client that is still sending would not see the answer.
-async fn read(request: &Request, body: impl http_body::Body<Data = Bytes> + Unpin) -> BodyRead {
-    let (max_bytes, timeout_s) = request.body_limits();
+async fn read(
+    request: &Request,
+    (max_bytes, timeout_s): (usize, u32),
+    body: impl http_body::Body<Data = Bytes> + Unpin,
+) -> BodyRead {
     let announced = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
     // Room for the whole from the start: growing would leave copies of passwords behind.
     let room = match request.method {

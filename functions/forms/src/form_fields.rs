@@ -87,7 +87,7 @@ fn megabytes(text: &str) -> Value {
 }
 
 /// Browsers send `2026-11-22T15:04`, which is meant in UTC.
-fn moment(text: &str) -> Value {
+pub(crate) fn moment(text: &str) -> Value {
     let text = text.trim();
     match text.len() {
         16 => json!(format!("{text}:00Z")),

@@ -3,6 +3,8 @@
 //! Each row is read as the object of `POST /projects/{id}/migrations` would be, with the project's
 //! servers where it names none, and what is wrong is told with its line and column.
 
+use std::collections::BTreeMap;
+
 use dial::Plaintext;
 use model::{Account, Item, ProjectOptions, ServerDefault, ServerType};
 use serde_json::{Value, json};
@@ -14,12 +16,11 @@ use text::table::Unreadable;
 use crate::account;
 use crate::input::{Errors, escape};
 use crate::offer;
+use crate::projects::input::GROUP_MAX_BYTES;
 use crate::refusals::{Cell, Code, InputError, Refusal};
 
 /// The most rows that a preview shows.
 pub const PREVIEW_MAX: usize = 100;
-/// The most bytes of a group's name: it is a word beside each migration.
-pub const GROUP_MAX_BYTES: usize = 64;
 
 /// A row that could become a migration.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,14 +55,23 @@ pub fn read(
     if faults.total == 0 { Ok(entries) } else { Err(faults.refusal()) }
 }
 
-/// What a file would add: how many, of which groups, and the first rows, without passwords.
+/// What a file would add: how many, of which groups and servers, and the first rows, without
+/// passwords.
 pub fn preview(entries: &[Entry]) -> Value {
-    let mut groups = std::collections::BTreeMap::<&str, usize>::new();
-    for entry in entries {
-        *groups.entry(entry.group.as_deref().unwrap_or_default()).or_default() += 1;
-    }
+    let groups = counted(entries, |entry| entry.group.as_deref().unwrap_or_default());
+    let sources = counted(entries, |entry| &entry.source.url);
+    let destinations = counted(entries, |entry| &entry.destination.url);
     let rows: Vec<_> = entries.iter().take(PREVIEW_MAX).map(row).collect();
-    json!({"rows": entries.len(), "groups": groups, "migrations": rows})
+    json!({"rows": entries.len(), "groups": groups,
+           "servers": {"source": sources, "destination": destinations}, "migrations": rows})
+}
+
+fn counted(entries: &[Entry], of: impl Fn(&Entry) -> &str) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for entry in entries {
+        *counts.entry(of(entry)).or_default() += 1;
+    }
+    counts
 }
 
 fn row(entry: &Entry) -> Value {
@@ -298,6 +308,7 @@ mod tests {
         let shown = preview(&entries);
         assert_eq!(shown["rows"], 2);
         assert_eq!(shown["groups"], json!({"wave 1": 1, "": 1}));
+        assert_eq!(shown["servers"]["destination"], json!({"": 2}));
         assert_eq!(shown["migrations"][0]["source"]["login"], "a@x.example");
         assert!(!shown.to_string().contains("\"q\""));
     }

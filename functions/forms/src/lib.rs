@@ -4,9 +4,10 @@
 //! API's description. Out of scope: how a migration works (`migrate`), what pages look like
 //! (`pages`).
 //!
-//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`] with [`account`]
-//! and [`schedule`] (the API's objects), [`form_fields`] (the same from a form), [`import`] (the
-//! same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and [`checked`] (what both faces
+//! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`] with
+//! [`account`] and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from
+//! a form), [`import`] (the same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and
+//! [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
 //!
@@ -30,6 +31,7 @@ pub mod import;
 pub mod input;
 pub mod life;
 pub mod metrics;
+pub mod multipart;
 pub mod offer;
 pub mod openapi;
 pub mod projects;
@@ -63,6 +65,23 @@ pub enum Route {
     ResumeForm,
     RemoveForm,
     DeleteForm,
+    ProjectNewForm,
+    ProjectNew,
+    ProjectOpenForm,
+    ProjectOpen,
+    ProjectClose,
+    ProjectPage,
+    ProjectPause,
+    ProjectResume,
+    ProjectImportForm,
+    ProjectImport,
+    ProjectRetryForm,
+    ProjectRetry,
+    ProjectAddForm,
+    ProjectAdd,
+    ProjectOptionsForm,
+    ProjectOptionsSave,
+    ProjectErase,
     Create,
     Show,
     Delete,
@@ -124,6 +143,23 @@ pub const ROUTES: &[Row] = &[
     ("POST",   "/migrations/{id}/resume",                 Route::ResumeForm, ""),
     ("POST",   "/migrations/{id}/remove",                 Route::RemoveForm, ""),
     ("POST",   "/migrations/{id}/delete",                 Route::DeleteForm, ""),
+    ("GET",    "/projects/new",                          Route::ProjectNewForm, ""),
+    ("POST",   "/projects/new",                          Route::ProjectNew, ""),
+    ("GET",    "/projects/open",                         Route::ProjectOpenForm, ""),
+    ("POST",   "/projects/open",                         Route::ProjectOpen, ""),
+    ("GET",    "/projects/{id}",                         Route::ProjectPage, ""),
+    ("POST",   "/projects/{id}/logout",                  Route::ProjectClose, ""),
+    ("POST",   "/projects/{id}/pause",                   Route::ProjectPause, ""),
+    ("POST",   "/projects/{id}/resume",                  Route::ProjectResume, ""),
+    ("GET",    "/projects/{id}/import",                  Route::ProjectImportForm, ""),
+    ("POST",   "/projects/{id}/import",                  Route::ProjectImport, ""),
+    ("GET",    "/projects/{id}/retry",                   Route::ProjectRetryForm, ""),
+    ("POST",   "/projects/{id}/retry",                   Route::ProjectRetry, ""),
+    ("GET",    "/projects/{id}/add",                     Route::ProjectAddForm, ""),
+    ("POST",   "/projects/{id}/add",                     Route::ProjectAdd, ""),
+    ("GET",    "/projects/{id}/options",                 Route::ProjectOptionsForm, ""),
+    ("POST",   "/projects/{id}/options",                 Route::ProjectOptionsSave, ""),
+    ("POST",   "/projects/{id}/delete",                  Route::ProjectErase, ""),
     ("POST",   "/api/v1/migrations",                      Route::Create, "Tries both log-ins and begins a migration"),
     ("POST",   "/api/v1/migrations/preflight",            Route::Preflight, "What POST /migrations with the same body would do; nothing is written"),
     ("GET",    "/api/v1/migrations/{id}",                 Route::Show, "How far it is"),

@@ -10,8 +10,8 @@ pub const BODY_MAX_BYTES: usize = 256 << 10;
 const BODY_TIMEOUT_S: u32 = 30;
 /// The same for a table: some rows of text at that speed, or pictures at a better one.
 const TABLE_TIMEOUT_S: u32 = 120;
-/// The most fields of a query or a form; ours have fewer than thirty.
-const FIELDS_MAX: usize = 200;
+/// The most fields of a query or a form; a project's options have two for each wave.
+const FIELDS_MAX: usize = 300;
 /// The most bytes of a query that are read.
 const QUERY_MAX_BYTES: usize = 8 << 10;
 
@@ -34,15 +34,22 @@ impl Request {
     /// The most bytes of the body, and the most seconds it may take to arrive. An import is a
     /// table; nothing else is larger than a form.
     pub fn body_limits(&self) -> (usize, u32) {
-        let projects = ["/projects/", "/api/v1/projects/"];
-        let rest = projects.iter().find_map(|start| self.path.strip_prefix(start));
-        let ends = ["/import", "/retry"];
-        let is_table = rest.and_then(|rest| ends.iter().find_map(|end| rest.strip_suffix(end)));
-        if is_table.is_some_and(|id| !id.contains('/')) {
-            (text::table::FILE_MAX_BYTES, TABLE_TIMEOUT_S)
-        } else {
-            (BODY_MAX_BYTES, BODY_TIMEOUT_S)
+        match self.table_for() {
+            Some(_) => (text::table::FILE_MAX_BYTES, TABLE_TIMEOUT_S),
+            None => (BODY_MAX_BYTES, BODY_TIMEOUT_S),
         }
+    }
+
+    /// The project that a table is sent to.
+    pub fn table_for(&self) -> Option<&str> {
+        if self.method == Method::GET {
+            return None;
+        }
+        let projects = ["/projects/", "/api/v1/projects/"];
+        let rest = projects.iter().find_map(|start| self.path.strip_prefix(start))?;
+        let mut ends = ["/import", "/retry"].iter();
+        let id = ends.find_map(|end| rest.strip_suffix(end))?;
+        (!id.contains('/')).then_some(id)
     }
 
     /// A field of the query; the first of its name.

@@ -1,5 +1,6 @@
 //! The component against a store in memory and mail servers that say what a test wants.
 
+mod project_pages;
 mod projects;
 
 use std::cell::RefCell;

@@ -26,13 +26,17 @@ fn kept(request: &Request) -> Vec<(String, String)> {
     request.query.iter().filter(|(name, _)| name != "lang").cloned().collect()
 }
 
-fn language(request: &Request) -> Language {
+pub(crate) fn language(request: &Request) -> Language {
     let accepted = request.header("accept-language");
     Language::choose(request.asked("lang"), request.cookie("lang"), accepted)
 }
 
 /// Writes a page in the reader's language; a language that was asked for is remembered.
-pub fn show(request: &Request, status: u16, write: impl FnOnce(&Page<'_>) -> String) -> Answer {
+pub(crate) fn show(
+    request: &Request,
+    status: u16,
+    write: impl FnOnce(&Page<'_>) -> String,
+) -> Answer {
     let query = kept(request);
     let language = language(request);
     let answer = Answer::page(status, write(&Page::new(language, &request.path, &query)))
@@ -67,7 +71,7 @@ pub fn problem(request: &Request, refusal: &Refusal) -> Answer {
 }
 
 /// The request as if it had come for another page.
-fn elsewhere(request: &Request, path: String, query: Vec<(String, String)>) -> Request {
+pub(crate) fn elsewhere(request: &Request, path: String, query: Vec<(String, String)>) -> Request {
     Request { path, query, ..request.clone() }
 }
 
@@ -82,7 +86,7 @@ pub fn fixed(route: Route, name: &str, request: &Request) -> Result<Answer, Refu
     })
 }
 
-const OFFER: Offer<'static> = Offer {
+pub(crate) const OFFER: Offer<'static> = Offer {
     source_types: offer::SOURCES,
     destination_types: offer::DESTINATIONS,
     items: offer::ITEMS,

@@ -21,6 +21,9 @@ use crate::{
 };
 use crate::{remove, servers, verify};
 
+/// A server has this long to close a line that is given up.
+const FAREWELL_MS: u64 = 2_000;
+
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
     pub(crate) source: Session<Line<H>>,
@@ -243,8 +246,21 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
             Phase::Remove | Phase::Finished => break,
         }
     }
-    join!(lines.source.leave(), lines.destination.leave());
+    farewell(run, lines).await;
     Ok(())
+}
+
+/// Says goodbye. Where others wait for the places at the servers, the servers have closed the lines
+/// when this returns, or had time enough for it.
+async fn farewell<H: Host, S: Store>(run: &Run<'_, H, S>, lines: Lines<H>) {
+    if run.migration.project.is_none() {
+        join!(lines.source.leave(), lines.destination.leave());
+        return;
+    }
+    let goodbye = async {
+        join!(lines.source.logout(), lines.destination.logout());
+    };
+    select(pin!(goodbye), pin!(run.world.host.sleep_ms(FAREWELL_MS))).await;
 }
 
 /// Marks the run as running; the first slice of a run makes its sync point.

@@ -57,11 +57,11 @@ pub struct Offer<'a> {
 }
 
 impl Filled {
-    fn value(&self, name: &str) -> &str {
+    pub(crate) fn value(&self, name: &str) -> &str {
         self.values.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    fn has(&self, name: &str, value: &str) -> bool {
+    pub(crate) fn has(&self, name: &str, value: &str) -> bool {
         self.values.iter().any(|(key, given)| key == name && given == value)
     }
 
@@ -76,7 +76,7 @@ impl Filled {
 
 /// How a field is typed into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Address,
     Login,
     Password,
@@ -87,14 +87,24 @@ enum Kind {
     Hours,
     Megabytes,
     Lines,
+    Text,
+    Count,
+    NewPassword,
 }
 
-struct Field<'a> {
-    name: &'a str,
-    label: &'a str,
-    hint: Option<&'a str>,
-    kind: Kind,
-    required: bool,
+impl Kind {
+    fn is_secret(self) -> bool {
+        matches!(self, Kind::Password | Kind::NewPassword)
+    }
+}
+
+/// A field of a form.
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) label: &'a str,
+    pub(crate) hint: Option<&'a str>,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
 }
 
 /// The form, empty or with what was typed and what is wrong.
@@ -161,7 +171,7 @@ pub(crate) fn summary(page: &Page<'_>, filled: &Filled) -> Markup {
     }
 }
 
-fn label_of(page: &Page<'_>, field: &str) -> Option<String> {
+pub(crate) fn label_of(page: &Page<'_>, field: &str) -> Option<String> {
     let words = page.words;
     let (side, rest) = match field.split_once('.') {
         Some(("source", rest)) => (Some(words.migration_from), rest),
@@ -188,22 +198,22 @@ fn label_of(page: &Page<'_>, field: &str) -> Option<String> {
         "options.keep_credentials_until" => words.field_kept,
         "notify.email" => words.field_email,
         "notify.language" => words.field_language,
-        _ => return None,
+        _ => return crate::project::label(page, field),
     };
     Some(side.map_or(label.to_owned(), |side| format!("{side}: {label}")))
 }
 
-fn id_of(field: &str) -> String {
+pub(crate) fn id_of(field: &str) -> String {
     field.replace('.', "-")
 }
 
-fn said(error: &FieldError) -> Markup {
+pub(crate) fn said(error: &FieldError) -> Markup {
     html! {
         @if let Some(said) = &error.said { " " span.said lang="en" { (said) } }
     }
 }
 
-fn side(
+pub(crate) fn side(
     page: &Page<'_>,
     side: &str,
     (title, lead): (&str, &str),
@@ -275,7 +285,7 @@ fn hints(page: &Page<'_>) -> Markup {
     }
 }
 
-fn items(page: &Page<'_>, offered: &[Item], filled: &Filled) -> Markup {
+pub(crate) fn items(page: &Page<'_>, offered: &[Item], filled: &Filled) -> Markup {
     let words = page.words;
     let fresh = filled.values.is_empty();
     let error = filled.error("items");
@@ -284,15 +294,7 @@ fn items(page: &Page<'_>, offered: &[Item], filled: &Filled) -> Markup {
             legend { (words.items_title) }
             p.hint #items-hint { (words.items_lead) }
             (message(page, error, "items-error"))
-            div.checks {
-                @for item in offered {
-                    label.check {
-                        input type="checkbox" name="items" value=(item.name())
-                            checked[fresh || filled.has("items", item.name())];
-                        span { (words.item(*item)) }
-                    }
-                }
-            }
+            (item_boxes(page, offered, filled, fresh))
             label.check {
                 input type="checkbox" name="options.content_digests" value="true"
                     aria-describedby="digests-hint"
@@ -304,7 +306,27 @@ fn items(page: &Page<'_>, offered: &[Item], filled: &Filled) -> Markup {
     }
 }
 
-fn options(page: &Page<'_>, filled: &Filled) -> Markup {
+/// A box for each item that is offered; all are ticked at first.
+pub(crate) fn item_boxes(
+    page: &Page<'_>,
+    offered: &[Item],
+    filled: &Filled,
+    fresh: bool,
+) -> Markup {
+    html! {
+        div.checks {
+            @for item in offered {
+                label.check {
+                    input type="checkbox" name="items" value=(item.name())
+                        checked[fresh || filled.has("items", item.name())];
+                    span { (page.words.item(*item)) }
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn options(page: &Page<'_>, filled: &Filled) -> Markup {
     let words = page.words;
     let fields = [
         ("options.exclude_folders", words.field_exclude, words.field_exclude_hint, Kind::Lines),
@@ -377,7 +399,7 @@ fn notify(page: &Page<'_>, filled: &Filled) -> Markup {
     }
 }
 
-fn choice<'w>(
+pub(crate) fn choice<'w>(
     page: &Page<'_>,
     name: &str,
     label: &str,
@@ -400,7 +422,7 @@ fn choice<'w>(
     }
 }
 
-fn field(page: &Page<'_>, filled: &Filled, field: &Field<'_>) -> Markup {
+pub(crate) fn field(page: &Page<'_>, filled: &Filled, field: &Field<'_>) -> Markup {
     field_of(page, "", filled, field)
 }
 
@@ -430,17 +452,19 @@ fn field_of(page: &Page<'_>, form: &str, filled: &Filled, field: &Field<'_>) -> 
 fn input(id: &str, field: &Field<'_>, filled: &Filled, described: Option<&str>) -> Markup {
     let invalid = filled.error(field.name).map(|_| "true");
     // A password is never written into a page, whatever the caller passed.
-    let value = if field.kind == Kind::Password { "" } else { filled.value(field.name) };
+    let value = if field.kind.is_secret() { "" } else { filled.value(field.name) };
     let (input_type, mode, complete) = match field.kind {
         Kind::Lines => ("text", None, "off"),
         Kind::Address => ("text", Some("url"), "off"),
         Kind::Login => ("text", Some("email"), "off"),
         Kind::Password => ("password", None, "off"),
+        Kind::NewPassword => ("password", None, "new-password"),
+        Kind::Text => ("text", None, "off"),
         Kind::Email => ("email", Some("email"), "email"),
         Kind::Day => ("date", None, "off"),
         Kind::Moment => ("datetime-local", None, "off"),
         Kind::Time => ("time", None, "off"),
-        Kind::Hours | Kind::Megabytes => ("number", Some("numeric"), "off"),
+        Kind::Hours | Kind::Megabytes | Kind::Count => ("number", Some("numeric"), "off"),
     };
     html! {
         @if field.kind == Kind::Lines {
@@ -455,7 +479,7 @@ fn input(id: &str, field: &Field<'_>, filled: &Filled, described: Option<&str>) 
     }
 }
 
-fn message(page: &Page<'_>, error: Option<&FieldError>, id: &str) -> Markup {
+pub(crate) fn message(page: &Page<'_>, error: Option<&FieldError>, id: &str) -> Markup {
     html! {
         @if let Some(error) = error {
             p.error id=(id) {

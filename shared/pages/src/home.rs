@@ -39,6 +39,14 @@ pub fn page(page: &Page<'_>) -> String {
                 }
             }
         }
+        section.card aria-labelledby="project" {
+            h2 #project { (words.home_project_title) }
+            p { (words.home_project) }
+            p.buttons {
+                a.button href="/projects/new" { (words.home_project_new) }
+                a.button href="/projects/open" { (words.home_project_open) }
+            }
+        }
         section aria-labelledby="steps" {
             h2 #steps { (words.home_steps_title) }
             ol.steps {

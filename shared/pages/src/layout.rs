@@ -83,6 +83,7 @@ impl<'a> Page<'a> {
                     nav aria-label=(words.navigation) {
                         (self.navigation_link("/new", words.nav_new))
                         (self.navigation_link("/find", words.nav_track))
+                        (self.navigation_link("/projects/open", words.nav_project))
                     }
                 }
             }

@@ -4,8 +4,9 @@
 //! Out of scope: HTTP, storage, what a form means.
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
-//! share), then one module a page: [`home`], [`form`], [`preflight`], [`find`], [`tracking`], [`report`],
-//! [`token`], [`problem`]; [`mail`] is what comes by e-mail; [`show`] writes numbers and times,
+//! share), then one module a page: [`home`], [`form`], [`preflight`], [`find`], [`tracking`],
+//! [`report`], [`token`], [`problem`], those of a [`project`]; [`mail`] is what comes by e-mail;
+//! [`show`] writes numbers and times,
 //! [`assets`] holds style and script.
 //!
 //! Invariants: every page works without its script; nothing is loaded from elsewhere, and on pages no
@@ -21,6 +22,7 @@ pub mod layout;
 pub mod mail;
 pub mod preflight;
 pub mod problem;
+pub mod project;
 pub mod removal;
 pub mod report;
 pub mod show;

@@ -5,7 +5,13 @@ use model::{
     Options, Phase, ServerType, Status, SyncPoint, Timestamp, Verdict, Waiting,
 };
 
+use std::collections::BTreeMap;
+
 use crate::form::{FieldError, Filled, Found, Offer};
+use crate::project::enter::{Notice, Open};
+use crate::project::follow::{Done, Follow, Part, Row, State, Totals};
+use crate::project::import::{Cell, Checked, Line, Preview};
+use crate::project::{Project, add, enter, follow, import, options, retry};
 use crate::words::Words;
 use crate::{Language, Page, find, form, home, preflight, problem, report, tracking};
 
@@ -189,6 +195,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
         problem::erased(&page),
         checked(&page, text),
     ];
+    pages.extend(project_pages(&page, offer, text));
     for status in STATUSES {
         let migration = migration(status, text);
         let of_the_form = Filled {
@@ -236,6 +243,116 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
         }
     }
     pages
+}
+
+/// Every page of a project, likewise.
+fn project_pages(page: &Page<'_>, offer: Offer<'_>, text: &str) -> Vec<String> {
+    let project = Project { id: "5555", name: text };
+    let error =
+        |field: &str, code| FieldError { field: field.into(), code, said: Some(text.into()) };
+    let names = ["name", "email", "group", "concurrency", "requests_per_server", "wave.0.group"];
+    let filled = Filled {
+        values: names.iter().map(|name| ((*name).to_owned(), text.to_owned())).collect(),
+        errors: names.iter().map(|name| error(name, "bad_value")).collect(),
+        found: Vec::new(),
+    };
+    let mut of_a_new_one = filled.clone();
+    of_a_new_one.errors = vec![error("name", "required"), error("password", "too_short")];
+    let mut of_one = filled.clone();
+    of_one.errors =
+        vec![error("group", "too_long"), error("source.password", "authentication_failed")];
+    let mut of_options = filled.clone();
+    of_options.errors.retain(|error| !["name", "email", "group"].contains(&error.field.as_str()));
+    let all = |text: &str| {
+        let notices =
+            [Notice::Nothing, Notice::SignIn, Notice::Wrong, Notice::Wait(9), Notice::Closed];
+        notices.map(|notice| enter::open(page, Open { id: text, back: text, notice })).to_vec()
+    };
+    let mut pages = all(text);
+    pages.extend([
+        enter::new(page, &Filled::default()),
+        enter::new(page, &of_a_new_one),
+        enter::erased(page),
+        add::page(page, &add::Add { project, offer, filled: &Filled::default(), added: true }),
+        add::page(page, &add::Add { project, offer, filled: &of_one, added: false }),
+    ]);
+    for saved in [true, false] {
+        let filled = if saved { &Filled::default() } else { &of_options };
+        let options = options::Options { project, offer, filled, waves: 2, saved };
+        pages.push(options::page(page, &options));
+    }
+    let counts = BTreeMap::from([("", 5), (text, 9)]);
+    let line = Line {
+        line: 5,
+        source: text,
+        source_url: text,
+        destination: text,
+        destination_url: "",
+        group: text,
+    };
+    let preview = Preview {
+        rows: 5,
+        groups: counts.clone(),
+        sources: counts.clone(),
+        destinations: counts,
+        first: vec![line, Line { group: "", ..line }],
+    };
+    let cell = Cell { line: 5, column: text, code: "required", said: text };
+    for checked in [
+        Checked::Nothing,
+        Checked::NoFile,
+        Checked::Refused { code: "too_large", said: text },
+        Checked::Wrong { cells: vec![cell], more: true },
+        Checked::Fits(preview),
+    ] {
+        pages.push(import::page(page, project, &checked));
+        pages.push(retry::page(page, project, &checked));
+    }
+    for state in [State::Running, State::Paused, State::Idle] {
+        pages.extend(follow_pages(page, project, state, text));
+    }
+    pages
+}
+
+fn follow_pages(page: &Page<'_>, project: Project<'_>, state: State, text: &str) -> Vec<String> {
+    let by_status: BTreeMap<Status, u32> = STATUSES.into_iter().map(|it| (it, 9)).collect();
+    let full = Totals {
+        by_status: &by_status,
+        migrations: 9,
+        ended: 5,
+        total: 9,
+        done: 5,
+        failed: 5,
+        bytes_total: 9,
+        bytes_migrated: 5,
+    };
+    let empty = Totals { migrations: 0, ended: 0, by_status: &BTreeMap::new(), ..full };
+    let row = Row {
+        number: 9,
+        id: "9999",
+        source: text,
+        destination: text,
+        group: Some(text),
+        status: Status::Running,
+        total: 9,
+        done: 5,
+        error: Some(text),
+    };
+    let rows: Vec<_> = STATUSES.into_iter().map(|status| Row { status, ..row }).collect();
+    let bare = Row { group: None, error: None, total: 0, ..row };
+    let part = Part { status: text, search: text, after: text, next: Some(9) };
+    let retried = Done::Retried { retried: 5, skipped: 5, unknown: 5 };
+    [
+        (full, &rows[..], part, Done::Made),
+        (full, &[bare][..], Part::default(), Done::Added(9)),
+        (full, &[][..], part, retried),
+        (empty, &[][..], Part::default(), Done::Nothing),
+    ]
+    .map(|(totals, rows, part, done)| {
+        let eta_seconds = rows.first().map(|_| 9);
+        follow::page(page, &Follow { project, state, totals, eta_seconds, rows, part, done })
+    })
+    .to_vec()
 }
 
 #[test]
@@ -303,7 +420,7 @@ fn readable(html: &str) -> Vec<String> {
 /// With every word of the catalogue turned into `§`, no letter may be left but those of data.
 #[test]
 fn no_page_has_untranslated_text() {
-    let words = Language::En.words().mapped(|text| {
+    let words = Language::En.words().mapped(&|text: &str| -> &'static str {
         let names = text.split('{').skip(1).filter_map(|part| part.split('}').next());
         let holes: String = names.map(|name| format!("{{{name}}}")).collect();
         Box::leak(format!("§{holes}").into_boxed_str())

@@ -69,7 +69,7 @@ pub fn page(page: &Page<'_>, tracking: &Tracking<'_>) -> String {
     page.document(&title, reload, main)
 }
 
-fn status_class(status: Status) -> &'static str {
+pub(crate) fn status_class(status: Status) -> &'static str {
     match status {
         Status::Completed => "good",
         Status::CompletedWithErrors | Status::Waiting | Status::Paused | Status::Stopped => "fair",
@@ -407,7 +407,7 @@ fn about(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
 }
 
 /// The identifier in groups that can be read out; the text stays the same when copied.
-fn groups(id: &str) -> Vec<&str> {
+pub(crate) fn groups(id: &str) -> Vec<&str> {
     let mut groups = Vec::new();
     let mut rest = id;
     while let Some((group, after)) = rest.split_at_checked(4) {

@@ -186,6 +186,12 @@ impl Queue {
         }
     }
 
+    /// The waves that migrations wait in, or have waited in of late.
+    pub fn groups(&self) -> BTreeSet<&str> {
+        let groups = self.lanes.iter().map(|lane| lane.group.as_str());
+        groups.filter(|group| !group.is_empty()).collect()
+    }
+
     /// The servers whose ceilings [`Queue::turn`] should know.
     pub fn servers(&self) -> BTreeSet<String> {
         let named = self.in_turn().filter(|(_, lane)| !lane.ready.is_empty()).take(LANES_AT_ONCE);

@@ -3,7 +3,7 @@
 //! Reading order: [`session`] (who is let in), [`input`] (the API's objects), [`shown`] (what is
 //! told of a project), [`api`] (the JSON face), [`add`] (migrations that are added), [`import`] (many of them),
 //! [`export`] (their state as a table),
-//! [`openapi`] (their description).
+//! [`web`] (the pages' face), [`openapi`] (their description).
 //!
 //! Invariant: without the project's password, or a token that was given for it, nobody learns
 //! whether a project is there.
@@ -16,3 +16,4 @@ pub mod input;
 pub mod openapi;
 pub mod session;
 pub mod shown;
+pub mod web;

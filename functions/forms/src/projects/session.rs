@@ -35,6 +35,14 @@ pub async fn open<O: Outside>(
     record::read(app.store(), &id).await?.ok_or_else(closed)
 }
 
+/// Lets a request's body in: one that may be large only where it may open the project.
+pub async fn admit<O: Outside>(app: &App<O>, request: &Request) -> Result<(), Refusal> {
+    match request.table_for() {
+        Some(id) => open(app, id, request).await.map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 /// Exchanges the password for a token.
 pub async fn begin<O: Outside>(
     app: &App<O>,

@@ -1,5 +1,7 @@
 //! English.
 
+mod project;
+
 use super::Words;
 
 pub(crate) const WORDS: Words = Words {
@@ -8,6 +10,7 @@ pub(crate) const WORDS: Words = Words {
     navigation: "Main",
     nav_new: "New migration",
     nav_track: "Find a migration",
+    nav_project: "Projects",
     language_label: "Language",
     footer: "Trasloco reads the old mailbox and never deletes anything in it.",
     footer_source: "For programs: API description",
@@ -34,6 +37,10 @@ pub(crate) const WORDS: Words = Words {
     home_step_2: "If one is wrong you know at once, in the server’s own words. Nothing has been touched yet.",
     home_step_3_title: "Watch, or come back later",
     home_step_3: "See what is being moved and how long it will take. At the end there is a report.",
+    home_project_title: "Many mailboxes: a project",
+    home_project: "For a whole company: a spreadsheet in, a queue that works itself off at the speed the servers bear, one page that says how it stands, and a report out.",
+    home_project_new: "Create a project",
+    home_project_open: "Open a project",
 
     new_title: "New migration",
     new_lead: "Two log-ins are all it takes. Both are tried before anything begins.",
@@ -384,4 +391,6 @@ pub(crate) const WORDS: Words = Words {
     refusal_cross_site: "The request came from another site and was not carried out. Please use the form on this page.",
     refusal_unavailable: "Something here is out of order. Please try again in a moment.",
     refusal_not_configured: "This installation is not set up completely: whoever runs it has to set secret_key.",
+
+    project: project::WORDS,
 };

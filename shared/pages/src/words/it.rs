@@ -1,5 +1,7 @@
 //! Italian.
 
+mod project;
+
 use super::Words;
 
 pub(crate) const WORDS: Words = Words {
@@ -8,6 +10,7 @@ pub(crate) const WORDS: Words = Words {
     navigation: "Principale",
     nav_new: "Nuova migrazione",
     nav_track: "Trova una migrazione",
+    nav_project: "Progetti",
     language_label: "Lingua",
     footer: "Trasloco legge la vecchia casella e non vi cancella mai nulla.",
     footer_source: "Per i programmi: descrizione dell’API",
@@ -34,6 +37,10 @@ pub(crate) const WORDS: Words = Words {
     home_step_2: "Se uno è sbagliato lo sai subito, con le parole del server. Non è ancora successo nulla.",
     home_step_3_title: "Guarda, o torna più tardi",
     home_step_3: "Vedi che cosa si sta spostando e quanto tempo manca. Alla fine c’è un resoconto.",
+    home_project_title: "Molte caselle: un progetto",
+    home_project: "Per un’azienda intera: dentro un foglio di calcolo, una coda che si smaltisce da sola alla velocità che i server sopportano, una pagina che dice a che punto è, e alla fine un resoconto.",
+    home_project_new: "Crea un progetto",
+    home_project_open: "Apri un progetto",
 
     new_title: "Nuova migrazione",
     new_lead: "Bastano due accessi. Entrambi vengono provati prima che cominci qualsiasi cosa.",
@@ -384,4 +391,6 @@ pub(crate) const WORDS: Words = Words {
     refusal_cross_site: "La richiesta veniva da un altro sito e non è stata eseguita. Usa per favore il modulo di questa pagina.",
     refusal_unavailable: "Qualcosa qui non funziona. Riprova fra un momento.",
     refusal_not_configured: "Questa installazione non è completa: chi la gestisce deve impostare secret_key.",
+
+    project: project::WORDS,
 };

@@ -11,31 +11,40 @@ pub(crate) mod it;
 use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
 
 macro_rules! catalogue {
-    ($($name:ident)*) => {
-        /// Every word of one language; each field is a sentence or a label.
+    ($(#[$about:meta])* $words:ident { $($name:ident)* } $($part:ident: $part_words:ident)?) => {
+        $(#[$about])*
         #[allow(missing_docs)] // the English text beside each name says what it is
-        pub struct Words {
+        pub struct $words {
             $(pub $name: &'static str,)*
+            $(pub $part: $part_words,)?
         }
 
-        impl Words {
+        impl $words {
             /// Every name with its text.
             pub fn all(&self) -> Vec<(&'static str, &'static str)> {
-                vec![$((stringify!($name), self.$name),)*]
+                #[allow(unused_mut)] // not every catalogue has a part
+                let mut all = vec![$((stringify!($name), self.$name),)*];
+                $(all.extend(self.$part.all());)?
+                all
             }
 
             /// The same names with other texts, to see which words of a page come from here.
             #[cfg(test)]
-            pub(crate) fn mapped(&self, change: impl Fn(&str) -> &'static str) -> Words {
-                Words { $($name: change(self.$name),)* }
+            pub(crate) fn mapped(&self, change: &impl Fn(&str) -> &'static str) -> $words {
+                $words {
+                    $($name: change(self.$name),)*
+                    $($part: self.$part.mapped(change),)?
+                }
             }
         }
     };
 }
 
 catalogue! {
+    /// Every word of one language; each field is a sentence or a label.
+    Words {
     // every page
-    site_name skip_to_content navigation nav_new nav_track language_label footer footer_source
+    site_name skip_to_content navigation nav_new nav_track nav_project language_label footer footer_source
     thousands_separator decimal_separator
 
     // home
@@ -44,6 +53,7 @@ catalogue! {
     home_secret_title home_secret
     home_steps_title home_step_1_title home_step_1 home_step_2_title home_step_2
     home_step_3_title home_step_3
+    home_project_title home_project home_project_new home_project_open
 
     // new migration
     new_title new_lead source_title source_lead destination_title destination_lead
@@ -141,6 +151,40 @@ catalogue! {
     refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
     refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
     refusal_unavailable refusal_not_configured
+    }
+    project: ProjectWords
+}
+
+catalogue! {
+    /// The words of the pages of projects.
+    ProjectWords {
+    title new_title new_lead name name_hint password password_hint email_hint new_submit
+    new_other open_title open_lead open_submit open_other wait closed id made_title made tabs
+    follow import add options log_out
+
+    running running_hint paused paused_hint idle idle_hint empty empty_hint pause
+    progress_label ended migrations every by_status search search_hint search_submit none next
+    first export_csv export_xlsx retry added retried column_number column_mailbox column_group
+    column_state
+
+    import_title import_lead import_template_csv import_template_xlsx import_file
+    import_file_hint import_check import_all import_wait import_columns_title
+    import_columns_servers import_columns_passwords import_columns_delegation
+    import_columns_group import_no_file import_bad_title import_bad_lead import_wrong import_bad_more
+    column_line column_column import_good_title import_good_lead import_good_again
+    import_groups import_no_group import_sources import_destinations import_found import_rows
+    column_old column_new
+
+    retry_title retry_lead retry_why retry_submit
+
+    add_title add_lead add_group add_group_hint add_keep add_submit
+
+    options_lead options_items options_speed options_concurrency options_concurrency_hint
+    options_requests options_requests_hint options_source options_destination
+    options_default_hint options_no_default options_waves options_waves_lead
+    options_wave_group options_wave_start options_save options_saved options_wrong delete
+    delete_hint delete_sure delete_confirm deleted_title deleted_lead
+    }
 }
 
 impl Words {

@@ -30,6 +30,8 @@ const DEPTH_MAX: usize = 256;
 const STRINGS_MAX: u64 = 400_000;
 /// The most bytes of what is copied for each cell format: its font's name and number format.
 const FORMATS_MAX_BYTES: usize = 8 << 20;
+/// The most letters and digits of a cell's place.
+const PLACE_MAX: (usize, usize) = (3, 7);
 /// What is kept for each of these is up to some hundred bytes, so there is a most of each; more
 /// than any workbook needs that a person looks after.
 const KEPT: &[(&str, usize)] = &[
@@ -165,6 +167,43 @@ fn announced(tag: &BytesStart<'_>) -> Result<(), Unreadable> {
     }
 }
 
+/// Places such as `XFD1048576` are numbers to the reader, and it subtracts the first of a range
+/// from the last.
+fn place(tag: &BytesStart<'_>) -> Result<(), Unreadable> {
+    for attribute in tag.attributes().with_checks(false) {
+        let attribute = attribute.map_err(|error| damaged(&error))?;
+        if !matches!(attribute.key.as_ref(), "r" | "ref") {
+            continue;
+        }
+        let places: Option<Vec<_>> = attribute.value.split(':').map(position).collect();
+        let is_good = match places.as_deref() {
+            Some([first, last]) => first.0 <= last.0 && first.1 <= last.1,
+            Some(_) => true,
+            None => false,
+        };
+        if !is_good {
+            return Err(Unreadable::Damaged { why: "a cell is beyond every sheet".into() });
+        }
+    }
+    Ok(())
+}
+
+/// Column and row, from 1; `None` where no sheet goes that far.
+fn position(place: &str) -> Option<(u32, u32)> {
+    let digits = place.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let letters = place.len() - digits.len();
+    let column = place.bytes().take(letters).fold(0_u32, |column, letter| {
+        let value = u32::from(letter.to_ascii_uppercase().saturating_sub(b'A')) + 1;
+        column.saturating_mul(26).saturating_add(value)
+    });
+    let row = digits
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0_u32, |row, digit| row.saturating_mul(10).saturating_add(u32::from(digit - b'0')));
+    let is_good = letters <= PLACE_MAX.0 && digits.len() <= PLACE_MAX.1;
+    is_good.then_some((column, row))
+}
+
 /// What a reader would keep of a part.
 #[derive(Default)]
 struct Kept {
@@ -181,6 +220,9 @@ impl Kept {
         let name = name.as_ref();
         if matches!(name, "si" | "c" | "table-cell") {
             self.text_bytes = Some(0);
+        }
+        if matches!(name, "c" | "row" | "dimension") {
+            place(tag)?;
         }
         if matches!(name, "numFmt" | "name") {
             self.copied_bytes = self.copied_bytes.max(tag.attributes_raw().len());
@@ -232,13 +274,14 @@ impl Budget {
         let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(length);
         self.entry_bytes = self.entry_bytes.saturating_add(length);
-        for between in piece.split_inclusive(|byte| *byte == b'<') {
-            self.since_tag += u64::try_from(between.len()).unwrap_or(u64::MAX);
-            if between.ends_with(b"<") {
-                self.tags += 1;
-                self.since_tag = 0;
-            }
+        let mut last = None;
+        for at in memchr::memchr_iter(b'<', piece) {
+            self.tags += 1;
+            last = Some(at);
         }
+        let since = piece.len() - last.unwrap_or_default();
+        let before = if last.is_some() { 0 } else { self.since_tag };
+        self.since_tag = before + u64::try_from(since).unwrap_or(u64::MAX);
         if self.entry_bytes > ENTRY_MAX_BYTES {
             Some(format!("a part has more than {ENTRY_MAX_BYTES} bytes"))
         } else if self.unpacked_bytes > UNPACKED_MAX_BYTES {

@@ -10,8 +10,9 @@ use calamine::{
 use super::container::damaged;
 use super::{Grid, Row, Unreadable, container, ods as open_document, xls as excel_97};
 
-/// The most sheets that are looked at for cells: all of them may be one part, read anew each time.
-const SHEETS_MAX: usize = 3;
+/// The most sheets that are looked at for cells: a cover and the list. All sheets may be one part,
+/// read anew each time.
+const SHEETS_MAX: usize = 2;
 /// Up to here every whole number is exact in a cell (2^53).
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 /// Days before 1 March 1900 are counted wrongly by Excel, and a time of day is below 1.

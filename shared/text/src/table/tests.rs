@@ -221,6 +221,12 @@ fn a_sheet_as_large_as_excel_allows_with_one_cell() {
     assert_eq!(rows, [Row { line: 1_048_576, cells: vec!["1".to_owned()] }]);
     let wide = sheet(r#"<c r="XFD1"><v>1</v></c>"#);
     assert_eq!(read(&workbook(&wide, &[])), Err(Unreadable::TooManyColumns { line: 1 }));
+    let backwards = r#"<worksheet><dimension ref="C3:A1"/><sheetData/></worksheet>"#;
+    assert!(matches!(read(&workbook(backwards, &[])), Err(Unreadable::Damaged { .. })));
+    for beyond in ["A99999999999", "ABCDEFGH1"] {
+        let cell = sheet(&format!("<c r=\"{beyond}\"><v>1</v></c>"));
+        assert!(matches!(read(&workbook(&cell, &[])), Err(Unreadable::Damaged { .. })));
+    }
     let rows: String = (1..=5_002).map(|n| format!("<c r=\"A{n}\"><v>1</v></c>")).collect();
     assert_eq!(read(&workbook(&sheet(&rows), &[])), Err(Unreadable::TooManyRows));
     // One text in every cell.

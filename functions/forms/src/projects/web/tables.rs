@@ -1,0 +1,136 @@
+//! Spreadsheets that a browser sends.
+
+use std::collections::BTreeMap;
+
+use model::Project;
+use pages::project::import::{Cell, Checked, Line, Preview};
+use pages::project::{import as page_of_import, retry as page_of_retry};
+use serde_json::Value;
+use text::migrations::ERRORS_MAX;
+
+use super::{address, named};
+use crate::answer::Answer;
+use crate::app::{App, Outside};
+use crate::multipart;
+use crate::projects::import::{self, Imported, Retried};
+use crate::refusals::{InputError, Refusal};
+use crate::request::{Request, value};
+use crate::web::show;
+
+/// `GET /projects/{id}/import`.
+pub(super) fn import_form(project: &Project, request: &Request) -> Answer {
+    import_page(project, request, 200, &Checked::Nothing)
+}
+
+fn import_page(project: &Project, request: &Request, status: u16, checked: &Checked<'_>) -> Answer {
+    show(request, status, |page| page_of_import::page(page, named(project), checked))
+}
+
+/// `POST /projects/{id}/import`: checks a file, or adds all of it.
+pub(super) async fn import<O: Outside>(
+    app: &App<O>,
+    project: &Project,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let form = multipart::read(request, body).await?;
+    let Some(file) = form.file else {
+        return Ok(import_page(project, request, 422, &Checked::NoFile));
+    };
+    let dry_run = value(&form.fields, "action") != Some("add");
+    match import::run(app, project, &file, dry_run).await {
+        Ok(Imported::Added(added)) => {
+            Ok(Answer::see_other(&address(project, &format!("?added={added}"))))
+        }
+        Ok(Imported::Fits(told)) => {
+            Ok(import_page(project, request, 200, &Checked::Fits(preview(&told))))
+        }
+        Err(refusal) => {
+            let status = refusal.code.status();
+            let checked = refused(&refusal)?;
+            Ok(import_page(project, request, status, &checked))
+        }
+    }
+}
+
+/// `GET /projects/{id}/retry`.
+pub(super) fn retry_form(project: &Project, request: &Request) -> Answer {
+    retry_page(project, request, 200, &Checked::Nothing)
+}
+
+fn retry_page(project: &Project, request: &Request, status: u16, checked: &Checked<'_>) -> Answer {
+    show(request, status, |page| page_of_retry::page(page, named(project), checked))
+}
+
+/// `POST /projects/{id}/retry`: what failed begins anew with the passwords of a file.
+pub(super) async fn retry<O: Outside>(
+    app: &App<O>,
+    project: &Project,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let form = multipart::read(request, body).await?;
+    let Some(file) = form.file else {
+        return Ok(retry_page(project, request, 422, &Checked::NoFile));
+    };
+    match import::retry(app, project, &file).await {
+        Ok(Retried { retried, skipped, unknown }) => {
+            let told = format!("?retried={retried}&skipped={skipped}&unknown={unknown}");
+            Ok(Answer::see_other(&address(project, &told)))
+        }
+        Err(refusal) => {
+            let status = refusal.code.status();
+            let checked = refused(&refusal)?;
+            Ok(retry_page(project, request, status, &checked))
+        }
+    }
+}
+
+/// What the page tells of a refused file; what the file is not at fault for is a page of its own.
+fn refused(refusal: &Refusal) -> Result<Checked<'_>, Refusal> {
+    if refusal.code.status() >= 500 {
+        return Err(refusal.clone());
+    }
+    if refusal.errors.is_empty() {
+        return Ok(Checked::Refused { code: refusal.code.name(), said: &refusal.detail });
+    }
+    let cells: Vec<Cell<'_>> = refusal.errors.iter().map(cell).collect();
+    Ok(Checked::Wrong { more: cells.len() >= ERRORS_MAX, cells })
+}
+
+fn cell(error: &InputError) -> Cell<'_> {
+    let (line, column) = error.cell.as_ref().map_or((0, ""), |it| (it.line, it.column.as_str()));
+    Cell { line, column, code: error.code.name(), said: &error.detail }
+}
+
+/// From what programs are told of a file.
+fn preview(told: &Value) -> Preview<'_> {
+    let migrations = told["migrations"].as_array();
+    Preview {
+        rows: told["rows"].as_u64().unwrap_or_default(),
+        groups: counts(&told["groups"]),
+        sources: counts(&told["servers"]["source"]),
+        destinations: counts(&told["servers"]["destination"]),
+        first: migrations.into_iter().flatten().map(line).collect(),
+    }
+}
+
+fn counts(told: &Value) -> BTreeMap<&str, u64> {
+    let pairs = told.as_object().into_iter().flatten();
+    pairs.map(|(name, count)| (name.as_str(), count.as_u64().unwrap_or_default())).collect()
+}
+
+fn line(told: &Value) -> Line<'_> {
+    Line {
+        line: told["line"].as_u64().unwrap_or_default(),
+        source: word(&told["source"]["login"]),
+        source_url: word(&told["source"]["url"]),
+        destination: word(&told["destination"]["login"]),
+        destination_url: word(&told["destination"]["url"]),
+        group: word(&told["group"]),
+    }
+}
+
+fn word(told: &Value) -> &str {
+    told.as_str().unwrap_or_default()
+}
