@@ -20,6 +20,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/wire", &[]),
     ("shared/store", &["model", "wire"]),
     ("shared/imap", &["wire"]),
+    ("shared/pop", &["wire"]),
     ("shared/smtp", &["wire"]),
     ("shared/dial", &["wire"]),
     ("shared/autodetect", &["model", "wire", "dial"]),
@@ -27,7 +28,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/project", &["model", "store", "wire"]),
     (
         "shared/migrate",
-        &["model", "store", "wire", "imap", "dial", "notify", "project", "autodetect"],
+        &["model", "store", "wire", "imap", "pop", "dial", "notify", "project", "autodetect"],
     ),
     ("shared/pages", &["model"]),
     ("shared/text", &["model", "wire"]),

@@ -13,6 +13,7 @@ use wire::Clock;
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::lifecycle::{self, Outcome};
+use crate::pop::NAMES_PER_PAGE;
 use crate::slice::Advanced;
 use crate::world::{Host, World};
 use crate::{projects, servers};
@@ -39,6 +40,9 @@ struct Progress {
     folder_pages: u32,
     /// Pages of failures that are gone.
     failure_pages: u32,
+    /// Pages of unique-ids that are gone.
+    #[serde(default)]
+    unique_id_pages: u32,
     /// Bytes that are gone.
     bytes: u64,
 }
@@ -246,6 +250,11 @@ async fn piece(
         }
         listed.push(keys::folders(id, progress.folder_pages));
         progress.folder_pages += 1;
+    }
+    let unique_ids = cursor.unique_ids.div_ceil(NAMES_PER_PAGE);
+    while progress.unique_id_pages <= unique_ids && listed.len() < DELETE_MANY_MAX {
+        listed.push(keys::unique_ids(id, progress.unique_id_pages));
+        progress.unique_id_pages += 1;
     }
     let room = DELETE_MANY_MAX - listed.len();
     if listed.is_empty() {
