@@ -343,11 +343,11 @@ fn changed(pointer: &str, value: Value) -> Value {
     whole
 }
 
-#[test]
-fn refuses_with_a_pointer_and_creates_nothing() {
+/// Bodies of `POST /migrations` that are refused, with the pointers and codes of what is told.
+fn refused() -> Vec<(Value, &'static str)> {
     let long = |n: usize| json!("x".repeat(n));
     #[rustfmt::skip]
-    let cases = [
+    let cases = vec![
         (changed("/source/password", json!("wrong")), "/source/password authentication_failed"),
         (changed("/destination/url", json!("imaps://down.example")), "/destination/url unreachable"),
         (changed("/source/url", json!("http://a.example")), "/source/url bad_url"),
@@ -409,8 +409,13 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (json!([]), " wrong_type"),
         (json!({}), "/source required|/destination required"),
     ];
+    cases
+}
+
+#[test]
+fn refuses_with_a_pointer_and_creates_nothing() {
     let app = app();
-    for (body, expected) in cases {
+    for (body, expected) in refused() {
         let answer = post(&app, "/api/v1/migrations", &body);
         assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
         assert!(!text(&answer).contains("wrong\""), "a password in {}", text(&answer));
