@@ -123,7 +123,8 @@
     for (const button of buttons) button.setAttribute("aria-disabled", "true");
     form.dataset.sent = "true";
     try {
-      const answer = await fetch(form.action, { method: "POST", body: new FormData(form, submitter) });
+      // Not `form.action`: that is the buttons of this name.
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new FormData(form, submitter) });
       if (answer.status === 401) {
         location.reload();
         return;

@@ -92,7 +92,7 @@ pub fn page(page: &Page<'_>, project: Project<'_>, checked: &Checked<'_>) -> Str
                 a href="/api/v1/templates/migrations.csv" download { (words.import_template_csv) }
             }
         }
-        form.card method="post" enctype="multipart/form-data" action=(project.address("/import"))
+        form.card method="post" enctype="multipart/form-data" action=(project.address("/import#result"))
             data-busy=(words.import_wait) data-check="result" {
             (file(page, words.import_file_hint))
             p.buttons {

@@ -15,7 +15,7 @@ pub fn page(page: &Page<'_>, project: Project<'_>, checked: &Checked<'_>) -> Str
             h2 { (words.retry_title) }
             p { (words.retry_lead) }
         }
-        form.card method="post" enctype="multipart/form-data" action=(project.address("/retry"))
+        form.card method="post" enctype="multipart/form-data" action=(project.address("/retry#result"))
             data-busy=(words.import_wait) {
             (file(page, words.retry_why))
             p.buttons {
@@ -24,7 +24,7 @@ pub fn page(page: &Page<'_>, project: Project<'_>, checked: &Checked<'_>) -> Str
                 span.busy role="status" {}
             }
         }
-        (result(page, checked))
+        div.stack #result tabindex="-1" { (result(page, checked)) }
     };
     page.document(words.retry_title, Reload::Never, frame(page, project, Tab::Follow, &tab))
 }
