@@ -119,7 +119,8 @@ fn storage_keys_are_spelt_in_one_file() {
     assert!(prefixes.len() > 2, "keys.rs has no keys: {prefixes:?}");
     let mut faults = Vec::new();
     for file in sources(&["shared", "functions"]) {
-        let is_test = file.ends_with("tests.rs") || file.parent().is_some_and(|it| it.ends_with("tests"));
+        let is_test =
+            file.ends_with("tests.rs") || file.parent().is_some_and(|it| it.ends_with("tests"));
         if file == keys || is_test || file.starts_with(repository().join("shared/pages")) {
             continue;
         }
