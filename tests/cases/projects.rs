@@ -149,56 +149,116 @@ fn fill(server: &dyn Server, name: &str, accounts: usize) -> Vec<(String, Snapsh
     (0..accounts).map(filled).collect()
 }
 
-/// 300 migrations: a CSV and a workbook, five servers with thirty accounts each, ten wrong passwords,
-/// one server that lets two in; and the power fails several times.
-#[test]
-fn a_weekend_is_worked_off_through_power_cuts() {
-    const EACH: usize = 30;
-    let servers: [Box<dyn Server>; 5] = [
-        Box::new(Dovecot::start(Layout::Maildir)),
-        Box::new(Dovecot::start(Layout::Mdbox)),
-        Box::new(Courier::start()),
-        Box::new(Dovecot::start(Layout::Mdbox)),
-        Box::new(Dovecot::start(Layout::Maildir)),
-    ];
-    let targets = [Dovecot::start(Layout::Mdbox), Dovecot::start(Layout::Maildir)];
-    let before = |n: usize| if n == 4 { 2 } else { 64 };
-    let gates: Vec<Gate> = servers
-        .iter()
-        .enumerate()
-        .map(|(n, server)| Gate::before(server.imaps_port(), before(n)))
-        .collect();
-    let target_gates = targets.each_ref().map(|server| Gate::before(server.imaps_port(), 64));
-    let accounts: Vec<Vec<(String, Snapshot)>> = servers
-        .iter()
-        .enumerate()
-        .map(|(n, server)| fill(server.as_ref(), &format!("s{n}u"), EACH))
-        .collect();
-    let rows = |target: usize| -> Vec<Row> {
+/// Accounts on each of the five servers.
+const EACH: usize = 30;
+/// Connections to one server that the project may have.
+const PER_SERVER: u32 = 6;
+
+/// Five servers with thirty accounts each, of which one lets two in, and two to move to.
+struct Weekend {
+    gates: Vec<Gate>,
+    target_gates: [Gate; 2],
+    targets: [Dovecot; 2],
+    accounts: Vec<Vec<(String, Snapshot)>>,
+    _servers: [Box<dyn Server>; 5],
+}
+
+/// Connections that a server lets in.
+fn allowed(server: usize) -> u32 {
+    if server == 4 { 2 } else { 64 }
+}
+
+impl Weekend {
+    fn start() -> Weekend {
+        let servers: [Box<dyn Server>; 5] = [
+            Box::new(Dovecot::start(Layout::Maildir)),
+            Box::new(Dovecot::start(Layout::Mdbox)),
+            Box::new(Courier::start()),
+            Box::new(Dovecot::start(Layout::Mdbox)),
+            Box::new(Dovecot::start(Layout::Maildir)),
+        ];
+        let targets = [Dovecot::start(Layout::Mdbox), Dovecot::start(Layout::Maildir)];
+        let numbered = || servers.iter().enumerate();
+        let gates = numbered().map(|(n, server)| Gate::before(server.imaps_port(), allowed(n)));
+        let filled = numbered().map(|(n, server)| fill(server.as_ref(), &format!("s{n}u"), EACH));
+        Weekend {
+            gates: gates.collect(),
+            target_gates: targets.each_ref().map(|server| Gate::before(server.imaps_port(), 64)),
+            accounts: filled.collect(),
+            targets,
+            _servers: servers,
+        }
+    }
+
+    /// Every account to one of the targets; one of each server with a wrong password.
+    fn rows(&self, target: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         for n in 0..EACH {
-            for (server, accounts) in accounts.iter().enumerate() {
+            for (server, accounts) in self.accounts.iter().enumerate() {
                 let (login, _) = &accounts[n];
-                let password = if n == 7 { "wrong" } else { PASSWORD };
                 rows.push(Row {
-                    port: gates[server].port,
+                    port: self.gates[server].port,
                     login: login.clone(),
-                    password: password.to_owned(),
-                    to_port: target_gates[target].port,
+                    password: if n == 7 { "wrong" } else { PASSWORD }.to_owned(),
+                    to_port: self.target_gates[target].port,
                     to_login: login.replace("@example.test", "@new.test"),
                 });
             }
         }
         rows
-    };
+    }
+
+    /// No server ever saw more connections than allowed.
+    fn assert_gates(&self) {
+        for (n, gate) in self.gates.iter().enumerate() {
+            let (most, all, refused) = (gate.most(), gate.all(), gate.refused());
+            println!("source {n}: at most {most} of {all} connections, {refused} refused");
+            assert!(most <= allowed(n).min(PER_SERVER), "source {n} saw {most}");
+        }
+        for gate in &self.target_gates {
+            println!("destination: at most {} of {} connections", gate.most(), gate.all());
+            assert!(gate.most() <= PER_SERVER, "a destination saw {}", gate.most());
+        }
+    }
+
+    fn assert_moved(&self) {
+        for (n, (login, wanted)) in self.accounts.iter().flatten().enumerate() {
+            for target in self.targets.iter().filter(|_| n % EACH != 7) {
+                let login = login.replace("@example.test", "@new.test");
+                assert_same(wanted, &by_place(&mut Client::on(target, &login)), &login);
+            }
+        }
+    }
+}
+
+/// Those with a wrong password failed for that reason, the others are verified.
+fn assert_reasons(rows: &[Value]) {
+    for row in rows {
+        let login = row["source"]["login"].as_str().expect("a login");
+        if row["status"] == "failed" {
+            let error = row["error"].as_str().unwrap_or_default();
+            assert!(error.contains("does not accept the login and password"), "{row:#}");
+            assert!(login.contains("u7@"), "{row:#}");
+        } else {
+            assert_eq!(row["verdict"], "complete", "{row:#}");
+        }
+    }
+}
+
+/// 300 migrations: a CSV and a workbook, five servers with thirty accounts each, ten wrong passwords,
+/// one server that lets two in; and the power fails several times.
+#[test]
+fn a_weekend_is_worked_off_through_power_cuts() {
+    let weekend = Weekend::start();
     let mut app = App::start(Setup::default());
     let project = Project::create(&app);
-    let options = json!({"concurrency": 8, "requests_per_server": 6});
+    let options = json!({"concurrency": 8, "requests_per_server": PER_SERVER});
     project.json(&app, "PATCH", "/options", &options);
-    for (media_type, file) in [("text/csv", csv(&rows(0))), (XLSX, workbook(&rows(1)))] {
-        let seen = project.call(&app, ("POST", "/import?dry_run=true"), (media_type, &file));
+    let tables = [("text/csv", csv(&weekend.rows(0))), (XLSX, workbook(&weekend.rows(1)))];
+    for (media_type, file) in &tables {
+        let seen = project.call(&app, ("POST", "/import?dry_run=true"), (media_type, file));
         assert_eq!((seen.status, seen.json()["rows"].as_u64()), (200, Some(150)));
-        let added = project.call(&app, ("POST", "/import"), (media_type, &file));
+        let added = project.call(&app, ("POST", "/import"), (media_type, file));
         assert_eq!((added.status, added.text().as_str()), (201, r#"{"added":150}"#));
     }
     let began = Instant::now();
@@ -209,33 +269,9 @@ fn a_weekend_is_worked_off_through_power_cuts() {
     let state = project.wait(&app, 300);
     println!("300 migrations through 6 power cuts: {:.1} s", began.elapsed().as_secs_f64());
     assert_eq!(state["totals"]["by_status"], json!({"completed": 290, "failed": 10}), "{state:#}");
-    for row in project.rows(&app) {
-        let login = row["source"]["login"].as_str().expect("a login");
-        if row["status"] == "failed" {
-            let error = row["error"].as_str().unwrap_or_default();
-            assert!(error.contains("does not accept the login and password"), "{row:#}");
-            assert!(login.contains("u7@"), "{row:#}");
-        } else {
-            assert_eq!(row["verdict"], "complete", "{row:#}");
-        }
-    }
-    for (n, gate) in gates.iter().enumerate() {
-        println!("source {n}: most {} of {}, refused {}", gate.most(), gate.all(), gate.refused());
-        assert!(gate.most() <= before(n).min(6), "source {n} saw {}", gate.most());
-    }
-    for gate in &target_gates {
-        println!("target: most {} of {}", gate.most(), gate.all());
-        assert!(gate.most() <= 6, "a destination saw {}", gate.most());
-    }
-    for (n, (login, wanted)) in accounts.iter().flatten().enumerate() {
-        if n % EACH == 7 {
-            continue;
-        }
-        for target in &targets {
-            let login = login.replace("@example.test", "@new.test");
-            assert_same(wanted, &by_place(&mut Client::on(target, &login)), &login);
-        }
-    }
+    assert_reasons(&project.rows(&app));
+    weekend.assert_gates();
+    weekend.assert_moved();
     let export = project.call(&app, ("GET", "/export.xlsx"), ("", b""));
     assert_eq!(text::table::read(&export.body).expect("a workbook").len(), 301);
 }
