@@ -19,6 +19,7 @@ mod logins;
 mod notices;
 mod pages;
 mod pairs;
+mod pop;
 mod preflight;
 mod project_pages;
 mod projects;

@@ -115,12 +115,12 @@ fn checks_first(width: u32, scripts: Scripts, name: &str) {
 
 #[test]
 fn checks_first_with_scripts() {
-    checks_first(1280, Scripts::On, "1280-check");
+    checks_first(360, Scripts::On, "360-check");
 }
 
 #[test]
 fn checks_first_without_scripts() {
-    checks_first(360, Scripts::Off, "360-check");
+    checks_first(1280, Scripts::Off, "1280-check-no-scripts");
 }
 
 #[test]

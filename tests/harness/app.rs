@@ -219,6 +219,11 @@ pub fn imap_account(url: &str, login: &str, password: &str) -> Value {
     json!({"type": "imap", "url": url, "login": login, "password": password})
 }
 
+/// A POP3 account as the API takes it.
+pub fn pop_account(url: &str, login: &str, password: &str) -> Value {
+    json!({"type": "pop", "url": url, "login": login, "password": password})
+}
+
 /// A migration of mail as the API takes it.
 pub fn mail_migration(source: Value, destination: Value) -> Value {
     json!({"source": source, "destination": destination, "items": ["mail"]})

@@ -69,6 +69,11 @@ fn login(errors: &mut Errors, object: &mut Object, url: Option<&Endpoint>) -> Op
     }
 }
 
+/// What a bare host name means in an account of this type.
+pub fn scheme(server_type: Option<ServerType>) -> Scheme {
+    if server_type == Some(ServerType::Pop) { Scheme::Pops } else { Scheme::Imaps }
+}
+
 /// The server's URL; `Some(None)` where it is left out, to be found from the login.
 fn url(
     errors: &mut Errors,
@@ -89,7 +94,7 @@ fn url(
         return None;
     };
     let text = text(errors, &pointer, value, URL_MAX_BYTES)?;
-    match Endpoint::parse(&text, plaintext) {
+    match Endpoint::parse_as(&text, scheme(server_type), plaintext) {
         Ok(endpoint) => Some(Some(endpoint)),
         Err(error) => {
             errors.add(pointer, Code::BadUrl, sentence(&error.to_string()));

@@ -5,7 +5,7 @@
 //! (`pages`).
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`] with
-//! [`account`] and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from
+//! [`account`], [`removal`] and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from
 //! a form), [`import`] (the same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and
 //! [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
@@ -36,6 +36,7 @@ pub mod offer;
 pub mod openapi;
 pub mod projects;
 pub mod refusals;
+pub mod removal;
 pub mod request;
 pub mod schedule;
 pub mod schemas;

@@ -13,8 +13,9 @@ use crate::answer::Answer;
 use crate::app::{App, Outside, done, refused};
 use crate::input::Errors;
 use crate::refusals::{Code, Refusal};
+use crate::removal::{self, Removal};
 use crate::request::{Request, value};
-use crate::submission::{self, Removal};
+use crate::submission;
 use crate::{Route, api, form_fields, shown, web};
 
 /// `POST …/retry`, `…/pause`, `…/resume`, `…/remove` of the API.
@@ -36,7 +37,7 @@ pub async fn call<O: Outside>(
         }
         _ => {
             let value = api::json_body(request, body)?;
-            let removal = submission::read_removal(value, migration.sync_point())?;
+            let removal = removal::read_removal(value, migration.sync_point())?;
             if let Some(preview) = remove(app, &migration, removal).await? {
                 return Ok(Answer::json(200, &json!(preview)));
             }
@@ -92,7 +93,7 @@ async fn removal_of_form<O: Outside>(
         object.insert("from_sync_point".to_owned(), json!(from));
         object.insert("dry_run".to_owned(), json!(!confirmed));
     }
-    let removal = submission::read_removal(object, migration.sync_point())?;
+    let removal = removal::read_removal(object, migration.sync_point())?;
     let from = removal.from;
     Ok((from, remove(app, migration, removal).await?))
 }

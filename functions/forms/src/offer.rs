@@ -3,7 +3,7 @@
 use model::{Item, ServerType};
 
 /// Types of server that can be a source.
-pub const SOURCES: &[ServerType] = &[ServerType::Ovh, ServerType::Imap];
+pub const SOURCES: &[ServerType] = &[ServerType::Ovh, ServerType::Imap, ServerType::Pop];
 /// Types of server that can be a destination.
 pub const DESTINATIONS: &[ServerType] = &[ServerType::Ovh, ServerType::Imap];
 /// Types whose server is found from the address where none is named.
@@ -22,7 +22,7 @@ fn spoken(server_type: ServerType) -> ServerType {
 /// What the pair carries; nothing where one of the two is not there yet.
 pub fn carried(source: ServerType, destination: ServerType) -> &'static [Item] {
     match (spoken(source), spoken(destination)) {
-        (ServerType::Imap, ServerType::Imap) => &[Item::Mail],
+        (ServerType::Imap | ServerType::Pop, ServerType::Imap) => &[Item::Mail],
         _ => &[],
     }
 }

@@ -343,11 +343,11 @@ fn changed(pointer: &str, value: Value) -> Value {
     whole
 }
 
-#[test]
-fn refuses_with_a_pointer_and_creates_nothing() {
+/// Bodies of `POST /migrations` that are refused, with the pointers and codes of what is told.
+fn refused() -> Vec<(Value, &'static str)> {
     let long = |n: usize| json!("x".repeat(n));
     #[rustfmt::skip]
-    let cases = [
+    let cases = vec![
         (changed("/source/password", json!("wrong")), "/source/password authentication_failed"),
         (changed("/destination/url", json!("imaps://down.example")), "/destination/url unreachable"),
         (changed("/source/url", json!("http://a.example")), "/source/url bad_url"),
@@ -367,6 +367,7 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (changed("/source/password", json!([])), "/source/password wrong_type"),
         (changed("/source/type", json!("imap4")), "/source/type bad_value"),
         (changed("/source/type", json!("exchange")), "/source/type unsupported"),
+        (changed("/destination/type", json!("pop")), "/destination/type unsupported"),
         (changed("/source/caldav_url", json!("https://x")), "/source/caldav_url unsupported"),
         (changed("/source/colour", json!("red")), "/source/colour unknown_field"),
         (changed("/a~b/c", json!(1)), "/a~0b unknown_field"),
@@ -408,8 +409,13 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         (json!([]), " wrong_type"),
         (json!({}), "/source required|/destination required"),
     ];
+    cases
+}
+
+#[test]
+fn refuses_with_a_pointer_and_creates_nothing() {
     let app = app();
-    for (body, expected) in cases {
+    for (body, expected) in refused() {
         let answer = post(&app, "/api/v1/migrations", &body);
         assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
         assert!(!text(&answer).contains("wrong\""), "a password in {}", text(&answer));
@@ -625,6 +631,14 @@ fn takes_what_the_contract_shows() {
     assert_eq!(stored.options.folder_map["Old"], "Archive/Old");
     assert_eq!(stored.notify.language.as_deref(), Some("it"));
     assert_eq!(stored.destination.url, "imaps://b.example");
+
+    // A bare host is what the account is.
+    let mut pop = good();
+    (pop["source"]["type"], pop["source"]["url"]) = (json!("pop"), json!("a.example"));
+    let id = object(&post(&app, "/api/v1/migrations", &pop))["id"].as_str().unwrap().to_owned();
+    let stored: Migration =
+        block_on(records::read(&app.outside.store, &format!("m/{id}"))).unwrap().unwrap();
+    assert_eq!(stored.source.url, "pops://a.example");
 
     let mut login_in_url = good();
     login_in_url["source"] =

@@ -175,14 +175,23 @@ pub enum UrlError {
 }
 
 impl Endpoint {
-    /// Reads a server's URL, or a bare host name.
+    /// Reads a server's URL, or a bare host name, which means `imaps://`.
     pub fn parse(text: &str, plaintext: Plaintext) -> Result<Endpoint, UrlError> {
+        Endpoint::parse_as(text, Scheme::Imaps, plaintext)
+    }
+
+    /// The same where a bare host name means `default`.
+    pub fn parse_as(
+        text: &str,
+        default: Scheme,
+        plaintext: Plaintext,
+    ) -> Result<Endpoint, UrlError> {
         let text = text.trim();
         if text.len() > URL_MAX_BYTES {
             return Err(UrlError::TooLong);
         }
         let (scheme, rest) = match text.split_once("://") {
-            None => (Scheme::Imaps, text),
+            None => (default, text),
             Some((name, rest)) => {
                 let unknown = || UrlError::Scheme { scheme: printable(name) };
                 (Scheme::take(name).ok_or_else(unknown)?, rest)
@@ -415,6 +424,14 @@ mod tests {
             993,
             Tls::Implicit,
         );
+    }
+
+    #[test]
+    fn a_bare_host_is_what_the_account_is() {
+        let endpoint = Endpoint::parse_as("h", Scheme::Pops, Plaintext::Refused).unwrap();
+        assert_eq!((endpoint.to_string().as_str(), endpoint.port), ("pops://h", 995));
+        let endpoint = Endpoint::parse_as("imap://h", Scheme::Pops, Plaintext::Refused).unwrap();
+        assert_eq!(endpoint.scheme, Scheme::Imap);
     }
 
     #[test]

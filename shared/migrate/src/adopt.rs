@@ -17,7 +17,8 @@ use crate::reconcile;
 use crate::run::Run;
 use crate::settle::{segment_for, stage_segment};
 use crate::slice::Lines;
-use crate::trouble::{At, Halt, Side};
+use crate::source::Fetch;
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// The most messages of a destination folder that are compared with a source folder: 24 bytes each.
@@ -134,6 +135,11 @@ impl Shelf {
         nameless.filter(move |row| !row.taken && row.size == size).map(|row| row.uid)
     }
 
+    /// Whether there are messages without Message-ID.
+    fn has_nameless(&self) -> bool {
+        self.rows.first().is_some_and(|row| row.identity == 0)
+    }
+
     /// Takes one by its UID.
     pub(crate) fn take_uid(&mut self, uid: u32) {
         if let Some(row) = self.rows.iter_mut().find(|row| row.uid == uid) {
@@ -143,10 +149,10 @@ impl Shelf {
 }
 
 /// SHA-256 of each message's content.
-pub(crate) async fn digests<S: Stream>(
-    session: &mut Session<S>,
+pub(crate) async fn digests(
+    session: &mut impl Fetch,
     uids: &UidSet,
-) -> Result<BTreeMap<u32, [u8; 32]>, imap::Error> {
+) -> Result<BTreeMap<u32, [u8; 32]>, Trouble> {
     let mut found = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
         let items = FetchItems { body: true, ..FetchItems::default() };
@@ -161,7 +167,7 @@ pub(crate) async fn digests<S: Stream>(
                     found.insert(if uid == 0 { later.uid } else { uid }, digest);
                 }
                 FetchEvent::Done => break,
-                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
+                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
                 FetchEvent::Vanished(_) => {}
             }
         }
@@ -250,7 +256,13 @@ async fn twin<H: Host>(
     message: &Message,
     shelf: &mut Shelf,
 ) -> Result<Option<u32>, Halt> {
-    let candidates: UidSet = shelf.nameless(message.size).collect();
+    if !shelf.has_nameless() {
+        return Ok(None);
+    }
+    let Some(size) = lines.source.true_size(message).await.at(Side::Source)? else {
+        return Ok(None);
+    };
+    let candidates: UidSet = shelf.nameless(size).collect();
     if candidates.is_empty() {
         return Ok(None);
     }

@@ -17,7 +17,8 @@ use crate::moves;
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
-use crate::trouble::{At, Halt, Side};
+use crate::source::Fetch;
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// Changed messages that are written down together.
@@ -62,7 +63,7 @@ pub(crate) async fn changes<H: Host, S: Store>(
 async fn resynchronising<H: Host, S: Store>(
     run: &Run<'_, H, S>,
     lines: &mut Lines<H>,
-) -> Result<bool, imap::Error> {
+) -> Result<bool, Trouble> {
     let source = &mut lines.source;
     let wanted = run.folders.iter().any(|folder| folder.listed && folder.stale);
     if !wanted || !source.capabilities().qresync() {
@@ -119,7 +120,7 @@ async fn look<H: Host, S: Store>(
     let since = settled.and_then(|old| old.modseq).filter(|_| source.capabilities().condstore());
     let vanished = vanished && since.is_some();
     let name = run.folder(at)?.source.mailbox();
-    source.start_select(&name, Mode::ReadOnly).await.at(Side::Source)?;
+    source.start_select(&name).await.at(Side::Source)?;
     let mut all = UidSet::new();
     all.insert_range(1..=last);
     let items = FetchItems { flags: true, changed_since: since, vanished, ..FetchItems::default() };
@@ -151,8 +152,7 @@ async fn look<H: Host, S: Store>(
         return Ok(seen);
     }
     if since.is_some() {
-        let criteria = imap::Criteria { uids: Some(all.clone()), ..imap::Criteria::default() };
-        there = source.search(&criteria).await.at(Side::Source)?;
+        there = source.present(&all).await.at(Side::Source)?;
     }
     seen.gone = complement(&there, last);
     Ok(seen)

@@ -38,7 +38,7 @@ pub(crate) async fn copy<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
-    let mut orphans = Orphans::read(run).await?;
+    let mut orphans = Orphans::read(run, lines.source.quirks().size_is_estimate).await?;
     while let Some(folder) = usize::try_from(run.cursor.at).ok().and_then(|at| run.folders.get(at))
     {
         let at = usize::try_from(run.cursor.at).unwrap_or(usize::MAX);
@@ -73,14 +73,15 @@ async fn copy_folder<H: Host, S: Store>(
     let folder = run.folder(at)?;
     let found = folder.found;
     let identity = folder.adopt || folder.recognise || !orphans.is_empty();
-    let wanted = Wanted { identity, unlabelled_only: folder.unlabelled_only };
+    let options = &run.migration.options;
+    let dates = options.since.is_some() || options.until.is_some();
+    let wanted = Wanted { identity, unlabelled_only: folder.unlabelled_only, dates };
     let exists_before = u32::try_from(found.messages).unwrap_or(u32::MAX);
     if found.messages > 0 {
         let mut first = folder.number_hint.clamp(1, exists_before);
         let name = folder.source.mailbox();
-        lines.source.start_select(&name, Mode::ReadOnly).await.at(Side::Source)?;
-        let (sequence, items) = listing::request(first, exists_before, wanted);
-        lines.source.start_fetch(&sequence, items).await.at(Side::Source)?;
+        lines.source.start_select(&name).await.at(Side::Source)?;
+        lines.source.start_window((first, exists_before), wanted).await.at(Side::Source)?;
         let selected = lines.source.selected().await.at(Side::Source)?;
         let exists = selected.exists;
         let shelf = shelf(run, lines, at).await?;
@@ -94,8 +95,8 @@ async fn copy_folder<H: Host, S: Store>(
             let Some(next) = next else { break };
             first = next;
             run.folder_mut(at)?.number_hint = next;
-            let (sequence, items) = listing::request(first, exists, wanted);
-            lines.source.start_fetch(&sequence, items).await.at(Side::Source)?;
+            run.check_budget()?;
+            lines.source.start_window((first, exists), wanted).await.at(Side::Source)?;
         }
         run.folder_mut(at)?.number_hint = exists.max(1);
     }
@@ -141,8 +142,8 @@ async fn retry_folder<H: Host, S: Store>(
     let (uids, name) = (folder.retry_uids.0.clone(), folder.source.mailbox());
     let unlabelled_only = folder.unlabelled_only;
     if !uids.is_empty() && folder.exists {
-        lines.source.select(&name, Mode::ReadOnly).await.at(Side::Source)?;
-        let wanted = Wanted { identity: false, unlabelled_only };
+        lines.source.select(&name).await.at(Side::Source)?;
+        let wanted = Wanted { identity: false, unlabelled_only, dates: false };
         let messages = listing::of(&mut lines.source, uids.clone(), wanted).await;
         let messages = messages.at(Side::Source)?;
         let there: UidSet = messages.iter().map(|message| message.uid).collect();
@@ -409,6 +410,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     let mut refused: Option<imap::Reply> = None;
     let mut missing = false;
     for (message, fate) in group.iter().zip(fates) {
+        let message = Message { date: fate.date().unwrap_or(message.date), ..message.clone() };
         match fate {
             // Only what does not come when asked for alone is gone.
             Fate::Gone if group.len() > 1 => missing = true,
@@ -417,7 +419,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
                 refused.get_or_insert(reply);
             }
             Fate::Refused(reply, _) if asks_to_wait(&reply).is_some() => refused = Some(reply),
-            fate => settled.push((message.clone(), fate)),
+            fate => settled.push((message, fate)),
         }
     }
     repair::mend(run, lines, at, &mut settled).await?;
@@ -432,7 +434,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     match refused {
         // One by one, a mailbox that is nearly full takes what still fits.
         Some(reply) if !(multi && (asks_to_wait(&reply).is_none() || is_full(&reply))) => {
-            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
+            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
         }
         // From a fresh start: more may have been asked of the source already.
         Some(_) => Err(Halt::Budget),
@@ -475,7 +477,7 @@ async fn folder_again<H: Host, S: Store>(
     intention.uid_next = 1;
     run.stage(keys::intention(run.id()), intention.encode());
     run.checkpoint().await?;
-    Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)))
+    Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
 }
 
 #[cfg(test)]

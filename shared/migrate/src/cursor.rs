@@ -34,6 +34,9 @@ pub(crate) struct Cursor {
     /// While items are taken back: from which sync point on.
     #[serde(default)]
     pub(crate) remove_from: u32,
+    /// Unique-ids in the stored list, of a source that numbers its messages anew in each session.
+    #[serde(default)]
+    pub(crate) unique_ids: u32,
 }
 
 impl Cursor {
@@ -49,6 +52,7 @@ impl Cursor {
             losses: 0,
             retry: false,
             remove_from: 0,
+            unique_ids: 0,
         }
     }
 }

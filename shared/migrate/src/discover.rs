@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures::try_join;
-use imap::{Mailbox, MailboxName, Namespaces, Session, SpecialUse, Spelling};
+use imap::{Mailbox, MailboxName, Namespaces, SpecialUse, Spelling};
 use model::Phase;
 use store::Store;
-use wire::Stream;
 
 use crate::cursor::{Counts, Folder, Name, State, Uids};
 use crate::mapping::{self, Hierarchy, Listed, Mapped};
@@ -33,9 +32,11 @@ pub(crate) async fn discover<H: Host, S: Store>(
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
     let (source, destination) =
-        try_join!(async { look(&mut lines.source).await.at(Side::Source) }, async {
-            look(&mut lines.destination).await.at(Side::Destination)
+        try_join!(async { lines.source.look_around().await.at(Side::Source) }, async {
+            lines.destination.look_around(true).await.at(Side::Destination)
         },)?;
+    let source = own(source, lines.source.spelling());
+    let destination = own(destination, lines.destination.spelling());
     let own = source.mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
     if own > FOLDERS_MAX {
         return Err(Halt::Impossible(format!(
@@ -61,11 +62,13 @@ pub(crate) async fn discover<H: Host, S: Store>(
     run.checkpoint().await
 }
 
-/// Lists an account's own folders with their counts.
-pub(crate) async fn look<S: Stream>(session: &mut Session<S>) -> Result<Found, imap::Error> {
-    let (namespaces, mailboxes) = session.look_around(true).await?;
+/// An account's own folders with their counts.
+pub(crate) fn own(
+    (namespaces, mailboxes): (Namespaces, Vec<Mailbox>),
+    spelling: Spelling,
+) -> Found {
     let delimiter = mailboxes.iter().find_map(|mailbox| mailbox.delimiter);
-    let hierarchy = hierarchy(&namespaces, delimiter, session.spelling());
+    let hierarchy = hierarchy(&namespaces, delimiter, spelling);
     let shared: Vec<&str> = namespaces
         .others
         .iter()
@@ -78,7 +81,7 @@ pub(crate) async fn look<S: Stream>(session: &mut Session<S>) -> Result<Found, i
         let name = mailbox.name.text();
         mailbox.name.is_inbox() || !shared.iter().any(|prefix| name.starts_with(prefix))
     };
-    Ok(Found { mailboxes: mailboxes.into_iter().filter(own).collect(), hierarchy })
+    Found { mailboxes: mailboxes.into_iter().filter(own).collect(), hierarchy }
 }
 
 fn hierarchy(namespaces: &Namespaces, listed: Option<char>, spelling: Spelling) -> Hierarchy {

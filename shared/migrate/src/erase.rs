@@ -5,7 +5,7 @@
 //! checkpoint, but may be in the middle of a write: nothing more is erased until it has said that
 //! it noticed or its lease would have run out, so that what it still writes is erased too.
 
-use model::{Migration, MigrationId};
+use model::{Migration, MigrationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::lease::{Holder, LEASE_MS, Seized};
 use store::{Error, Store, calendar, due, keys, lease, metrics, records};
@@ -13,6 +13,7 @@ use wire::Clock;
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::lifecycle::{self, Outcome};
+use crate::pop::NAMES_PER_PAGE;
 use crate::slice::Advanced;
 use crate::world::{Host, World};
 use crate::{projects, servers};
@@ -39,6 +40,9 @@ struct Progress {
     folder_pages: u32,
     /// Pages of failures that are gone.
     failure_pages: u32,
+    /// Pages of unique-ids that are gone.
+    #[serde(default)]
+    unique_id_pages: u32,
     /// Bytes that are gone.
     bytes: u64,
 }
@@ -67,7 +71,7 @@ pub(crate) async fn begin(
     boot: &str,
 ) -> Result<(), Error> {
     due::set_erasure(store, id, Some(now_ms)).await?;
-    projects::leave(store, id).await?;
+    projects::leave(store, id, Timestamp(now_ms)).await?;
     let holder = match lease::seize(store, id, now_ms, boot).await? {
         Seized::Gone => return Ok(()),
         Seized::Idle => None,
@@ -246,6 +250,11 @@ async fn piece(
         }
         listed.push(keys::folders(id, progress.folder_pages));
         progress.folder_pages += 1;
+    }
+    let unique_ids = cursor.unique_ids.div_ceil(NAMES_PER_PAGE);
+    while progress.unique_id_pages <= unique_ids && listed.len() < DELETE_MANY_MAX {
+        listed.push(keys::unique_ids(id, progress.unique_id_pages));
+        progress.unique_id_pages += 1;
     }
     let room = DELETE_MANY_MAX - listed.len();
     if listed.is_empty() {

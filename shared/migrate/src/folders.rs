@@ -70,7 +70,7 @@ async fn made<H: Host, S: Store>(
         Err(reply) => reply,
     };
     if asks_to_wait(&reply).is_some() {
-        return Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply)));
+        return Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()));
     }
     // A slice that died here before made it; servers without codes say so in words, so it is looked at.
     let name = run.folder(at)?.destination.mailbox();

@@ -3,7 +3,10 @@
 //! RFC 5322 section 2.2: fields up to the first empty line. Only the first `Message-ID` and the
 //! first `Subject` are kept, each with a limit; nothing else is held.
 
+use imap::InternalDate;
 use sha2::{Digest, Sha256};
+
+use crate::pop::arrival;
 
 /// The most bytes kept of a field; RFC 5322 section 2.1.1 allows lines of 998, folded ones more.
 const FIELD_MAX_BYTES: usize = 4096;
@@ -19,12 +22,17 @@ pub(crate) struct Header {
     pub(crate) subject: Vec<u8>,
     /// SHA-256 of the whole message, where it was asked for.
     pub(crate) digest: Option<[u8; 32]>,
+    /// When the message arrived, where the source does not keep that: the date of the topmost
+    /// `Received` that has one, else the `Date`.
+    pub(crate) date: Option<InternalDate>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
     MessageId,
     Subject,
+    Received,
+    Date,
     Other,
 }
 
@@ -36,6 +44,15 @@ pub(crate) struct HeaderReader {
     field: Field,
     have: (bool, bool),
     ended: bool,
+    dates: Option<Dates>,
+}
+
+/// The dates of a header whose message has no other.
+#[derive(Debug, Default)]
+struct Dates {
+    value: Vec<u8>,
+    received: Option<InternalDate>,
+    date: Option<InternalDate>,
 }
 
 impl Default for HeaderReader {
@@ -47,11 +64,17 @@ impl Default for HeaderReader {
             field: Field::Other,
             have: (false, false),
             ended: false,
+            dates: None,
         }
     }
 }
 
 impl HeaderReader {
+    /// One that also looks when the message arrived.
+    pub(crate) fn dating() -> Self {
+        HeaderReader { dates: Some(Dates::default()), ..HeaderReader::default() }
+    }
+
     /// Takes the next octets of the message; those after the header cost nothing.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         while !self.ended && !bytes.is_empty() {
@@ -79,6 +102,8 @@ impl HeaderReader {
             let line = std::mem::take(&mut self.line);
             self.line_ends(&line);
         }
+        self.field_ends();
+        self.found.date = self.dates.take().and_then(|dates| dates.received.or(dates.date));
         for value in [&mut self.found.message_id, &mut self.found.subject] {
             *value = value.trim_ascii().to_vec();
         }
@@ -92,6 +117,7 @@ impl HeaderReader {
             None => self.ended = true,
             Some(b' ' | b'\t') => self.keep(line),
             Some(_) => {
+                self.field_ends();
                 self.field = Field::Other;
                 let Some(colon) = line.iter().take(64).position(|byte| *byte == b':') else {
                     return;
@@ -102,16 +128,36 @@ impl HeaderReader {
                     (self.field, self.have.0) = (Field::MessageId, true);
                 } else if name.eq_ignore_ascii_case(b"subject") && !self.have.1 {
                     (self.field, self.have.1) = (Field::Subject, true);
+                } else if let Some(dates) = &self.dates {
+                    if dates.received.is_none() && name.eq_ignore_ascii_case(b"received") {
+                        self.field = Field::Received;
+                    } else if dates.date.is_none() && name.eq_ignore_ascii_case(b"date") {
+                        self.field = Field::Date;
+                    }
                 }
                 self.keep(value.get(1..).unwrap_or_default());
             }
         }
     }
 
+    fn field_ends(&mut self) {
+        let Some(dates) = &mut self.dates else { return };
+        match self.field {
+            Field::Received => dates.received = arrival::of_received(&dates.value),
+            Field::Date => dates.date = arrival::of_date(&dates.value),
+            Field::MessageId | Field::Subject | Field::Other => {}
+        }
+        dates.value.clear();
+    }
+
     fn keep(&mut self, text: &[u8]) {
         let value = match self.field {
             Field::MessageId => &mut self.found.message_id,
             Field::Subject => &mut self.found.subject,
+            Field::Received | Field::Date => match &mut self.dates {
+                Some(dates) => &mut dates.value,
+                None => return,
+            },
             Field::Other => return,
         };
         let room = FIELD_MAX_BYTES.saturating_sub(value.len());
@@ -155,6 +201,29 @@ mod tests {
         check("", "", "");
         check("\r\nSubject: in the body\r\n", "", "");
         check("Subject: cut off", "", "cut off");
+    }
+
+    #[test]
+    fn says_when_a_message_arrived() {
+        let check = |message: &str, expected: Option<&str>| {
+            for bite in [1, 7, usize::MAX] {
+                let mut reader = HeaderReader::dating();
+                message.as_bytes().chunks(bite.min(message.len())).for_each(|c| reader.feed(c));
+                let date = reader.finish().date.map(|date| date.to_string());
+                assert_eq!(date.as_deref(), expected, "{message}");
+            }
+        };
+        let date = "Date: Wed, 1 Jan 2020 10:00:00 +0100\r\n";
+        let received = "Received: from a\r\n by b;\r\n\tFri, 3 Jan 2020 10:00:00 +0100 (CET)\r\n";
+        let older = received.replace("3 Jan", "2 Jan");
+        check(&format!("{date}{received}{older}\r\n"), Some("03-Jan-2020 10:00:00 +0100"));
+        check(&format!("Received: by c\r\n{older}{date}\r\n"), Some("02-Jan-2020 10:00:00 +0100"));
+        check(&format!("Subject: a\r\n{date}\r\n{received}"), Some("01-Jan-2020 10:00:00 +0100"));
+        check(date.trim_end(), Some("01-Jan-2020 10:00:00 +0100"));
+        check("Subject: none\r\nDate: soon\r\n\r\n", None);
+        let mut plain = HeaderReader::default();
+        plain.feed(date.as_bytes());
+        assert_eq!(plain.finish().date, None, "nobody asked");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
 //!
 //! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of
-//! one migration), `run.rs` (its state and its checkpoints), then the phases `discover.rs` with
+//! one migration), `lines.rs` (both accounts), `source.rs` with `pop/` (where from, whatever it speaks),
+//! `run.rs` (its state and its checkpoints), then the phases `discover.rs` with
 //! `renames.rs`, `folders.rs`, `changes.rs` (flags, what is gone), `copy.rs` with `listing.rs`,
 //! `adopt.rs`, `moves.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, `verify.rs`, and
 //! `remove.rs` with [`removal`]; `ledger.rs` is what a journal says in the end;
@@ -12,7 +13,8 @@
 //! [`manifest`] lists what arrived; [`projects`] is how many migrations share one queue, `servers.rs` how they share servers; [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] and [`finding`] what both call; [`preflight`] looks before anything begins.
 //!
 //! Invariants: an intention is written before a batch goes out and settled after it; nothing is
-//! deleted at the source, no code for it exists; no message is held.
+//! deleted at the source, no code for it exists; no message is held, but one of a maildrop up to a
+//! named limit.
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
@@ -30,11 +32,13 @@ pub mod hook;
 pub mod journal;
 mod ledger;
 pub mod lifecycle;
+mod lines;
 mod listing;
 pub mod login;
 pub mod manifest;
 pub mod mapping;
 mod moves;
+mod pop;
 pub mod preflight;
 pub mod projects;
 mod reconcile;
@@ -47,6 +51,7 @@ mod run;
 mod servers;
 mod settle;
 mod slice;
+mod source;
 pub mod special_use;
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,18 @@
 //! Windows go by message number, which shifts when messages are expunged meanwhile; each window
 //! therefore begins on a message that is settled already, and steps back until it does.
 
-use imap::{FetchEvent, FetchItems, Flags, InternalDate, Sequence, Session, UidSet};
+use imap::{FetchEvent, FetchItems, Flags, InternalDate, Sequence, UidSet};
 use wire::Stream;
 
 use crate::cursor::Message;
 use crate::header;
+use crate::source::{Fetch, Source};
+use crate::trouble::Trouble;
 
 /// Messages in one window: about 100 bytes each.
 pub(crate) const WINDOW_MESSAGES: u32 = 10_000;
+/// The same where each costs a command of its own: without pipelining 25 s at a distance of 50 ms.
+pub(crate) const WINDOW_HEADERS: u32 = if cfg!(test) { 5 } else { 500 };
 /// First step back when messages were expunged; it doubles.
 const STEP_BACK: u32 = 100;
 
@@ -21,6 +25,15 @@ pub(crate) struct Wanted {
     pub(crate) identity: bool,
     /// Only messages that have no label (Gmail's All Mail).
     pub(crate) unlabelled_only: bool,
+    /// Dates are looked at, which some sources must read the header for.
+    pub(crate) dates: bool,
+}
+
+impl Wanted {
+    /// Whether a source that lists no more than sizes reads headers.
+    pub(crate) fn header(self) -> bool {
+        self.identity || self.dates
+    }
 }
 
 /// A part of a folder.
@@ -38,8 +51,12 @@ pub(crate) struct Window {
 
 /// The request of a window in a folder of `exists` messages; it may be sent together with the
 /// EXAMINE before it. Numbers beyond the last message are an error on some servers.
-pub(crate) fn request(first: u32, exists: u32, wanted: Wanted) -> (Sequence, FetchItems) {
-    let last = Some(first.saturating_add(WINDOW_MESSAGES - 1).min(exists.max(first)));
+pub(crate) fn request(
+    (first, exists): (u32, u32),
+    window: u32,
+    wanted: Wanted,
+) -> (Sequence, FetchItems) {
+    let last = Some(first.saturating_add(window - 1).min(exists.max(first)));
     let items = FetchItems {
         flags: true,
         internal_date: true,
@@ -53,34 +70,35 @@ pub(crate) fn request(first: u32, exists: u32, wanted: Wanted) -> (Sequence, Fet
 
 /// The rows of these messages; those that are gone are left out.
 pub(crate) async fn of<S: Stream>(
-    session: &mut Session<S>,
+    source: &mut Source<S>,
     uids: UidSet,
     wanted: Wanted,
-) -> Result<Vec<Message>, imap::Error> {
-    let (_, items) = request(1, 1, wanted);
-    session.start_fetch(&Sequence::Uids(uids), items).await?;
-    Ok(collect(session, wanted).await?.0)
+) -> Result<Vec<Message>, Trouble> {
+    source.start_rows(uids, wanted).await?;
+    Ok(collect(source, wanted).await?.0)
 }
 
 /// Reads the answer of a window that was asked for from `first` on, in a folder that has `exists`
 /// messages, of which all up to UID `after` are settled.
 pub(crate) async fn read<S: Stream>(
-    session: &mut Session<S>,
+    source: &mut Source<S>,
     (mut first, exists): (u32, u32),
     after: u32,
     wanted: Wanted,
-) -> Result<Window, imap::Error> {
+) -> Result<Window, Trouble> {
     let mut step = STEP_BACK;
     loop {
-        let (rows, elsewhere) = match collect(session, wanted).await {
+        let (rows, elsewhere) = match collect(source, wanted).await {
             // The folder has shrunk since the request was made.
-            Err(imap::Error::Refused(_)) if first > exists || first == 1 => (Vec::new(), 0),
+            Err(Trouble::Imap(imap::Error::Refused(_))) if first > exists || first == 1 => {
+                (Vec::new(), 0)
+            }
             other => other?,
         };
         let lowest = rows.first().map(|row| row.uid);
         let gap = first > 1 && exists > 0 && lowest.is_none_or(|uid| uid > after);
         if !gap {
-            let end = first.saturating_add(WINDOW_MESSAGES - 1);
+            let end = first.saturating_add(source.window(wanted) - 1);
             let last_uid = rows.last().map_or(after, |row| row.uid).max(after);
             let messages = rows.into_iter().filter(|row| row.uid > after).collect();
             return Ok(Window {
@@ -92,18 +110,17 @@ pub(crate) async fn read<S: Stream>(
         }
         first = first.min(exists).saturating_sub(step).max(1);
         step = step.saturating_mul(2);
-        let (sequence, items) = request(first, exists, wanted);
-        session.start_fetch(&sequence, items).await?;
+        source.start_window((first, exists), wanted).await?;
     }
 }
 
 async fn collect<S: Stream>(
-    session: &mut Session<S>,
+    source: &mut Source<S>,
     wanted: Wanted,
-) -> Result<(Vec<Message>, u64), imap::Error> {
+) -> Result<(Vec<Message>, u64), Trouble> {
     let (mut rows, mut elsewhere) = (Vec::new(), 0);
     loop {
-        match session.next().await? {
+        match source.next().await? {
             FetchEvent::Message(row) if row.uid != 0 => {
                 if wanted.unlabelled_only && has_label(&row.gmail_labels) {
                     elsewhere += 1;
@@ -121,7 +138,7 @@ async fn collect<S: Stream>(
                 });
             }
             FetchEvent::Done => break,
-            FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
+            FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
             FetchEvent::Message(_)
             | FetchEvent::Chunk(_)
             | FetchEvent::EndOfBody(_)
@@ -145,9 +162,10 @@ fn has_label(labels: &[String]) -> bool {
 mod tests {
     use super::*;
     use futures::executor::block_on;
+    use imap::Session;
     use wire::script::Script;
 
-    const PLAIN: Wanted = Wanted { identity: false, unlabelled_only: false };
+    const PLAIN: Wanted = Wanted { identity: false, unlabelled_only: false, dates: false };
 
     fn row(number: u32, uid: u32) -> String {
         format!(
@@ -175,10 +193,10 @@ mod tests {
         ]
         .concat();
         block_on(async {
-            let mut session = Session::greet(Script::new(&script, 7)).await.unwrap();
-            let (sequence, items) = request(200, 201, PLAIN);
-            session.start_fetch(&sequence, items).await.unwrap();
-            let window = read(&mut session, (200, 201), 400, PLAIN).await.unwrap();
+            let session = Session::greet(Script::new(&script, 7)).await.unwrap();
+            let mut source = Source::Imap(session);
+            source.start_window((200, 201), PLAIN).await.unwrap();
+            let window = read(&mut source, (200, 201), 400, PLAIN).await.unwrap();
             let uids: Vec<u32> = window.messages.iter().map(|message| message.uid).collect();
             assert_eq!((uids, window.next, window.last_uid), (vec![450, 501], None, 501));
         });

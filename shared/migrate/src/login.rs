@@ -10,8 +10,10 @@ use store::seal::Credential;
 use wire::{Network, within};
 
 use crate::discover::FOLDERS_MAX;
+use crate::pop;
+use crate::source::Source;
 use crate::special_use;
-use crate::trouble::{self, Side};
+use crate::trouble::{self, Side, Trouble};
 use crate::world::Host;
 
 /// The stream under a session.
@@ -88,24 +90,57 @@ pub struct Quota {
 
 /// Reads the account's server URL; `Refusal` says what is wrong with it.
 pub fn endpoint(account: &Account, allow_plaintext: bool) -> Result<Endpoint, Refusal> {
-    if account.server_type != ServerType::Imap {
-        let name = account.server_type.name();
-        return Err(Refusal::Unsupported(format!(
-            "Accounts of type {name} are not supported yet."
-        )));
-    }
+    let default = match account.server_type {
+        ServerType::Imap => Scheme::Imaps,
+        ServerType::Pop => Scheme::Pops,
+        other => {
+            let name = other.name();
+            return Err(Refusal::Unsupported(format!(
+                "Accounts of type {name} are not supported yet."
+            )));
+        }
+    };
     let plaintext = if allow_plaintext { Plaintext::Allowed } else { Plaintext::Refused };
-    let endpoint = Endpoint::parse(&account.url, plaintext)
+    let endpoint = Endpoint::parse_as(&account.url, default, plaintext)
         .map_err(|error| Refusal::BadUrl(error.to_string()))?;
-    match endpoint.scheme {
-        Scheme::Imap | Scheme::Imaps => Ok(endpoint),
-        Scheme::Pop | Scheme::Pops => {
-            Err(Refusal::BadUrl("This is the URL of a POP server; write imaps://HOST.".into()))
-        }
-        Scheme::Smtp | Scheme::Smtps => {
-            Err(Refusal::BadUrl("This server sends mail; write imaps://HOST.".into()))
-        }
+    let example = default.name();
+    let what = match (endpoint.scheme, default) {
+        (Scheme::Imap | Scheme::Imaps, Scheme::Imaps)
+        | (Scheme::Pop | Scheme::Pops, Scheme::Pops) => return Ok(endpoint),
+        (Scheme::Imap | Scheme::Imaps, _) => "This is the URL of an IMAP server",
+        (Scheme::Pop | Scheme::Pops, _) => "This is the URL of a POP server",
+        (Scheme::Smtp | Scheme::Smtps, _) => "This server sends mail",
+    };
+    Err(Refusal::BadUrl(format!("{what}; write {example}://HOST.")))
+}
+
+/// The account's server, for a line that is about to be opened.
+fn checked_endpoint(account: &Account, allow_plaintext: bool) -> Result<Endpoint, wire::Error> {
+    endpoint(account, allow_plaintext).map_err(|refusal| {
+        let (Refusal::BadUrl(sentence)
+        | Refusal::Unsupported(sentence)
+        | Refusal::Unreachable(sentence)
+        | Refusal::TooManyFolders(sentence)
+        | Refusal::AuthenticationFailed(sentence)) = refusal;
+        wire::Error::Unreachable { address: account.url.clone(), reason: sentence }
+    })
+}
+
+/// Opens a source: a line, hello, log-in; and whether the line is slow enough for compression to
+/// pay.
+pub(crate) async fn open_source<H: Host>(
+    host: &H,
+    dialer: &Dialer<'_, H>,
+    account: &Account,
+    credential: &Credential,
+) -> Result<(Source<Line<H>>, bool), Trouble> {
+    if account.server_type == ServerType::Pop {
+        let endpoint = checked_endpoint(account, dialer.allow_plaintext)?;
+        let maildrop = pop::login::open(dialer, &endpoint, account, credential).await?;
+        return Ok((Source::Pop(maildrop), false));
     }
+    let Opened { session, slow } = open(host, dialer, account, credential).await?;
+    Ok((Source::Imap(session), slow))
 }
 
 /// A session that is logged in.
@@ -122,15 +157,7 @@ pub(crate) async fn open<H: Host>(
     account: &Account,
     credential: &Credential,
 ) -> Result<Opened<H>, imap::Error> {
-    let endpoint = endpoint(account, dialer.allow_plaintext).map_err(|refusal| {
-        let (Refusal::BadUrl(sentence)
-        | Refusal::Unsupported(sentence)
-        | Refusal::Unreachable(sentence)
-        | Refusal::TooManyFolders(sentence)
-        | Refusal::AuthenticationFailed(sentence)) = refusal;
-        let address = account.url.clone();
-        imap::Error::Wire(wire::Error::Unreachable { address, reason: sentence })
-    })?;
+    let endpoint = checked_endpoint(account, dialer.allow_plaintext)?;
     let mut session = greet(dialer, &endpoint).await?;
     let before_ms = host.monotonic_ms();
     session.authenticate(&credentials(account, credential), host).await?;
@@ -197,22 +224,37 @@ pub async fn check<H: Host>(
     credential: &Credential,
     detail: Detail,
 ) -> Result<AccountReport, Refusal> {
-    endpoint(account, dialer.allow_plaintext)?;
+    let endpoint = endpoint(account, dialer.allow_plaintext)?;
+    if account.server_type == ServerType::Pop {
+        if side == Side::Destination {
+            let sentence = "A POP server can only be a source: nothing can be put into it.";
+            return Err(Refusal::Unsupported(sentence.into()));
+        }
+        let work = pop::login::check(dialer, &endpoint, (account, credential), detail);
+        let checked = within(host, CHECK_TIMEOUT_S, work).await;
+        return checked.map_err(|error| refusal(side, &error.into()));
+    }
     let work = async {
         let mut session = open(host, dialer, account, credential).await?.session;
         let report = look(&mut session, (side, detail)).await?;
         session.leave().await;
         Ok::<_, imap::Error>(report)
     };
-    within(host, CHECK_TIMEOUT_S, work).await.map_err(|error| refusal(side, &error))
+    within(host, CHECK_TIMEOUT_S, work).await.map_err(|error| refusal(side, &error.into()))
 }
 
 /// What the owner is told about an account that cannot be used.
-pub(crate) fn refusal(side: Side, error: &imap::Error) -> Refusal {
+pub(crate) fn refusal(side: Side, error: &Trouble) -> Refusal {
     let sentence = trouble::sentence(side, error);
     match error {
-        imap::Error::AuthenticationFailed(_) => Refusal::AuthenticationFailed(sentence),
-        imap::Error::TooMany { .. } => Refusal::TooManyFolders(sentence),
+        Trouble::Imap(imap::Error::AuthenticationFailed(_))
+        | Trouble::Pop(::pop::Error::AuthenticationFailed(_)) => {
+            Refusal::AuthenticationFailed(sentence)
+        }
+        Trouble::Imap(imap::Error::TooMany { .. }) => Refusal::TooManyFolders(sentence),
+        Trouble::Pop(::pop::Error::TooMany { .. } | ::pop::Error::NoIdentifiers(_)) => {
+            Refusal::Unsupported(sentence)
+        }
         _ => Refusal::Unreachable(sentence),
     }
 }

@@ -51,7 +51,11 @@ struct Orphan {
 
 /// The orphans of all folders, by what identifies them.
 #[derive(Debug, Default)]
-pub(crate) struct Orphans(BTreeMap<(u64, u64, i64), Vec<Orphan>>);
+pub(crate) struct Orphans {
+    by_identity: BTreeMap<(u64, u64, i64), Vec<Orphan>>,
+    /// The source's listing does not tell sizes for certain.
+    any_size: bool,
+}
 
 /// A message on its way to another folder of the destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,9 +117,13 @@ pub(crate) fn keep_orphans<H: Host, S: Store>(
 }
 
 impl Orphans {
-    /// Reads those that this sync point found.
-    pub(crate) async fn read<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Self, Halt> {
-        let mut found = Orphans::default();
+    /// Reads those that this sync point found; with `any_size` those with a Message-ID are
+    /// recognised whatever size the source lists.
+    pub(crate) async fn read<H: Host, S: Store>(
+        run: &Run<'_, H, S>,
+        any_size: bool,
+    ) -> Result<Self, Halt> {
+        let mut found = Orphans { any_size, ..Orphans::default() };
         for (folder, number) in run.folders.iter().zip(0u32..) {
             if !folder.orphans {
                 continue;
@@ -123,8 +131,8 @@ impl Orphans {
             let key = keys::orphans(run.id(), number);
             let some: Option<Vec<Orphan>> = records::read(run.store(), &key).await?;
             for orphan in some.unwrap_or_default() {
-                let same = (orphan.identity, orphan.size, orphan.unix_s);
-                found.0.entry(same).or_default().push(orphan);
+                let same = found.same((orphan.identity, orphan.size, orphan.unix_s));
+                found.by_identity.entry(same).or_default().push(orphan);
             }
         }
         Ok(found)
@@ -132,13 +140,18 @@ impl Orphans {
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_identity.is_empty()
+    }
+
+    fn same(&self, (identity, size, unix_s): (u64, u64, i64)) -> (u64, u64, i64) {
+        let size = if self.any_size && identity != 0 { 0 } else { size };
+        (identity, size, unix_s)
     }
 
     /// Takes the orphan that `message` is; one of its own folder first, which came back.
     fn take(&mut self, at: usize, message: &Message) -> Option<Orphan> {
-        let same = (message.identity, message.size, message.date.unix_s());
-        let orphans = self.0.get_mut(&same)?;
+        let same = self.same((message.identity, message.size, message.date.unix_s()));
+        let orphans = self.by_identity.get_mut(&same)?;
         let own = |orphan: &Orphan| usize::try_from(orphan.folder) == Ok(at);
         let position = orphans.iter().position(own).unwrap_or(0);
         (position < orphans.len()).then(|| orphans.remove(position))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dial::Dialer;
 use futures::join;
-use imap::{FetchEvent, FetchItems, Mailbox, Mode, Sequence, Session, UidSet};
+use imap::{FetchEvent, FetchItems, Mailbox, Sequence, UidSet};
 use model::{Account, Options, Timestamp};
 use serde::Serialize;
 use store::seal::Credentials;
@@ -14,8 +14,10 @@ use wire::{Stream, within};
 use crate::discover::{self, Found};
 use crate::login::{self, Quota, Refusal};
 use crate::mapping;
+use crate::pop;
+use crate::source::{Fetch, Source};
 use crate::special_use;
-use crate::trouble::Side;
+use crate::trouble::{Side, Trouble};
 use crate::world::Host;
 
 /// Longest time for all of it: a page waits.
@@ -184,7 +186,7 @@ pub async fn look<H: Host>(
     options: &Options,
 ) -> Result<Preflight, Refused> {
     let work = async { Ok(both(host, dialer, accounts, credentials, options).await) };
-    match within::<_, imap::Error>(host, LIMIT_S, work).await {
+    match within::<_, Trouble>(host, LIMIT_S, work).await {
         Ok(done) => done,
         Err(error) => {
             let refusal = login::refusal(Side::Source, &error);
@@ -221,7 +223,7 @@ async fn both<H: Host>(
         destination: None,
     })?;
     let measured = within(host, TRIAL_S, trial(host, &mut session, &sizes)).await.ok().flatten();
-    join!(session.leave(), to.session.leave());
+    join!(session.leave(host), to.session.leave(host));
     plan.preflight.all_sizes = sizes.whole;
     plan.preflight.will_not_fit = obstacles(&plan, &sizes);
     plan.preflight.forecast = forecast(&plan.preflight, measured);
@@ -231,7 +233,7 @@ async fn both<H: Host>(
 
 /// One side, logged in and listed.
 struct Seen<H: Host> {
-    session: Session<login::Line<H>>,
+    session: Source<login::Line<H>>,
     found: Found,
     party: Party,
     gmail: bool,
@@ -242,17 +244,21 @@ async fn seen<H: Host>(
     dialer: &Dialer<'_, H>,
     account: &Account,
     credential: &store::seal::Credential,
-) -> Result<Seen<H>, imap::Error> {
-    let mut session = login::open(host, dialer, account, credential).await?.session;
-    let found = discover::look(&mut session).await?;
-    let quota = login::quota(&mut session).await?;
+) -> Result<Seen<H>, Trouble> {
+    let (mut session, _) = login::open_source(host, dialer, account, credential).await?;
+    pop::provisional(&mut session).await?;
+    let found = discover::own(session.look_around().await?, session.spelling());
+    let quota = match &mut session {
+        Source::Imap(session) => login::quota(session).await?,
+        Source::Pop(_) => None,
+    };
     let before_ms = host.monotonic_ms();
     session.noop().await?;
     let round_trip_ms = host.monotonic_ms().saturating_sub(before_ms);
     let folders = found.mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
     let party = Party {
         server: session.greeting().to_owned(),
-        capabilities: session.capabilities().words().map(str::to_owned).collect(),
+        capabilities: session.announced(),
         folders: u64::try_from(folders).unwrap_or(u64::MAX),
         quota,
         append_limit: session.capabilities().append_limit(),
@@ -348,16 +354,16 @@ struct Sizes {
 
 async fn sizes<H: Host>(
     host: &H,
-    session: &mut Session<login::Line<H>>,
+    session: &mut Source<login::Line<H>>,
     order: &[(Mailbox, String)],
     limits: &Limits,
-) -> Result<Sizes, imap::Error> {
+) -> Result<Sizes, Trouble> {
     let mut sizes = Sizes { whole: true, ..Sizes::default() };
     let begun_ms = host.monotonic_ms();
     let mut looked_at = 0u64;
     for (mailbox, path) in order {
-        let selected = match session.select(&mailbox.name, Mode::ReadOnly).await {
-            Err(imap::Error::Refused(_)) => continue,
+        let selected = match session.select(&mailbox.name).await {
+            Err(Trouble::Imap(imap::Error::Refused(_))) => continue,
             other => other?,
         };
         let mut first = 1;
@@ -377,12 +383,12 @@ async fn sizes<H: Host>(
 }
 
 async fn window<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Source<S>,
     (mailbox, path): (&Mailbox, &str),
     (first, last): (u32, u32),
     limits: &Limits,
     sizes: &mut Sizes,
-) -> Result<(), imap::Error> {
+) -> Result<(), Trouble> {
     let items = FetchItems { internal_date: true, size: true, ..FetchItems::default() };
     session.start_fetch(&Sequence::Numbers { first, last: Some(last) }, items).await?;
     loop {
@@ -417,11 +423,11 @@ async fn window<S: Stream>(
 /// Fetches one message, and drops it: bytes a second.
 async fn trial<H: Host>(
     host: &H,
-    session: &mut Session<login::Line<H>>,
+    session: &mut Source<login::Line<H>>,
     sizes: &Sizes,
-) -> Result<Option<u64>, imap::Error> {
+) -> Result<Option<u64>, Trouble> {
     let Some((mailbox, uid, _)) = &sizes.trial else { return Ok(None) };
-    session.select(&mailbox.name, Mode::ReadOnly).await?;
+    session.select(&mailbox.name).await?;
     let items = FetchItems { body: true, ..FetchItems::default() };
     let begun_ms = host.monotonic_ms();
     let only: UidSet = [*uid].into_iter().collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::{FetchEvent, FetchItems, MailboxName, Mode, Sequence, Session, UidSet};
+use imap::{FetchEvent, InternalDate, MailboxName, Mode, Sequence, Session, UidSet};
 use model::FailureCode;
 use store::{Store, keys};
 use wire::Stream;
@@ -15,8 +15,9 @@ use crate::journal::{Entry, Intention, Segment};
 use crate::run::Run;
 use crate::settle::{lost, settle};
 use crate::slice::Lines;
+use crate::source::{Fetch, Source};
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// A server that we died on may still be storing what it had received. It is looked at until it
@@ -42,7 +43,7 @@ pub(crate) async fn reconcile<H: Host, S: Store>(
     let mut intention = Intention::decode(&key, &bytes)?;
     let at = usize::try_from(intention.folder).unwrap_or(usize::MAX);
     let source = run.folder(at)?.source.mailbox();
-    let selected = lines.source.select(&source, Mode::ReadOnly).await.at(Side::Source)?;
+    let selected = lines.source.select(&source).await.at(Side::Source)?;
     if selected.uid_validity != intention.batch.source_uid_validity
         && intention.batch.source_uid_validity != 0
     {
@@ -176,30 +177,33 @@ async fn give_up<H: Host, S: Store>(
     run.checkpoint().await
 }
 
-/// Fills in the Message-IDs from the source's folder, which is open.
+/// Fills in the Message-IDs from the source's folder, which is open, and what the listing could
+/// not tell for certain.
 async fn identify<S: Stream>(
-    session: &mut Session<S>,
+    source: &mut Source<S>,
     messages: &mut [Message],
-) -> Result<(), imap::Error> {
+) -> Result<(), Trouble> {
     let uids: UidSet = messages.iter().map(|message| message.uid).collect();
-    let mut found: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut found: BTreeMap<u32, (u64, Option<u64>, Option<InternalDate>)> = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
-        let items = FetchItems { message_id: true, ..FetchItems::default() };
-        session.start_fetch(&Sequence::Uids(piece), items).await?;
+        source.start_identifying(piece).await?;
         loop {
-            match session.next().await? {
+            match source.next().await? {
                 FetchEvent::Message(row) => {
                     let identity = row.message_id.map_or(0, |block| header::identity(&block));
-                    found.insert(row.uid, identity);
+                    found.insert(row.uid, (identity, row.size, row.internal_date));
                 }
                 FetchEvent::Done => break,
-                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
+                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
                 FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
             }
         }
     }
     for message in messages {
-        message.identity = found.get(&message.uid).copied().unwrap_or(message.identity);
+        let Some((identity, size, date)) = found.get(&message.uid).copied() else { continue };
+        message.identity = identity;
+        message.size = size.unwrap_or(message.size);
+        message.date = date.unwrap_or(message.date);
     }
     Ok(())
 }

@@ -204,7 +204,7 @@ pub async fn preview<H: Host>(
     let folders = load_folders(store, id, count).await?;
     let session = login::open(host, dialer, &migration.destination, credential).await;
     let mut session = session
-        .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error)))?
+        .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error.into())))?
         .session;
     let mut preview = Preview::default();
     for (at, folder) in folders.iter().enumerate() {

@@ -12,6 +12,7 @@ use crate::ledger::Ledger;
 use crate::mapping::Mapped;
 use crate::run::Run;
 use crate::slice::Lines;
+use crate::source::Source;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
@@ -75,8 +76,10 @@ async fn is_same<H: Host, S: Store>(
     if uids.is_empty() {
         return Ok(false);
     }
-    lines.source.select(&mailbox.name, Mode::ReadOnly).await.at(Side::Source)?;
-    let rows = adopt::list(&mut lines.source, &Sequence::Uids(uids)).await.at(Side::Source)?;
+    // Only IMAP has folders that could be renamed.
+    let Source::Imap(source) = &mut lines.source else { return Ok(false) };
+    source.select(&mailbox.name, Mode::ReadOnly).await.at(Side::Source)?;
+    let rows = adopt::list(source, &Sequence::Uids(uids)).await.at(Side::Source)?;
     let agrees = |row: &crate::cursor::Message| {
         some.iter().any(|known| {
             known.entry.source_uid == row.uid

@@ -14,6 +14,7 @@ use crate::header::Header;
 use crate::run::Run;
 use crate::settle::lost;
 use crate::slice::Lines;
+use crate::source::Fetch;
 use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
@@ -124,7 +125,7 @@ async fn climb<H: Host>(
 
 fn waits_or_none(reply: imap::Reply) -> Result<Option<Fate>, Halt> {
     match asks_to_wait(&reply) {
-        Some(_) => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply))),
+        Some(_) => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into())),
         None => Ok(None),
     }
 }
@@ -151,7 +152,7 @@ async fn pass<H: Host>(
             }
             FetchEvent::Done => return Ok(()),
             FetchEvent::Refused(reply) => {
-                return Err(Halt::Trouble(Side::Source, imap::Error::Refused(reply)));
+                return Err(Halt::Trouble(Side::Source, imap::Error::Refused(reply).into()));
             }
             FetchEvent::Message(_) | FetchEvent::Vanished(_) => {}
         }

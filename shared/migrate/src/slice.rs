@@ -3,8 +3,6 @@
 use std::pin::pin;
 
 use futures::future::{Either, select};
-use futures::join;
-use imap::Session;
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
 use notify::Outbox;
 use store::lease::Lease;
@@ -12,25 +10,15 @@ use store::seal::Credentials;
 use store::{Store, due, keys, lease, metrics, records};
 
 use crate::advance::Ended;
-use crate::login::{self, Line};
+use crate::cursor::Folder;
+pub(crate) use crate::lines::Lines;
 use crate::run::Run;
-use crate::trouble::{self, At, Halt, Side, Verdict};
+use crate::trouble::{self, Halt, Side, Trouble, Verdict};
 use crate::world::{Host, World};
 use crate::{
-    changes, copy, discover, erase, finding, folders, lifecycle, moves, projects, reconcile,
+    changes, copy, discover, erase, finding, folders, lifecycle, lines, moves, pop, projects,
 };
-use crate::{remove, servers, verify};
-
-/// A server has this long to close a line that is given up.
-const FAREWELL_MS: u64 = 2_000;
-
-/// Both accounts, logged in.
-pub(crate) struct Lines<H: Host> {
-    pub(crate) source: Session<Line<H>>,
-    pub(crate) destination: Session<Line<H>>,
-    /// Which are slow, and not compressed yet.
-    slow: [bool; 2],
-}
+use crate::{reconcile, remove, servers, verify};
 
 /// How a slice ended, for whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,45 +210,56 @@ async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
     }
     finding::name_servers(run).await?;
     run.opening = true;
-    let mut lines = open(run, &credentials).await?;
+    let mut lines = lines::open(run, &credentials).await?;
     run.opening = false;
     if run.cursor.phase != Phase::Discover {
         lines = lines.compressed().await?;
     }
-    reconcile::reconcile(run, &mut lines).await?;
-    moves::reconcile(run, &mut lines).await?;
-    loop {
-        match run.cursor.phase {
-            Phase::Discover => {
-                discover::discover(run, &mut lines).await?;
-                if run.folders.iter().any(|folder| folder.listed && (!folder.done || folder.stale))
-                {
-                    lines = lines.compressed().await?;
-                }
-            }
-            Phase::Folders => folders::make(run, &mut lines).await?,
-            Phase::Changes => changes::changes(run, &mut lines).await?,
-            Phase::Mail => copy::copy(run, &mut lines).await?,
-            Phase::Verify => verify::verify(run, &mut lines).await?,
-            // Entered by the owner only, and seen to above.
-            Phase::Remove | Phase::Finished => break,
+    let mut done = prepare(run, &mut lines).await;
+    while done.is_ok() && !matches!(run.cursor.phase, Phase::Remove | Phase::Finished) {
+        let before = run.cursor.phase;
+        done = phase(run, &mut lines).await;
+        let carries = |folder: &Folder| folder.listed && (!folder.done || folder.stale);
+        if done.is_ok() && before == Phase::Discover && run.folders.iter().any(carries) {
+            lines = lines.compressed().await?;
         }
     }
-    farewell(run, lines).await;
-    Ok(())
+    match &done {
+        Ok(()) => {
+            lines.farewell(run.world.host, run.migration.project.is_some()).await;
+        }
+        // Nothing is wrong with the line.
+        Err(Halt::Budget | Halt::Stopped | Halt::Paused | Halt::Quiet(_)) => {
+            lines.source.part(run.world.host).await;
+        }
+        Err(Halt::Lost | Halt::Trouble(..) | Halt::Impossible(_) | Halt::Store(_)) => {}
+    }
+    done
 }
 
-/// Says goodbye. Where others wait for the places at the servers, the servers have closed the lines
-/// when this returns, or had time enough for it.
-async fn farewell<H: Host, S: Store>(run: &Run<'_, H, S>, lines: Lines<H>) {
-    if run.migration.project.is_none() {
-        join!(lines.source.leave(), lines.destination.leave());
-        return;
+/// What comes before anything else is done.
+async fn prepare<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+) -> Result<(), Halt> {
+    pop::number(run, &mut lines.source).await?;
+    reconcile::reconcile(run, lines).await?;
+    moves::reconcile(run, lines).await
+}
+
+async fn phase<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+) -> Result<(), Halt> {
+    match run.cursor.phase {
+        Phase::Discover => discover::discover(run, lines).await,
+        Phase::Folders => folders::make(run, lines).await,
+        Phase::Changes => changes::changes(run, lines).await,
+        Phase::Mail => copy::copy(run, lines).await,
+        Phase::Verify => verify::verify(run, lines).await,
+        // Entered by the owner only, and seen to before.
+        Phase::Remove | Phase::Finished => Ok(()),
     }
-    let goodbye = async {
-        join!(lines.source.logout(), lines.destination.logout());
-    };
-    select(pin!(goodbye), pin!(run.world.host.sleep_ms(FAREWELL_MS))).await;
 }
 
 /// Marks the run as running; the first slice of a run makes its sync point.
@@ -308,44 +307,6 @@ async fn unseal<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Credentials, H
                 .into(),
         )
     })
-}
-
-async fn open<H: Host, S: Store>(
-    run: &Run<'_, H, S>,
-    credentials: &Credentials,
-) -> Result<Lines<H>, Halt> {
-    let world = run.world;
-    let (source, destination) = join!(
-        login::open(world.host, &world.dialer, &run.migration.source, &credentials.source),
-        login::open(
-            world.host,
-            &world.dialer,
-            &run.migration.destination,
-            &credentials.destination
-        ),
-    );
-    let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
-    let slow = [source.slow, destination.slow];
-    Ok(Lines { source: source.session, destination: destination.session, slow })
-}
-
-impl<H: Host> Lines<H> {
-    /// Compresses slow lines, once something is to be carried.
-    async fn compressed(self) -> Result<Self, Halt> {
-        let Lines { source, destination, slow } = self;
-        let [slow_source, slow_destination] = slow;
-        let (source, destination) =
-            join!(compress(source, slow_source), compress(destination, slow_destination),);
-        let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
-        Ok(Lines { source, destination, slow: [false, false] })
-    }
-}
-
-async fn compress<S: wire::Stream>(
-    session: Session<dial::Line<S>>,
-    slow: bool,
-) -> Result<Session<dial::Line<S>>, imap::Error> {
-    if slow { login::compressed(session).await } else { Ok(session) }
 }
 
 /// Writes how the slice ended and says when the migration is due again.
@@ -467,7 +428,7 @@ fn fail<H: Host, S: Store>(
 fn troubled<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     side: Side,
-    error: &imap::Error,
+    error: &Trouble,
     now: Timestamp,
 ) -> Option<u64> {
     let sentence = trouble::sentence(side, error);

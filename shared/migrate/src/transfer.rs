@@ -1,15 +1,16 @@
 //! Streams messages from one session into the other; nothing is held but the chunk under way.
 
 use imap::{
-    AppendHead, Appended, FetchEvent, FetchItems, MailboxName, Reply, Sequence, Session, Started,
-    UidSet,
+    AppendHead, Appended, FetchEvent, FetchItems, InternalDate, MailboxName, Reply, Sequence,
+    Session, Started, UidSet,
 };
 use sha2::{Digest, Sha256};
 use wire::Stream;
 
 use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
-use crate::trouble::{At, Halt, Side};
+use crate::source::{Fetch, Source};
+use crate::trouble::{At, Halt, Side, Trouble};
 
 /// Messages and octets in one command of a batch: the server stores one while the next is sent.
 const COMMAND_MESSAGES: usize = if cfg!(test) { 2 } else { 200 };
@@ -37,6 +38,16 @@ pub(crate) enum Fate {
     Refused(Reply, Header),
 }
 
+impl Fate {
+    /// When the message arrived, where only its header tells.
+    pub(crate) fn date(&self) -> Option<InternalDate> {
+        match self {
+            Fate::Arrived { header, .. } | Fate::Refused(_, header) => header.date,
+            Fate::Gone | Fate::Unreadable => None,
+        }
+    }
+}
+
 /// Where messages go and how.
 pub(crate) struct Target<'a> {
     /// The destination's folder.
@@ -51,9 +62,9 @@ pub(crate) struct Target<'a> {
 
 /// Asks for the bodies of `batch`, without waiting.
 pub(crate) async fn ask<S: Stream>(
-    source: &mut Session<S>,
+    source: &mut Source<S>,
     batch: &[Message],
-) -> Result<(), imap::Error> {
+) -> Result<(), Trouble> {
     let uids: UidSet = batch.iter().map(|message| message.uid).collect();
     let items = FetchItems { body: true, ..FetchItems::default() };
     source.start_fetch(&Sequence::Uids(uids), items).await
@@ -65,7 +76,7 @@ pub(crate) async fn ask<S: Stream>(
 /// mixes the messages of two fetches when the line is full (observed: 2.3.19), and then nobody can
 /// tell what is still to come.
 pub(crate) async fn transfer<A: Stream, B: Stream>(
-    source: &mut Session<A>,
+    source: &mut Source<A>,
     destination: &mut Session<B>,
     target: &Target<'_>,
     (batch, next): (&[Message], &mut Option<&[Message]>),
@@ -108,7 +119,7 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
                 command = (command.0 + 1, command.1 + size);
                 let head = AppendHead {
                     flags: &message.flags,
-                    internal_date: Some(&message.date),
+                    internal_date: Some(row.internal_date.as_ref().unwrap_or(&message.date)),
                     size,
                     binary: target.binary,
                 };
@@ -118,6 +129,7 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
         };
         let taken = matches!(ready, Started::Ready);
         let header = stream(source, taken.then_some(&mut *destination), target.digests).await?;
+        let header = Header { date: row.internal_date, ..header };
         let fate = match ready {
             Started::Ready => {
                 sent.push(at);
@@ -141,7 +153,7 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
 
 /// Passes one body on (or drops it), and reads its header by the way.
 async fn stream<A: Stream, B: Stream>(
-    source: &mut Session<A>,
+    source: &mut Source<A>,
     mut destination: Option<&mut Session<B>>,
     digests: bool,
 ) -> Result<Header, Halt> {
@@ -166,7 +178,10 @@ async fn stream<A: Stream, B: Stream>(
             | FetchEvent::Vanished(_)
             | FetchEvent::Done
             | FetchEvent::Refused(_) => {
-                return Err(Halt::Trouble(Side::Source, imap::Error::Wire(wire::Error::Closed)));
+                return Err(Halt::Trouble(
+                    Side::Source,
+                    imap::Error::Wire(wire::Error::Closed).into(),
+                ));
             }
         }
     }

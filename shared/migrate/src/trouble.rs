@@ -38,11 +38,38 @@ pub(crate) enum Halt {
     /// Someone else has the lease.
     Lost,
     /// A server or the line.
-    Trouble(Side, imap::Error),
+    Trouble(Side, Trouble),
     /// Not possible, whatever one does; a sentence.
     Impossible(String),
     /// The store.
     Store(StoreError),
+}
+
+/// What a server or the line did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// In a dialogue over IMAP.
+    Imap(imap::Error),
+    /// In a dialogue over POP3.
+    Pop(pop::Error),
+}
+
+impl From<imap::Error> for Trouble {
+    fn from(error: imap::Error) -> Self {
+        Trouble::Imap(error)
+    }
+}
+
+impl From<pop::Error> for Trouble {
+    fn from(error: pop::Error) -> Self {
+        Trouble::Pop(error)
+    }
+}
+
+impl From<wire::Error> for Trouble {
+    fn from(error: wire::Error) -> Self {
+        Trouble::Imap(error.into())
+    }
 }
 
 impl From<StoreError> for Halt {
@@ -57,7 +84,7 @@ pub(crate) trait At<T> {
     fn at(self, side: Side) -> Result<T, Halt>;
 }
 
-impl<T, E: Into<imap::Error>> At<T> for Result<T, E> {
+impl<T, E: Into<Trouble>> At<T> for Result<T, E> {
     fn at(self, side: Side) -> Result<T, Halt> {
         self.map_err(|error| Halt::Trouble(side, error.into()))
     }
@@ -95,26 +122,75 @@ pub(crate) fn asks_to_wait(reply: &Reply) -> Option<u64> {
 
 /// Whether a server that was just connected to has too many connections, as it says or by hanging up
 /// before it has said anything.
-pub(crate) fn is_crowded(error: &imap::Error) -> bool {
+pub(crate) fn is_crowded(error: &Trouble) -> bool {
+    let in_words = |text: &str| {
+        let text = text.to_lowercase();
+        ["too many", "maximum number", "connection limit"].iter().any(|w| text.contains(w))
+    };
     let says = |reply: &Reply| {
         let code = matches!(
             reply.code,
             Some(Code::Limit | Code::Throttled | Code::Unavailable | Code::InUse)
         );
-        let text = reply.text.to_lowercase();
-        code || ["too many", "maximum number", "connection limit"].iter().any(|w| text.contains(w))
+        code || in_words(&reply.text)
     };
     match error {
-        imap::Error::AuthenticationFailed(reply)
-        | imap::Error::Refused(reply)
-        | imap::Error::Bye(reply) => says(reply),
-        imap::Error::Wire(error) => matches!(error, wire::Error::Closed),
-        _ => false,
+        Trouble::Imap(
+            imap::Error::AuthenticationFailed(reply)
+            | imap::Error::Refused(reply)
+            | imap::Error::Bye(reply),
+        ) => says(reply),
+        // IN-USE is about one maildrop, and no matter of how many connections there are.
+        Trouble::Pop(pop::Error::AuthenticationFailed(reply) | pop::Error::Refused(reply)) => {
+            in_words(&reply.text)
+        }
+        Trouble::Imap(imap::Error::Wire(error)) | Trouble::Pop(pop::Error::Wire(error)) => {
+            matches!(error, wire::Error::Closed)
+        }
+        Trouble::Imap(_) | Trouble::Pop(_) => false,
     }
 }
 
 /// What follows from `error`.
-pub(crate) fn verdict(error: &imap::Error) -> Verdict {
+pub(crate) fn verdict(error: &Trouble) -> Verdict {
+    match error {
+        Trouble::Imap(error) => imap_verdict(error),
+        Trouble::Pop(error) => pop_verdict(error),
+    }
+}
+
+/// Another session holds the maildrop, perhaps one of ours that the server has not yet seen end.
+const HELD_WAIT_S: u64 = 2;
+/// The longest time between two logins that a server is believed to mean.
+const LOGIN_DELAY_MAX_S: u64 = 3600;
+
+fn pop_verdict(error: &pop::Error) -> Verdict {
+    match error {
+        pop::Error::AuthenticationFailed(_)
+        | pop::Error::TooMany { .. }
+        | pop::Error::NoIdentifiers(_)
+        | pop::Error::NoMechanism { .. }
+        | pop::Error::NoStartTls
+        | pop::Error::Unsendable { .. }
+        | pop::Error::OutOfTurn { .. }
+        | pop::Error::Wire(wire::Error::Forbidden { .. }) => Verdict::Fail,
+        pop::Error::Refused(reply) => match &reply.code {
+            Some(pop::Code::SysPerm) => Verdict::Fail,
+            Some(pop::Code::LoginDelay) => {
+                let wait_s = reply.wait_s.unwrap_or(THROTTLED_WAIT_S);
+                Verdict::Wait { at_least_s: wait_s.min(LOGIN_DELAY_MAX_S) }
+            }
+            Some(pop::Code::SysTemp) => Verdict::Wait { at_least_s: 5 },
+            _ if reply.says_held() => Verdict::Wait { at_least_s: HELD_WAIT_S },
+            _ => Verdict::Wait { at_least_s: 1 },
+        },
+        pop::Error::Wire(_) | pop::Error::Unreadable { .. } | pop::Error::NotPop { .. } => {
+            Verdict::Wait { at_least_s: 0 }
+        }
+    }
+}
+
+fn imap_verdict(error: &imap::Error) -> Verdict {
     match error {
         imap::Error::AuthenticationFailed(reply) => match asks_to_wait(reply) {
             Some(at_least_s) => Verdict::Wait { at_least_s },
@@ -143,14 +219,18 @@ pub(crate) fn back_off_s(attempts: u32, at_least_s: u64) -> u64 {
 }
 
 /// A sentence for the user, with the server's words.
-pub(crate) fn sentence(side: Side, error: &imap::Error) -> String {
+pub(crate) fn sentence(side: Side, error: &Trouble) -> String {
+    let wrong = |reply: &dyn fmt::Display| {
+        format!("The {side} does not accept the login and password: {reply}")
+    };
     let said = match error {
-        imap::Error::AuthenticationFailed(reply) => {
-            format!("The {side} does not accept the login and password: {reply}")
-        }
-        imap::Error::Refused(reply) => format!("The {side} refused: {reply}"),
-        imap::Error::Bye(reply) => format!("The {side} hung up: {reply}"),
-        other => format!("The {side}: {other}"),
+        Trouble::Imap(imap::Error::AuthenticationFailed(reply)) => wrong(reply),
+        Trouble::Pop(pop::Error::AuthenticationFailed(reply)) => wrong(reply),
+        Trouble::Imap(imap::Error::Refused(reply)) => format!("The {side} refused: {reply}"),
+        Trouble::Pop(pop::Error::Refused(reply)) => format!("The {side} refused: {reply}"),
+        Trouble::Imap(imap::Error::Bye(reply)) => format!("The {side} hung up: {reply}"),
+        Trouble::Imap(other) => format!("The {side}: {other}"),
+        Trouble::Pop(other) => format!("The {side}: {other}"),
     };
     // Many servers end their words with a full stop of their own.
     format!("{}.", said.trim_end_matches('.'))
@@ -172,10 +252,28 @@ mod tests {
     fn throttling_is_waiting_and_a_wrong_password_is_not() {
         let reply = |code| Reply { status: imap::Status::No, code, text: "x".into() };
         let full = imap::Error::Refused(reply(Some(Code::OverQuota)));
-        assert_eq!(verdict(&full), Verdict::Wait { at_least_s: 600 });
+        assert_eq!(imap_verdict(&full), Verdict::Wait { at_least_s: 600 });
         let wrong = imap::Error::AuthenticationFailed(reply(Some(Code::AuthenticationFailed)));
-        assert_eq!(verdict(&wrong), Verdict::Fail);
+        assert_eq!(imap_verdict(&wrong), Verdict::Fail);
         let busy = imap::Error::AuthenticationFailed(reply(Some(Code::Unavailable)));
-        assert_eq!(verdict(&busy), Verdict::Wait { at_least_s: 5 });
+        assert_eq!(imap_verdict(&busy), Verdict::Wait { at_least_s: 5 });
+    }
+
+    #[test]
+    fn a_held_maildrop_is_waited_for() {
+        let reply =
+            |code, wait_s| pop::Reply { ok: false, code: Some(code), text: "x".into(), wait_s };
+        let refused = |code, wait_s| verdict(&pop::Error::Refused(reply(code, wait_s)).into());
+        let wait = |at_least_s| Verdict::Wait { at_least_s };
+        assert_eq!(refused(pop::Code::InUse, None), wait(2));
+        assert_eq!(refused(pop::Code::LoginDelay, None), wait(60));
+        assert_eq!(refused(pop::Code::LoginDelay, Some(900)), wait(900));
+        assert_eq!(refused(pop::Code::LoginDelay, Some(u64::MAX)), wait(3600));
+        assert_eq!(refused(pop::Code::SysTemp, None), wait(5));
+        assert_eq!(refused(pop::Code::SysPerm, None), Verdict::Fail);
+        let wrong = pop::Error::AuthenticationFailed(reply(pop::Code::Auth, None));
+        assert_eq!(verdict(&wrong.clone().into()), Verdict::Fail);
+        let told = sentence(Side::Source, &wrong.into());
+        assert_eq!(told, "The source does not accept the login and password: [AUTH] x.");
     }
 }

@@ -78,6 +78,11 @@ pub fn webhook_secret(id: &MigrationId) -> String {
     format!("m/{id}/webhook_secret")
 }
 
+/// A page of the unique-ids that the source's messages have, in the order of their numbers here.
+pub fn unique_ids(id: &MigrationId, page: u32) -> String {
+    format!("m/{id}/unique_ids/{page}")
+}
+
 /// A page of the folder table.
 pub fn folders(id: &MigrationId, page: u32) -> String {
     format!("m/{id}/folders/{page}")

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::packages::{libraries, unpacked};
-use super::{PASSWORD, Server};
+use super::{PASSWORD, PopServer, Server};
 use crate::process::{Running, free_port, is_root, run, server_user, wait_for_port};
 use crate::tls::authority;
 
@@ -15,6 +15,8 @@ use crate::tls::authority;
 pub struct Cyrus {
     imap_port: u16,
     imaps_port: u16,
+    pop_port: u16,
+    pops_port: u16,
     _running: Running,
     _state: TempDir,
 }
@@ -25,13 +27,19 @@ pub const ACCOUNTS: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank
 impl Cyrus {
     /// Starts one.
     pub fn start() -> Cyrus {
-        let packages =
-            ["cyrus-imapd", "cyrus-common", "sasl2-bin", "libsasl2-modules", "libsasl2-modules-db"];
-        let root = unpacked("cyrus", &packages, "usr/lib/cyrus/bin/master");
+        let packages = [
+            "cyrus-imapd",
+            "cyrus-pop3d",
+            "cyrus-common",
+            "sasl2-bin",
+            "libsasl2-modules",
+            "libsasl2-modules-db",
+        ];
+        let root = unpacked("cyrus", &packages, "usr/lib/cyrus/bin/pop3d");
         let state = tempfile::Builder::new().prefix("cy").tempdir().expect("a folder");
-        let (imap_port, imaps_port) = (free_port(), free_port());
+        let ports = [free_port(), free_port(), free_port(), free_port()];
         let folder = state.path();
-        prepare(&root, folder, imap_port, imaps_port);
+        prepare(&root, folder, ports);
         let log = folder.join("master.log");
         let running = Running::start(&root.join("usr/lib/cyrus/bin/master"), |command| {
             environment(command, &root);
@@ -40,9 +48,11 @@ impl Cyrus {
             command.arg("-p").arg(folder.join("run/master.pid")).arg("-L").arg(&log);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         });
-        wait_for_port(imap_port, "Cyrus", &log);
-        wait_for_port(imaps_port, "Cyrus", &log);
-        Cyrus { imap_port, imaps_port, _running: running, _state: state }
+        for port in ports {
+            wait_for_port(port, "Cyrus", &log);
+        }
+        let [imap_port, imaps_port, pop_port, pops_port] = ports;
+        Cyrus { imap_port, imaps_port, pop_port, pops_port, _running: running, _state: state }
     }
 }
 
@@ -65,6 +75,16 @@ impl Server for Cyrus {
     }
 }
 
+impl PopServer for Cyrus {
+    fn pop_port(&self) -> u16 {
+        self.pop_port
+    }
+
+    fn pops_port(&self) -> u16 {
+        self.pops_port
+    }
+}
+
 fn environment(command: &mut Command, root: &Path) {
     let triplet = format!("usr/lib/{}-linux-gnu/sasl2", std::env::consts::ARCH);
     let plugins = [root.join(&triplet), PathBuf::from("/").join(&triplet)];
@@ -72,7 +92,7 @@ fn environment(command: &mut Command, root: &Path) {
     command.env("LD_LIBRARY_PATH", libraries(root)).env("SASL_PATH", plugins);
 }
 
-fn prepare(root: &Path, folder: &Path, imap_port: u16, imaps_port: u16) {
+fn prepare(root: &Path, folder: &Path, [imap, imaps, pop, pops]: [u16; 4]) {
     for name in ["conf", "spool", "run"] {
         std::fs::create_dir_all(folder.join(name)).expect("a folder");
     }
@@ -84,8 +104,10 @@ fn prepare(root: &Path, folder: &Path, imap_port: u16, imaps_port: u16) {
             .replace("@BIN@", &root.join("usr/lib/cyrus/bin").display().to_string())
             .replace("@USER@", &user)
             .replace("@GROUP@", &group)
-            .replace("@IMAP@", &imap_port.to_string())
-            .replace("@IMAPS@", &imaps_port.to_string())
+            .replace("@IMAP@", &imap.to_string())
+            .replace("@IMAPS@", &imaps.to_string())
+            .replace("@POP@", &pop.to_string())
+            .replace("@POPS@", &pops.to_string())
     };
     let imapd = fill(include_str!("cyrus-imapd.conf"));
     std::fs::write(folder.join("imapd.conf"), imapd).expect("imapd.conf");

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use tempfile::TempDir;
 
 use super::packages::installed;
-use super::{PASSWORD, Server};
+use super::{PASSWORD, PopServer, Server};
 use crate::app::tail;
 use crate::process::{Running, free_port, is_root, run, server_user, wait_for_port};
 use crate::tls::authority;
@@ -30,11 +30,19 @@ pub const MASTER_PASSWORD: &str = "master secret";
 /// Key that access tokens are signed with.
 const TOKEN_KEY: &[u8] = b"trasloco-test-key-0123456789abcdef";
 
+/// Where it listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    imap: u16,
+    imaps: u16,
+    pop: u16,
+    pops: u16,
+}
+
 /// A running Dovecot: any login, password [`PASSWORD`].
 pub struct Dovecot {
     layout: Layout,
-    imap_port: u16,
-    imaps_port: u16,
+    ports: Ports,
     _running: Running,
     state: TempDir,
 }
@@ -57,18 +65,21 @@ impl Dovecot {
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         assert!(version.starts_with("2.3."), "the configuration is for Dovecot 2.3, not {version}");
         let state = tempfile::Builder::new().prefix("dc").tempdir().expect("a folder");
-        let (imap_port, imaps_port) = (free_port(), free_port());
+        installed("/usr/lib/dovecot/pop3", "dovecot-pop3d");
+        let (imap, imaps, pop, pops) = (free_port(), free_port(), free_port(), free_port());
+        let ports = Ports { imap, imaps, pop, pops };
         let folder = state.path();
-        prepare(folder, layout, imap_port, imaps_port);
+        prepare(folder, layout, ports);
         let log = folder.join("dovecot.log");
         let config = folder.join("dovecot.conf");
         let running = Running::start(&program, |command| {
             command.arg("-F").arg("-c").arg(&config);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         });
-        wait_for_port(imap_port, "Dovecot", &log);
-        wait_for_port(imaps_port, "Dovecot", &log);
-        Dovecot { layout, imap_port, imaps_port, _running: running, state }
+        for port in [imap, imaps, pop, pops] {
+            wait_for_port(port, "Dovecot", &log);
+        }
+        Dovecot { layout, ports, _running: running, state }
     }
 }
 
@@ -81,15 +92,25 @@ impl Server for Dovecot {
     }
 
     fn imap_port(&self) -> u16 {
-        self.imap_port
+        self.ports.imap
     }
 
     fn imaps_port(&self) -> u16 {
-        self.imaps_port
+        self.ports.imaps
     }
 }
 
-fn prepare(folder: &Path, layout: Layout, imap_port: u16, imaps_port: u16) {
+impl PopServer for Dovecot {
+    fn pop_port(&self) -> u16 {
+        self.ports.pop
+    }
+
+    fn pops_port(&self) -> u16 {
+        self.ports.pops
+    }
+}
+
+fn prepare(folder: &Path, layout: Layout, ports: Ports) {
     for name in ["run", "state", "mail", "keys/default/HS256"] {
         std::fs::create_dir_all(folder.join(name)).expect("a folder");
     }
@@ -99,7 +120,7 @@ fn prepare(folder: &Path, layout: Layout, imap_port: u16, imaps_port: u16) {
     std::fs::write(folder.join("master"), format!("{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n"))
         .expect("master users");
     std::fs::write(folder.join("oauth2.conf.ext"), oauth2(folder)).expect("oauth2");
-    std::fs::write(folder.join("dovecot.conf"), config(folder, layout, imap_port, imaps_port))
+    std::fs::write(folder.join("dovecot.conf"), config(folder, layout, ports))
         .expect("dovecot.conf");
     if is_root() {
         let (user, group) = server_user();
@@ -119,7 +140,7 @@ fn oauth2(folder: &Path) -> String {
     )
 }
 
-fn config(folder: &Path, layout: Layout, imap_port: u16, imaps_port: u16) -> String {
+fn config(folder: &Path, layout: Layout, ports: Ports) -> String {
     let (user, group) = server_user();
     let (location, separator, prefix, names) = match layout {
         Layout::Maildir => {
@@ -149,8 +170,10 @@ fn config(folder: &Path, layout: Layout, imap_port: u16, imaps_port: u16) -> Str
         .replace("@PREFIX@", prefix)
         .replace("@MAILBOXES@", &mailboxes)
         .replace("@PASSWORD@", PASSWORD)
-        .replace("@IMAP@", &imap_port.to_string())
-        .replace("@IMAPS@", &imaps_port.to_string())
+        .replace("@IMAP@", &ports.imap.to_string())
+        .replace("@IMAPS@", &ports.imaps.to_string())
+        .replace("@POP@", &ports.pop.to_string())
+        .replace("@POPS@", &ports.pops.to_string())
 }
 
 /// An access token for XOAUTH2 and OAUTHBEARER: a JSON web token (RFC 7519) that Dovecot checks

@@ -34,3 +34,11 @@ pub trait Server {
         format!("{name}@example.test")
     }
 }
+
+/// A server that its accounts' inboxes can be read from over POP3.
+pub trait PopServer: Server {
+    /// Port of POP3, plain or with STLS.
+    fn pop_port(&self) -> u16;
+    /// Port of POP3 over TLS.
+    fn pops_port(&self) -> u16;
+}

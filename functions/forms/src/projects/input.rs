@@ -165,7 +165,8 @@ fn default(
         submission::word(errors, &object.at("type"), value, types, ServerType::name)
     });
     let url = object.text(errors, "url", URL_MAX_BYTES).unwrap_or_default();
-    let url = match (url.is_empty(), Endpoint::parse(&url, plaintext)) {
+    let scheme = crate::account::scheme(server_type);
+    let url = match (url.is_empty(), Endpoint::parse_as(&url, scheme, plaintext)) {
         (true, _) => Some(url),
         (false, Ok(endpoint)) => Some(Endpoint { login: None, ..endpoint }.to_string()),
         (false, Err(error)) => {

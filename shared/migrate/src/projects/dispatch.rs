@@ -30,16 +30,27 @@ pub(crate) async fn dispatch<H: Host, S: Store>(
         due::settle_project(store, id, known_ms, None).await?;
         return Ok(Advanced::Until(None));
     };
+    see_to(store, &project, (now, world.boot), known_ms).await.map(Advanced::Until)
+}
+
+/// Does what there is to do, and says when there is more (ms since 1970).
+pub(crate) async fn see_to(
+    store: &impl Store,
+    project: &Project,
+    (now, boot): (Timestamp, &str),
+    known_ms: u64,
+) -> Result<Option<u64>, Error> {
+    let id = &project.id;
     let unfinished_ms = add::tidy_up(store, id, now).await?;
     for _ in 0..ROUNDS_MAX {
-        if !round(store, &project, (now, world.boot)).await? {
+        if !round(store, project, (now, boot)).await? {
             break;
         }
     }
     let next_ms = record::queue(store, id).await?.next_ms(&project.options, now);
     let next_ms = next_ms.into_iter().chain(unfinished_ms).min();
     due::settle_project(store, id, known_ms, next_ms).await?;
-    Ok(Advanced::Until(next_ms))
+    Ok(next_ms)
 }
 
 /// Decides and does; whether there was anything to do.
@@ -147,7 +158,6 @@ async fn set_paused(
     now: Timestamp,
     paused: bool,
 ) -> Result<(), Error> {
-    wake(store, id, now).await?;
-    record::change_queue(store, id, |queue| queue.paused = paused).await?;
+    super::change_queue(store, id, now, |queue| queue.paused = paused).await?;
     record::change(store, id, now, |_| {}).await
 }

@@ -9,10 +9,12 @@ mod dispatch;
 pub mod erase;
 
 pub(crate) use dispatch::dispatch;
+#[cfg(test)]
+pub(crate) use dispatch::see_to;
 pub use dispatch::{pause, resume, wake};
-use model::{Account, Migration, MigrationId, Project, Status, Timestamp};
+use model::{Account, Migration, MigrationId, Project, ProjectId, Status, Timestamp};
 use project::members::{self, Row};
-use project::queue::{Left, Place};
+use project::queue::{Left, Place, Queue};
 use project::record;
 use store::{Error, Store, calendar, due};
 
@@ -61,10 +63,8 @@ pub(crate) async fn due(
         record::change_queue(store, project, |queue| queue.settle(number, left)).await?;
         return due::set(store, id, due_ms).await;
     }
-    // Before the queue is changed: whatever happens then, the project is looked at.
-    due::project_by(store, project, now.0).await?;
     let place = place(membership.group.as_ref(), &migration.source, &migration.destination);
-    record::change_queue(store, project, |queue| match left {
+    change_queue(store, project, now, |queue| match left {
         Left::Unfinished => queue.again(number, &place),
         left => queue.settle(number, left),
     })
@@ -85,17 +85,35 @@ pub(crate) async fn show(store: &impl Store, migration: &Migration) -> Result<()
 }
 
 /// Takes a migration that is being erased out of its project.
-pub(crate) async fn leave(store: &impl Store, id: &MigrationId) -> Result<(), Error> {
+pub(crate) async fn leave(
+    store: &impl Store,
+    id: &MigrationId,
+    now: Timestamp,
+) -> Result<(), Error> {
     let key = store::keys::migration(id);
     let migration: Option<Migration> = store::records::read(store, &key).await?;
     let Some(membership) = migration.and_then(|migration| migration.project) else {
         return Ok(());
     };
     let (project, number) = (&membership.project, membership.number);
-    let now_ms = 0;
-    due::project_by(store, project, now_ms).await?;
     members::erased(store, project, number).await?;
-    record::change_queue(store, project, |queue| queue.settle(number, Left::Ended)).await
+    change_queue(store, project, now, |queue| queue.settle(number, Left::Ended)).await
+}
+
+/// Whoever dies while a queue is changed has it looked at after this long.
+const SAFETY_MS: u64 = 5_000;
+
+/// Changes a queue and has it looked at. It is put down for later before, in case that this is cut
+/// off, and for now afterwards: who looked in between may have found nothing to do.
+pub(crate) async fn change_queue(
+    store: &impl Store,
+    id: &ProjectId,
+    now: Timestamp,
+    with: impl Fn(&mut Queue),
+) -> Result<(), Error> {
+    due::project_by(store, id, now.0 + SAFETY_MS).await?;
+    record::change_queue(store, id, with).await?;
+    due::project_by(store, id, now.0).await
 }
 
 /// Erases a project with which nothing happened for `retention_ms`; otherwise when to look again (ms

@@ -19,6 +19,7 @@ use store::{Error as StoreError, Store};
 use wire::pipe::{End, pipe};
 use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
 
+use super::fake_pop::PopServer;
 use super::power::Power;
 use crate::advance::{Alone, Tick, tick};
 use crate::{World, lifecycle};
@@ -28,13 +29,15 @@ use crate::{World, lifecycle};
 pub(super) struct Server {
     pub(super) mailboxes: Mailboxes,
     pub(super) faults: Faults,
+    /// What is spoken instead of IMAP.
+    pub(super) pop: Option<PopServer>,
     features: Features,
 }
 
 impl Server {
     pub(super) fn new(features: Features) -> Self {
         let mailboxes = Mailboxes::new(features.clone());
-        Server { mailboxes, faults: Faults::none(), features }
+        Server { mailboxes, faults: Faults::none(), pop: None, features }
     }
 
     /// A mailbox name in the server's own terms, from one with `/`.
@@ -110,9 +113,12 @@ impl Network for TestHost {
     type Stream = Cuttable;
     async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
         let (near, far) = pipe();
-        let Server { mailboxes, faults, .. } =
+        let Server { mailboxes, faults, pop, .. } =
             self.servers[usize::from(address.port() - 1)].clone();
-        self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap();
+        match pop {
+            Some(pop) => self.spawner.spawn_local(pop.serve(far)).unwrap(),
+            None => self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap(),
+        }
         Ok(Cuttable(near, self.power.clone(), self.timers.clone(), idle_s))
     }
     async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Error> {
@@ -233,13 +239,12 @@ impl Bed {
             reads: Rc::default(),
         };
         bed.timers.now_ms.set(1_000_000);
-        let account = |port| Account {
-            server_type: ServerType::Imap,
-            url: format!("imap://127.0.0.1:{port}?tls=none"),
-            login: "user".into(),
-            delegate: None,
+        let account = |port, over_pop| {
+            let server_type = if over_pop { ServerType::Pop } else { ServerType::Imap };
+            let url = format!("{}://127.0.0.1:{port}?tls=none", server_type.name());
+            Account { server_type, url, login: "user".into(), delegate: None }
         };
-        let sides = (account(1), account(2));
+        let sides = (account(1, bed.source.pop.is_some()), account(2, false));
         let now = Timestamp(bed.timers.now_ms.get());
         let migration =
             Migration::new(bed.id.clone(), now, sides, vec![Item::Mail], options, notify);

@@ -3,10 +3,12 @@
 mod bed;
 mod cuts;
 mod erasing;
+mod fake_pop;
 mod faults;
 mod finding;
 mod life;
 mod notices;
+mod pop;
 mod power;
 mod preflight;
 mod projects;

@@ -288,6 +288,33 @@ fn two_who_pause_and_resume_at_once_leave_nothing_behind() {
     }
 }
 
+/// Before each operation another driver sees to the queue, and may find nothing to do just then.
+#[test]
+fn a_driver_that_looks_too_early_holds_nothing_up() {
+    for at in 0..400 {
+        let bed = bed(ProjectOptions { concurrency: 1, ..ProjectOptions::default() });
+        add_to(&bed, entries(3), None).unwrap();
+        let memory = bed.memory.clone();
+        let used = bed.used();
+        let now = Timestamp(bed.now_ms());
+        bed.before(used + at, move || {
+            let looked = async {
+                let listed = due::all(&memory).await.unwrap();
+                let project = record::read(&memory, &id()).await.unwrap().unwrap();
+                for (due_ms, ..) in listed
+                    .iter()
+                    .filter(|(at, task, _)| *task == due::Task::Project && *at <= now.0)
+                {
+                    projects::see_to(&memory, &project, (now, "0"), *due_ms).await.unwrap();
+                }
+            };
+            looked.now_or_never().unwrap();
+        });
+        bed.settle();
+        assert_eq!(statuses(&bed), vec![Status::Completed; 3], "at {at}");
+    }
+}
+
 #[test]
 fn whoever_is_synchronised_goes_through_the_queue_again() {
     let bed = bed(ProjectOptions::default());
