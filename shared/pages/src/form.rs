@@ -7,8 +7,7 @@ use maud::{Markup, html};
 use model::{Item, ServerType};
 
 use crate::layout::Reload;
-use crate::words::fill;
-use crate::{Language, Page};
+use crate::{Language, Page, detection};
 
 /// What a form was filled in with, and what is wrong with it.
 #[derive(Debug, Clone, Default)]
@@ -117,7 +116,7 @@ pub fn page(page: &Page<'_>, offer: Offer<'_>, filled: &Filled) -> String {
         }
         (summary(page, filled))
         form.new method="post" action="/new" data-busy=(words.new_wait) {
-            (first_button())
+            (detection::first_button())
             div.sides {
                 (side(page, "source", (words.source_title, words.source_lead), offer.source_types, filled))
                 (side(page, "destination", (words.destination_title, words.destination_lead), offer.destination_types, filled))
@@ -139,15 +138,10 @@ pub fn page(page: &Page<'_>, offer: Offer<'_>, filled: &Filled) -> String {
                 button name="check" value="yes" { (words.new_check) }
                 span.busy role="status" {}
             }
-            (hints(page))
+            (detection::hints(page))
         }
     };
     page.document(words.new_title, Reload::Never, main)
-}
-
-/// Enter presses the first button of a form, which would be the one that looks for servers.
-pub(crate) fn first_button() -> Markup {
-    html! { button.unseen tabindex="-1" aria-hidden="true" {} }
 }
 
 /// What is wrong, with links to the fields; nothing where nothing is.
@@ -234,56 +228,11 @@ pub(crate) fn side(
             (choice(page, &name("type"), words.field_type, filled, types.iter().map(|server_type| (server_type.name(), words.server_type(*server_type)))))
             (field(page, filled, &Field { name: &name("url"), label: words.field_url, hint: Some(words.field_url_hint), kind: Kind::Address, required: false }))
             (field(page, filled, &Field { name: &name("login"), label: words.field_login, hint: Some(words.field_login_hint), kind: Kind::Login, required: true }))
-            (detection(page, side, filled))
+            (detection::button(page, side, filled))
             (field(page, filled, &Field { name: &name("password"), label: words.field_password, hint: Some(words.field_password_hint), kind: Kind::Password, required: true }))
             details open[filled.touches(&[&delegate])] {
                 summary { (words.field_advanced) }
                 (field(page, filled, &Field { name: &delegate, label: words.field_delegate, hint: Some(words.field_delegate_hint), kind: Kind::Login, required: false }))
-            }
-        }
-    }
-}
-
-/// The button that finds the server, and what it found. Without the script the form comes back
-/// filled in.
-fn detection(page: &Page<'_>, side: &str, filled: &Filled) -> Markup {
-    let words = page.words;
-    html! {
-        div.detect data-detect=(side) data-wait=(words.detect_wait) data-found=(words.detect_found)
-            data-known=(words.detect_known) data-nothing=(words.refusal("no_server").unwrap_or_default())
-            data-failed=(words.detect_failed) data-link=(words.detect_app_password) {
-            button name="detect" value=(side) formnovalidate { (words.detect) }
-            p.hint role="status" {
-                @for found in filled.found.iter().filter(|found| found.side == side) {
-                    (told(page, found))
-                }
-            }
-        }
-    }
-}
-
-fn told(page: &Page<'_>, found: &Found) -> Markup {
-    let words = page.words;
-    html! {
-        @match &found.provider {
-            Some(name) => { (fill(words.detect_known, &[("name", name)])) },
-            None => { (words.detect_found) },
-        }
-        @if let Some(sentence) = found.hint.as_deref().and_then(|hint| words.detect_hint(hint)) {
-            " " (sentence)
-        }
-        @if let Some(url) = &found.app_password_url {
-            " " a href=(url) rel="noreferrer" target="_blank" { (words.detect_app_password) }
-        }
-    }
-}
-
-/// The sentences of all hints, for the script.
-pub(crate) fn hints(page: &Page<'_>) -> Markup {
-    html! {
-        template #hints {
-            @for (hint, sentence) in page.words.detect_hints() {
-                p data-hint=(hint) { (sentence) }
             }
         }
     }

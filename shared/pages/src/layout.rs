@@ -57,7 +57,7 @@ impl<'a> Page<'a> {
                     link rel="icon" type="image/svg+xml" href=(assets::LOGO.address());
                     script src=(assets::SCRIPT.address()) defer {}
                     @if reload == Reload::WhileActive {
-                        noscript { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
+                        noscript { meta http-equiv="refresh" content={ (RELOAD_SECONDS) ";url=" (self.address()) }; }
                     }
                 }
                 body {
@@ -115,6 +115,18 @@ impl<'a> Page<'a> {
                 }
             }
         }
+    }
+
+    /// Where the page is loaded again from: without a fragment, since a browser goes to that
+    /// instead of loading anything.
+    fn address(&self) -> String {
+        let pairs = self.query.iter();
+        let pairs: Vec<String> =
+            pairs.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        if pairs.is_empty() {
+            return self.path.to_owned();
+        }
+        format!("{}?{}", self.path, pairs.join("&"))
     }
 
     fn address_in(&self, language: Language) -> String {

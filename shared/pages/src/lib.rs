@@ -4,7 +4,7 @@
 //! Out of scope: HTTP, storage, what a form means.
 //!
 //! Reading order: [`words`] (the translation catalogue), [`Language`], [`layout`] (what all pages
-//! share), then one module a page: [`home`], [`form`], [`preflight`], [`find`], [`tracking`],
+//! share), then one module a page: [`home`], [`form`] (and `detection` in it), [`preflight`], [`find`], [`tracking`],
 //! [`report`], [`token`], [`problem`], those of a [`project`]; [`mail`] is what comes by e-mail;
 //! [`show`] writes numbers and times,
 //! [`assets`] holds style and script.
@@ -14,6 +14,7 @@
 //! never gets into a page; what people read comes from the catalogue or from a server's answer.
 
 pub mod assets;
+mod detection;
 pub mod find;
 pub mod form;
 pub mod home;

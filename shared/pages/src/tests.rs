@@ -480,7 +480,8 @@ fn every_field_has_a_label_and_every_reference_a_target() {
 
 #[test]
 fn an_active_page_loads_itself_again_without_the_script() {
-    let page = Page::new(Language::En, "/migrations/x", &[]);
+    let query = [("account".to_owned(), "a&b".to_owned())];
+    let page = Page::new(Language::En, "/migrations/x", &query);
     for (status, active) in [(Status::Running, true), (Status::Completed, false)] {
         let migration = migration(status, "anna");
         let html = tracking::page(
@@ -497,7 +498,7 @@ fn an_active_page_loads_itself_again_without_the_script() {
                 filled: &Filled::default(),
             },
         );
-        assert_eq!(html.contains("<noscript><meta http-equiv=\"refresh\" content=\"5\">"), active);
+        assert_eq!(html.contains("<noscript><meta http-equiv=\"refresh\" content=\"5;url=/migrations/x?account=a%26b\">"), active);
         assert_eq!(html.contains("data-events"), active);
     }
 }

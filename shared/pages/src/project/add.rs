@@ -3,10 +3,10 @@
 use maud::html;
 
 use super::{Project, Tab, frame, wrong};
-use crate::Page;
 use crate::form::{self, Field, Filled, Kind, Offer};
 use crate::layout::Reload;
 use crate::words::fill;
+use crate::{Page, detection};
 
 /// What the page shows.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub fn page(page: &Page<'_>, add: &Add<'_>) -> String {
         }
         (wrong(page, page.words.errors_lead, filled))
         form.new method="post" action=(add.project.address("/add")) data-busy=(page.words.new_wait) {
-            (form::first_button())
+            (detection::first_button())
             div.sides {
                 @for (side, titles, types) in sides { (form::side(page, side, titles, types, filled)) }
             }
@@ -60,7 +60,7 @@ pub fn page(page: &Page<'_>, add: &Add<'_>) -> String {
                 button.primary.large { (words.add_submit) }
                 span.busy role="status" {}
             }
-            (form::hints(page))
+            (detection::hints(page))
         }
     };
     page.document(words.add_title, Reload::Never, frame(page, add.project, Tab::Add, &tab))
