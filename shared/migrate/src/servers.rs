@@ -64,7 +64,7 @@ pub(crate) async fn take<H: Host, S: Store>(
         let took = hosts::take(world.store, &server, (holder, lines), most, now_ms).await?;
         if let Err(again_ms) = took {
             for server in &taken {
-                hosts::give_back(world.store, server, holder, now_ms).await?;
+                hosts::give_back(world.store, server, (holder, true), now_ms).await?;
             }
             return Ok(Err(again_ms));
         }
@@ -73,16 +73,16 @@ pub(crate) async fn take<H: Host, S: Store>(
     Ok(Ok(()))
 }
 
-/// Gives the places back.
+/// Gives the places back; whether the servers have closed the lines is known to the slice.
 pub(crate) async fn give_back<H: Host, S: Store>(
     world: &World<'_, H, S>,
     migration: &Migration,
-    fence: u64,
+    (fence, closed): (u64, bool),
 ) -> Result<(), Error> {
     let holder = Holder { id: &migration.id, fence, boot: world.boot };
     let now_ms = world.host.now_ms();
     for (server, _) in servers(migration) {
-        hosts::give_back(world.store, &server, holder, now_ms).await?;
+        hosts::give_back(world.store, &server, (holder, closed), now_ms).await?;
     }
     Ok(())
 }

@@ -105,7 +105,9 @@ async fn advance_held<H: Host, S: Store>(
     {
         servers::refused(world, &asked, (*side, fence)).await?;
     }
-    servers::give_back(world, &asked, fence).await?;
+    // Nobody waits for the places of a migration that is alone; it may come again at once.
+    let closed = result.is_ok() || asked.project.is_none();
+    servers::give_back(world, &asked, (fence, closed)).await?;
     conclude(run, result).await
 }
 

@@ -1,7 +1,8 @@
 //! What is known of mail servers: who uses one now, and how many connections it bears.
 //!
 //! Every slice takes a **place** at the servers it connects to and gives it back at its end. A place
-//! belongs to a lease: once that has run out, the place is free, whatever became of its holder. How
+//! belongs to a lease: once that has run out, the place is free, whatever became of its holder; but
+//! not at once, since a server may need a moment to see that somebody is gone. How
 //! many a server bears is learnt from its refusals: one less than it refused, and one more again
 //! after [`RAISE_MS`] without. Servers are spread over a few records that are never deleted, as the
 //! lists of what is due are; one that nobody uses and of which nothing was learnt is in none.
@@ -27,19 +28,36 @@ const SWAPS_MAX: u32 = 1000;
 /// remembered, and nobody is held up.
 const SERVERS_MAX: usize = 2_000;
 
+/// A server has this long to see that somebody is gone who did not say goodbye.
+pub const LEAVING_MS: u64 = 1_500;
+
 /// Somebody's place at a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
-    /// Its connections.
-    lines: u32,
+    id: MigrationId,
     /// Number of the lease it belongs to.
     fence: u64,
+    /// Its connections.
+    lines: u32,
+    /// It is free from then on (ms since 1970): its holder is gone.
+    free_ms: Option<u64>,
+}
+
+impl Place {
+    fn is(&self, holder: Holder<'_>) -> bool {
+        self.id == *holder.id && self.fence == holder.fence
+    }
+
+    /// Its holder is gone; says so once.
+    fn leave(&mut self, now_ms: u64) {
+        self.free_ms.get_or_insert(now_ms + LEAVING_MS);
+    }
 }
 
 /// One server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
-    places: BTreeMap<MigrationId, Place>,
+    places: Vec<Place>,
     /// Connections it bears, where it refused more.
     ceiling: Option<u32>,
     /// When that was learnt, or raised, last (ms since 1970).
@@ -51,8 +69,20 @@ struct Known {
 type Shard = BTreeMap<String, Known>;
 
 impl Known {
-    fn used_by_others(&self, id: &MigrationId) -> u32 {
-        self.places.iter().filter(|(other, _)| *other != id).map(|(_, place)| place.lines).sum()
+    fn used_by_others(&self, holder: Holder<'_>) -> u32 {
+        self.places.iter().filter(|place| !place.is(holder)).map(|place| place.lines).sum()
+    }
+
+    /// Forgets places that are free, and takes note that earlier slices of `holder` are gone.
+    fn tidy(&mut self, holder: Holder<'_>, now_ms: u64) {
+        for place in &mut self.places {
+            if place.id == *holder.id && place.fence != holder.fence {
+                place.leave(now_ms);
+            }
+        }
+        // Longer than a moment it is not, whatever the clock says.
+        let leaving = |free_ms: u64| free_ms > now_ms && free_ms <= now_ms + LEAVING_MS;
+        self.places.retain(|place| place.free_ms.is_none_or(leaving));
     }
 
     fn raise(&mut self, now_ms: u64) {
@@ -67,7 +97,8 @@ impl Known {
     }
 
     fn is_worth_keeping(&self, now_ms: u64) -> bool {
-        !self.places.is_empty() || self.ceiling.is_some() || self.rests_until_ms > now_ms
+        let held = |place: &Place| place.free_ms.is_none_or(|free_ms| free_ms > now_ms);
+        self.places.iter().any(held) || self.ceiling.is_some() || self.rests_until_ms > now_ms
     }
 }
 
@@ -109,44 +140,54 @@ pub async fn take(
         }
         let known = shard.entry(server.to_owned()).or_default();
         known.raise(now_ms);
+        known.tidy(holder, now_ms);
         // No rest is longer than what a clock that was set back would make of it.
         if known.rests_until_ms > now_ms && known.rests_until_ms < now_ms + RAISE_MS {
             return Ok(Err(known.rests_until_ms));
         }
         let most = known.ceiling.unwrap_or(u32::MAX).min(most);
-        if !fits(known, holder.id, lines, most) {
-            let (places, boot) = (&known.places, holder.boot);
-            let held = places.iter().map(|(id, place)| (id, place.fence));
-            let held = lease::held(store, held, now_ms, boot).await?;
-            known.places.retain(|id, _| held.contains(id));
-            if !fits(known, holder.id, lines, most) {
-                return Ok(Err(now_ms + FULL_LOOK_MS));
+        let full = !fits(known, holder, lines, most);
+        if full {
+            let held = known.places.iter().map(|place| (&place.id, place.fence));
+            let held = lease::held(store, held, now_ms, holder.boot).await?;
+            for place in known.places.iter_mut().filter(|place| !held.contains(&place.id)) {
+                place.leave(now_ms);
             }
+        } else {
+            known.places.retain(|place| !place.is(holder));
+            let (id, fence) = (holder.id.clone(), holder.fence);
+            known.places.push(Place { id, fence, lines, free_ms: None });
         }
-        known.places.insert(holder.id.clone(), Place { lines, fence: holder.fence });
+        let again_ms = known.places.iter().filter_map(|place| place.free_ms).min();
+        let again_ms = again_ms.unwrap_or(u64::MAX).min(now_ms + FULL_LOOK_MS);
+        if full && records::encode(&key, &shard)? == before {
+            return Ok(Err(again_ms));
+        }
         if store.swap(&key, &before, records::encode(&key, &shard)?).await? {
-            return Ok(Ok(()));
+            return Ok(if full { Err(again_ms) } else { Ok(()) });
         }
     }
     Err(Error::Store(format!("{key} changes too often")))
 }
 
-fn fits(known: &Known, id: &MigrationId, lines: u32, most: u32) -> bool {
-    let others = known.used_by_others(id);
+fn fits(known: &Known, holder: Holder<'_>, lines: u32, most: u32) -> bool {
+    let others = known.used_by_others(holder);
     others == 0 || others + lines <= most
 }
 
-/// Gives the place back.
+/// Gives the place back: at once where the server has closed the lines, else in a moment.
 pub async fn give_back(
     store: &impl Store,
     server: &str,
-    holder: Holder<'_>,
+    (holder, closed): (Holder<'_>, bool),
     now_ms: u64,
 ) -> Result<(), Error> {
     change(store, server, |known| {
-        let own = known.places.get(holder.id).is_some_and(|place| place.fence == holder.fence);
-        if own {
-            known.places.remove(holder.id);
+        if closed {
+            known.places.retain(|place| !place.is(holder));
+        }
+        for place in known.places.iter_mut().filter(|place| place.is(holder)) {
+            place.leave(now_ms);
         }
         known.is_worth_keeping(now_ms)
     })
@@ -161,7 +202,7 @@ pub async fn forget(
     now_ms: u64,
 ) -> Result<(), Error> {
     change(store, server, |known| {
-        known.places.remove(id);
+        known.places.retain(|place| place.id != *id);
         known.is_worth_keeping(now_ms)
     })
     .await
@@ -176,7 +217,7 @@ pub async fn refused(
     (now_ms, rest_ms): (u64, u64),
 ) -> Result<(), Error> {
     change(store, server, |known| {
-        let others = known.used_by_others(holder.id);
+        let others = known.used_by_others(holder);
         // Where nobody else is there, it has other reasons.
         if others > 0 {
             known.ceiling = Some(known.ceiling.unwrap_or(others).min(others));
@@ -270,7 +311,9 @@ mod tests {
             assert!(!took(&store, 2, leases[2].fence(), 2, 1_000).await);
             assert!(took(&store, 0, leases[0].fence(), 2, 1_000).await, "its own place");
             leases.remove(0).release(&store).await.unwrap();
-            assert!(took(&store, 2, leases[1].fence(), 2, 1_000).await, "its holder is gone");
+            assert!(!took(&store, 2, leases[1].fence(), 2, 1_000).await, "only just gone");
+            assert!(!took(&store, 2, leases[1].fence(), 2, 999 + LEAVING_MS).await);
+            assert!(took(&store, 2, leases[1].fence(), 2, 1_000 + LEAVING_MS).await);
         });
     }
 
@@ -281,11 +324,28 @@ mod tests {
             assert!(took(&store, 0, leases[0].fence(), 2, 1_000).await);
             let id = id(0);
             let holder = |fence| Holder { id: &id, fence, boot: "" };
-            give_back(&store, "mx", holder(99), 1_000).await.unwrap();
+            give_back(&store, "mx", (holder(99), true), 1_000).await.unwrap();
             assert!(!took(&store, 1, 1, 1, 1_000).await, "not the place of another lease");
-            give_back(&store, "mx", holder(leases[0].fence()), 1_000).await.unwrap();
+            give_back(&store, "mx", (holder(leases[0].fence()), true), 1_000).await.unwrap();
             let left = store.get(&shard_of("mx")).await.unwrap().unwrap();
             assert_eq!(left, records::encode("", &Shard::new()).unwrap());
+        });
+    }
+
+    #[test]
+    fn whoever_comes_again_counts_twice_until_the_server_has_seen_it() {
+        block_on(async {
+            let (store, _leases) = leased(2).await;
+            assert!(took(&store, 0, 1, 2, 1_000).await);
+            assert!(took(&store, 1, 1, 2, 1_000).await);
+            // A slice of a process that died is followed by one with another fence.
+            assert!(!took(&store, 0, 2, 2, 1_000).await, "the old connection may still be there");
+            assert!(took(&store, 0, 2, 2, 1_000 + LEAVING_MS).await);
+            let id = id(0);
+            let holder = Holder { id: &id, fence: 2, boot: "" };
+            give_back(&store, "mx", (holder, false), 5_000).await.unwrap();
+            assert!(!took(&store, 0, 3, 2, 5_001).await, "it did not say goodbye");
+            assert!(took(&store, 0, 3, 2, 5_001 + LEAVING_MS).await);
         });
     }
 
@@ -299,7 +359,7 @@ mod tests {
             let id = id(2);
             let holder = Holder { id: &id, fence: leases[2].fence(), boot: "" };
             refused(&store, "mx", holder, (1_000, 500)).await.unwrap();
-            give_back(&store, "mx", holder, 1_000).await.unwrap();
+            give_back(&store, "mx", (holder, true), 1_000).await.unwrap();
             assert!(!took(&store, 2, 0, 9, 1_200).await, "it rests");
             assert!(!took(&store, 2, 0, 9, 1_600).await, "it bears two");
             let mx = || std::iter::once("mx".to_owned());
