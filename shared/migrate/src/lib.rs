@@ -27,6 +27,7 @@ mod discover;
 pub mod erase;
 pub mod finding;
 mod folders;
+mod forecast;
 mod header;
 pub mod hook;
 pub mod journal;

@@ -353,7 +353,6 @@ impl Bed {
         true
     }
 
-    /// Lets `ms` pass.
     pub(super) fn wait(&self, ms: u64) {
         self.timers.now_ms.set(self.timers.now_ms.get() + ms);
     }
@@ -378,7 +377,6 @@ impl Bed {
         self.timers.now_ms.set(now_ms);
     }
 
-    /// The time.
     pub(super) fn now_ms(&self) -> u64 {
         self.timers.now_ms.get()
     }
@@ -476,7 +474,6 @@ impl Bed {
         assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
     }
 
-    /// Tries once more what was refused.
     pub(super) fn retry(&self) {
         let seal = Seal::from_variable(KEY).unwrap();
         let host = self.host();
