@@ -293,6 +293,15 @@ fn rows_between(
     accounts.iter().map(row).collect()
 }
 
+/// Processor time that the application has used so far (proc(5), in ticks of 10 ms).
+fn processor_time(app: &App) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", app.process_id()));
+    let stat = stat.unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// Adds these rows to a new project with so many at a time, and tells how long it all took.
 fn work_off(app: &App, rows: &[Row], concurrency: u32) -> Duration {
     let project = Project::create(app);
@@ -301,11 +310,13 @@ fn work_off(app: &App, rows: &[Row], concurrency: u32) -> Duration {
     project.json(app, "POST", "/pause", &json!({}));
     let added = project.call(app, ("POST", "/import"), ("text/csv", &csv(rows)));
     assert_eq!(added.status, 201, "{}", added.text());
-    let began = Instant::now();
+    let (began, used) = (Instant::now(), processor_time(app));
     project.json(app, "POST", "/resume", &json!({}));
     let state = project.wait(app, 300);
     let completed = state["totals"]["by_status"]["completed"].as_u64();
     assert_eq!(completed, Some(rows.len() as u64), "{state:#}");
+    let used = processor_time(app).saturating_sub(used) / u32::try_from(rows.len()).unwrap_or(1);
+    println!("{} at {concurrency} a time: {used:?} of processor time each", rows.len());
     began.elapsed()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::copy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -69,7 +69,7 @@ impl Drop for Gate {
     }
 }
 
-async fn pass(mut outer: TcpStream, port_behind: u16, limit: u32, counts: Arc<Counts>) {
+async fn pass(outer: TcpStream, port_behind: u16, limit: u32, counts: Arc<Counts>) {
     if counts.now.load(Ordering::SeqCst) >= counts.most.load(Ordering::SeqCst).min(limit) {
         tokio::time::sleep(NOTICE).await;
     }
@@ -82,10 +82,16 @@ async fn pass(mut outer: TcpStream, port_behind: u16, limit: u32, counts: Arc<Co
     counts.most.fetch_max(now, Ordering::SeqCst);
     counts.all.fetch_add(1, Ordering::SeqCst);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port_behind));
-    if let Ok(mut inner) = TcpStream::connect(address).await {
+    if let Ok(inner) = TcpStream::connect(address).await {
         let _ = outer.set_nodelay(true);
         let _ = inner.set_nodelay(true);
-        let _ = copy_bidirectional(&mut outer, &mut inner).await;
+        let (mut outer_read, mut outer_write) = outer.into_split();
+        let (mut inner_read, mut inner_write) = inner.into_split();
+        // Nobody who speaks IMAP closes one half only: where one side is gone, so is the line.
+        tokio::select! {
+            _ = copy(&mut outer_read, &mut inner_write) => {}
+            _ = copy(&mut inner_read, &mut outer_write) => {}
+        }
     }
     counts.now.fetch_sub(1, Ordering::SeqCst);
 }
