@@ -3,6 +3,8 @@
 use anyhow::Result;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+/// Threads for each processor.
+const THREADS_PER_PROCESSOR: usize = 4;
 /// How much the slices' threads stand back where pages want the processor, as `nice` counts.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
@@ -11,9 +13,12 @@ const NICE: i32 = 5;
 pub(crate) struct Batch(Option<Runtime>);
 
 impl Batch {
-    /// One thread a processor.
+    /// More threads than processors: some wait for the disk, and who waits together is written
+    /// together.
     pub(crate) fn start() -> Result<Self> {
         let mut builder = Builder::new_multi_thread();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        builder.worker_threads(processors * THREADS_PER_PROCESSOR);
         builder.thread_name("slices").on_thread_start(stand_back).enable_all();
         Ok(Batch(Some(builder.build()?)))
     }

@@ -1,15 +1,17 @@
 //! Key-value stores on SQLite, in the schema of Spin's own default store.
 //!
 //! The file is called as Spin calls it, so that a state folder can be opened by either. Writes go
-//! through one connection, each a transaction that is on disk when the call returns; reads have a
-//! connection of their own, so that they never wait for a disk.
+//! through one connection ([`crate::group_commit`]) and are on disk when the call returns; reads have
+//! a connection of their own, so that they never wait for a disk.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::group_commit::{What, Write, Writer, lock};
 
 /// Name of the database in the state folder.
 pub const FILE_NAME: &str = "sqlite_key_value.db";
@@ -20,10 +22,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes one answer may hold, as in Spin: beyond this a component would trap.
 const MAX_RESULT_BYTES: usize = 128 << 20;
 
-const UPSERT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
-    ON CONFLICT(store, key) DO UPDATE SET value = excluded.value";
-const SELECT: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
-const DELETE: &str = "DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2";
+pub(crate) const SELECT: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
 /// How SQLite makes a transaction safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +53,9 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// The transaction could not be ended; in SQLite's own words.
+    #[error("key-value store: {0}")]
+    Commit(String),
     /// The answer does not fit.
     #[error("query result exceeds limit of {MAX_RESULT_BYTES} bytes")]
     TooLarge,
@@ -64,7 +66,7 @@ pub type Pair = (String, Option<Vec<u8>>);
 
 /// All stores of an application.
 pub struct Database {
-    writer: Mutex<Connection>,
+    writer: Writer,
     /// `None` with a rollback journal, where a second connection would find the file locked.
     reader: Option<Mutex<Connection>>,
     /// Whether the write-ahead log may still have what was deleted.
@@ -104,7 +106,7 @@ impl Database {
             Journal::Delete => None,
         };
         let deleted = AtomicBool::new(journal == Journal::Wal);
-        Ok(Database { writer: Mutex::new(writer), reader, deleted })
+        Ok(Database { writer: Writer::new(writer), reader, deleted })
     }
 
     /// The value of a key.
@@ -166,71 +168,31 @@ impl Database {
 
     /// Sets one value.
     pub fn set(&self, store: &str, key: &str, value: &[u8]) -> Result<(), Error> {
-        let writer = lock(&self.writer);
-        writer.prepare_cached(UPSERT)?.execute(params![store, key, value])?;
-        Ok(())
+        self.set_many(store, &[(key.to_owned(), value.to_vec())])
     }
 
-    /// Sets several values in one transaction.
+    /// Sets several values, all or none.
     pub fn set_many(&self, store: &str, values: &[(String, Vec<u8>)]) -> Result<(), Error> {
-        let mut writer = lock(&self.writer);
-        let transaction = writer.transaction()?;
-        {
-            let mut statement = transaction.prepare_cached(UPSERT)?;
-            for (key, value) in values {
-                statement.execute(params![store, key, value])?;
-            }
-        }
-        transaction.commit()?;
+        self.writer.write(Write { store: store.to_owned(), what: What::Set(values.to_vec()) })?;
         Ok(())
     }
 
     /// Deletes a key; one that is absent is no error.
     pub fn delete(&self, store: &str, key: &str) -> Result<(), Error> {
-        lock(&self.writer).prepare_cached(DELETE)?.execute([store, key])?;
-        self.deleted.store(true, Ordering::Relaxed);
-        Ok(())
+        self.delete_many(store, &[key.to_owned()])
     }
 
-    /// Deletes several keys in one transaction.
+    /// Deletes several keys, all or none.
     pub fn delete_many(&self, store: &str, keys: &[String]) -> Result<(), Error> {
-        let mut writer = lock(&self.writer);
-        let transaction = writer.transaction()?;
-        {
-            let mut statement = transaction.prepare_cached(DELETE)?;
-            for key in keys {
-                statement.execute([store, key])?;
-            }
-        }
-        transaction.commit()?;
+        self.writer.write(Write { store: store.to_owned(), what: What::Delete(keys.to_vec()) })?;
         self.deleted.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Adds to a counter (8 bytes, little endian; absent is 0) and returns it.
     pub fn increment(&self, store: &str, key: &str, delta: i64) -> Result<i64, Error> {
-        let mut writer = lock(&self.writer);
-        let transaction =
-            writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let stored: Option<Vec<u8>> = transaction
-            .prepare_cached(SELECT)?
-            .query_row([store, key], |row| row.get(0))
-            .optional()?;
-        let before = match stored {
-            None => 0,
-            Some(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
-                Ok(bytes) => i64::from_le_bytes(bytes),
-                Err(_) => {
-                    let length_bytes = bytes.len();
-                    return Err(Error::NoCounter { key: key.to_owned(), length_bytes });
-                }
-            },
-        };
-        let after =
-            before.checked_add(delta).ok_or_else(|| Error::Overflow { key: key.to_owned() })?;
-        transaction.prepare_cached(UPSERT)?.execute(params![store, key, after.to_le_bytes()])?;
-        transaction.commit()?;
-        Ok(after)
+        let what = What::Increment { key: key.to_owned(), delta };
+        self.writer.write(Write { store: store.to_owned(), what })
     }
 
     /// Sets a value if it still is `expected` (`None`: absent); `false` where it is not.
@@ -241,22 +203,9 @@ impl Database {
         expected: Option<&[u8]>,
         value: &[u8],
     ) -> Result<bool, Error> {
-        let writer = lock(&self.writer);
-        let changed = match expected {
-            Some(expected) => writer
-                .prepare_cached(
-                    "UPDATE spin_key_value SET value = ?3
-                     WHERE store = ?1 AND key = ?2 AND value = ?4",
-                )?
-                .execute(params![store, key, value, expected])?,
-            None => writer
-                .prepare_cached(
-                    "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
-                     ON CONFLICT(store, key) DO NOTHING",
-                )?
-                .execute(params![store, key, value])?,
-        };
-        Ok(changed == 1)
+        let (key, expected) = (key.to_owned(), expected.map(<[u8]>::to_vec));
+        let what = What::Swap { key, expected, value: value.to_vec() };
+        Ok(self.writer.write(Write { store: store.to_owned(), what })? == 1)
     }
 
     /// Empties the write-ahead log if anything was deleted since the last time: until then the log
@@ -265,7 +214,7 @@ impl Database {
         if self.reader.is_none() || !self.deleted.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        let writer = lock(&self.writer);
+        let writer = self.writer.connection();
         let busy: bool =
             writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy {
@@ -275,14 +224,11 @@ impl Database {
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
-        lock(self.reader.as_ref().unwrap_or(&self.writer))
+        match &self.reader {
+            Some(reader) => lock(reader),
+            None => self.writer.connection(),
+        }
     }
-}
-
-/// A connection stays usable when a thread died with it in hand: an open transaction is rolled
-/// back as it is dropped.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

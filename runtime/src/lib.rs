@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`cli`], [`load`] with [`manifest`], [`variables`], [`outbound`] and [`routes`];
 //! [`app`] and [`instance`], the way of a request; [`spin_key_value`] and [`wasi_key_value`] on
-//! [`key_value`]; [`engine`] and [`bundle`], where code comes from; [`server`] and [`driver`];
+//! [`key_value`] with `group_commit`; [`engine`] and [`bundle`], where code comes from; [`server`] and [`driver`];
 //! `batch`, the slices' threads; [`migrate`], the same application without a socket; [`state`], the folder.
 //!
 //! Invariants: every request has an instance of its own, so that nothing survives in memory; no
@@ -23,6 +23,7 @@ pub mod cli;
 pub mod client;
 pub mod driver;
 pub mod engine;
+mod group_commit;
 pub mod instance;
 pub mod key_value;
 pub mod load;
