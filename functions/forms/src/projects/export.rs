@@ -5,7 +5,7 @@ use project::members::{self, ROWS_PER_PAGE, Row};
 use project::record;
 use store::Store;
 use text::write::csv::{Mark, Writer};
-use text::write::xlsx;
+use text::write::{neutral, xlsx};
 
 use crate::answer::Answer;
 use crate::api::XLSX_MEDIA_TYPE;
@@ -108,7 +108,9 @@ pub async fn workbook<O: Outside>(app: &App<O>, id: &ProjectId) -> Result<Answer
     for number in 0.. {
         let Some(rows) = page(app.store(), id, number).await? else { break };
         for row in rows {
-            writer.row(&row.each_ref().map(String::as_str)).map_err(failed)?;
+            // No text is a formula in a workbook, but it may be saved as CSV from there.
+            let cells = row.each_ref().map(|cell| neutral(cell));
+            writer.row(&cells.each_ref().map(|cell| &**cell)).map_err(failed)?;
         }
     }
     let bytes = writer.finish().map_err(failed)?;

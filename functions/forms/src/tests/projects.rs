@@ -307,7 +307,9 @@ fn exports_are_neutral_and_whole() {
     assert_eq!(pieces.lines().count(), 3, "{pieces}");
     let workbook = open.call("GET", "/export.xlsx", &Value::Null);
     let Body::Whole(bytes) = &workbook.body else { panic!("a feed") };
-    assert_eq!(::text::table::read(bytes).unwrap().len(), 3);
+    let rows = ::text::table::read(bytes).unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(rows[1].cells.iter().any(|cell| cell == "'=cmd@from.example"), "{rows:?}");
 }
 
 #[test]
