@@ -161,7 +161,8 @@ fn left_and_opened_again(browser: &Browser, app: &App, id: &str) {
     assert_eq!(kept.as_deref(), Some(id));
     browser.find("[name='password']").fill(PROJECT_PASSWORD);
     browser.find("form.card button").click();
-    browser.wait_for_text(20, |_| browser.url().ends_with("/options"));
+    // The way in stands at the same address: only the page itself names the project.
+    browser.wait_for_text(20, |text| text.contains("Acme") && browser.url().ends_with("/options"));
     let state: Value = fetched(browser, app, &format!("/projects/{id}")).json();
     assert_eq!(state["totals"]["by_status"]["completed"], MAILBOXES, "{state:#}");
 }
