@@ -17,10 +17,10 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
     let browser = Browser::open(width, 900, scripts);
     browser.go(&app.url);
     browser.screenshot(&format!("{name}-home"));
-    assert_fits(&browser, width);
+    browser.assert_fits(width);
     browser.go(&format!("{}/new", app.url));
     browser.screenshot(&format!("{name}-form"));
-    assert_fits(&browser, width);
+    browser.assert_fits(width);
     for (side, server, login) in
         [("source", &source, &login), ("destination", &destination, &target)]
     {
@@ -42,23 +42,16 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
     browser.find("form.new .submit button").click();
     browser.wait_for_text(20, |_| browser.url().contains("/migrations/"));
     browser.screenshot(&format!("{name}-running"));
-    assert_fits(&browser, width);
+    browser.assert_fits(width);
     // Live with scripts, by reloading itself without.
     browser.wait_for_text(60, |_| browser.try_find("[data-final='true']").is_some());
     let text = browser.text();
     assert!(text.contains("Work/2024/Q1 plan"), "folders are listed: {text}");
     assert!(!browser.url().contains(PASSWORD));
     browser.screenshot(&format!("{name}-completed"));
-    assert_fits(&browser, width);
+    browser.assert_fits(width);
     let found = by_place(&mut Client::on(&destination, &target));
     assert_same(&by_place(&mut client), &found, name);
-}
-
-/// Nothing sticks out of the window.
-fn assert_fits(browser: &Browser, width: u32) {
-    let wide = browser.run("return document.documentElement.scrollWidth");
-    let wide = wide.as_u64().expect("a number");
-    assert!(wide <= u64::from(width), "{} is {wide} wide, not {width}", browser.url());
 }
 
 #[test]
@@ -96,7 +89,7 @@ fn checks_first(width: u32, scripts: Scripts, name: &str) {
     browser.find("[name='check']").click();
     browser.wait_for_text(30, |_| browser.try_find("[name='sealed']").is_some());
     browser.screenshot(&format!("{name}-checked"));
-    assert_fits(&browser, width);
+    browser.assert_fits(width);
     let html = browser.run("return document.documentElement.outerHTML");
     assert!(!html.as_str().expect("a page").contains(PASSWORD), "the password is in the page");
     let at = browser.run(

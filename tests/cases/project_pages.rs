@@ -66,13 +66,13 @@ fn made(browser: &Browser, app: &App, width: u32, name: &str) -> String {
     browser.find("a[href='/projects/new']").click();
     browser.wait_for_text(10, |_| browser.url().ends_with("/projects/new"));
     browser.screenshot(&format!("{name}-new"));
-    assert_fits(browser, width);
+    browser.assert_fits(width);
     browser.find("[name='name']").fill("Acme");
     browser.find("[name='password']").fill(PROJECT_PASSWORD);
     browser.find("form.card button").click();
     browser.wait_for_text(20, |text| text.contains("Keep this ID"));
     browser.screenshot(&format!("{name}-made"));
-    assert_fits(browser, width);
+    browser.assert_fits(width);
     let url = browser.url();
     let path = url.split('?').next().expect("a path");
     path.rsplit('/').next().expect("an identifier").to_owned()
@@ -86,7 +86,7 @@ fn filled(browser: &Browser, company: &Company, width: u32, (name, scripts): (&s
     browser.find("button[value='add']").click();
     let text = browser.wait_for_text(20, |text| text.contains("Nothing was added"));
     browser.screenshot(&format!("{name}-wrong"));
-    assert_fits(browser, width);
+    browser.assert_fits(width);
     assert_eq!(text.matches("Source Password").count(), 3, "{text}");
     assert!(!browser.html().contains(PASSWORD), "no password is shown");
 
@@ -95,7 +95,7 @@ fn filled(browser: &Browser, company: &Company, width: u32, (name, scripts): (&s
     browser.find("button[value='check']").click();
     let text = browser.wait_for_text(20, |text| text.contains("The file is in order"));
     browser.screenshot(&format!("{name}-checked"));
-    assert_fits(browser, width);
+    browser.assert_fits(width);
     assert!(text.contains(&company.logins[5].1) && text.contains("sales"), "{text}");
     match scripts {
         // The file is still there.
@@ -106,7 +106,7 @@ fn filled(browser: &Browser, company: &Company, width: u32, (name, scripts): (&s
     let added = format!("Migrations added: {MAILBOXES}.");
     browser.wait_for_text(30, |text| text.contains(&added));
     browser.screenshot(&format!("{name}-added"));
-    assert_fits(browser, width);
+    browser.assert_fits(width);
 }
 
 /// Asks for what only whoever is logged in may see, with the browser's own cookie.
@@ -136,7 +136,7 @@ fn moves_a_company(width: u32, scripts: Scripts, name: &str) {
         browser.go(&format!("{}/projects/{id}", app.url));
     }
     browser.screenshot(&format!("{name}-finished"));
-    assert_fits(&browser, width);
+    browser.assert_fits(width);
     let csv = fetched(&browser, &app, &format!("/projects/{id}/export.csv"));
     assert_eq!(csv.text().lines().count(), 1 + MAILBOXES, "{}", csv.text());
     let xlsx = fetched(&browser, &app, &format!("/projects/{id}/export.xlsx"));
@@ -148,7 +148,7 @@ fn moves_a_company(width: u32, scripts: Scripts, name: &str) {
     for tail in ["add", "options", "retry"] {
         browser.go(&format!("{}/projects/{id}/{tail}", app.url));
         browser.screenshot(&format!("{name}-{tail}"));
-        assert_fits(&browser, width);
+        browser.assert_fits(width);
     }
     left_and_opened_again(&browser, &app, &id);
 }
@@ -165,13 +165,6 @@ fn left_and_opened_again(browser: &Browser, app: &App, id: &str) {
     browser.wait_for_text(20, |text| text.contains("Acme") && browser.url().ends_with("/options"));
     let state: Value = fetched(browser, app, &format!("/projects/{id}")).json();
     assert_eq!(state["totals"]["by_status"]["completed"], MAILBOXES, "{state:#}");
-}
-
-/// Nothing sticks out of the window.
-fn assert_fits(browser: &Browser, width: u32) {
-    let wide = browser.run("return document.documentElement.scrollWidth");
-    let wide = wide.as_u64().expect("a number");
-    assert!(wide <= u64::from(width), "{} is {wide} wide, not {width}", browser.url());
 }
 
 #[test]

@@ -148,6 +148,13 @@ impl Browser {
         self.post("/execute/sync", &json!({"script": script, "args": []}))
     }
 
+    /// Nothing sticks out of a window of this width.
+    pub fn assert_fits(&self, width: u32) {
+        let wide = self.run("return document.documentElement.scrollWidth");
+        let wide = wide.as_u64().expect("a number");
+        assert!(wide <= u64::from(width), "{} is {wide} wide, not {width}", self.url());
+    }
+
     /// Writes a picture of the window to `target/screenshots/NAME.png`.
     pub fn screenshot(&self, name: &str) {
         let coded = self.get("/screenshot");

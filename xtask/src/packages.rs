@@ -26,6 +26,7 @@ pub(crate) const FOR_BUILDING: &[Package] = &[
 pub(crate) const FOR_TESTING: &[Package] = &[
     package("dovecot-imapd", &["/usr/lib/dovecot/imap"]),
     package("dovecot-pop3d", &["/usr/lib/dovecot/pop3"]),
+    package("dnsmasq-base", &["/usr/sbin/dnsmasq"]),
     package("chromium", &["/usr/bin/chromium"]),
     package("chromium-driver", &["/usr/bin/chromedriver"]),
     package("openssl", &["/usr/bin/openssl"]),

@@ -181,23 +181,7 @@ fn created() -> Value {
 }
 
 fn status() -> Value {
-    words(
-        [
-            Status::AwaitingUpload,
-            Status::AwaitingStart,
-            Status::Scheduled,
-            Status::Pending,
-            Status::Running,
-            Status::Waiting,
-            Status::Paused,
-            Status::Completed,
-            Status::CompletedWithErrors,
-            Status::Stopped,
-            Status::Failed,
-            Status::Removing,
-        ]
-        .map(Status::name),
-    )
+    words(Status::ALL.map(Status::name))
 }
 
 fn migration() -> Value {
@@ -211,10 +195,9 @@ fn migration() -> Value {
         Phase::Finished,
     ];
     let shown = json!({"type": "object", "required": ["type", "url", "login"]});
-    let counters =
-        ["total", "migrated", "skipped", "failed", "removed", "bytes_total", "bytes_migrated"];
+    let names = "total migrated skipped left_out failed removed bytes_total bytes_migrated";
     let counters: serde_json::Map<String, Value> =
-        counters.iter().map(|name| ((*name).to_owned(), count())).collect();
+        names.split(' ').map(|name| (name.to_owned(), count())).collect();
     let waiting = json!({"type": ["object", "null"], "required": ["until", "reason"],
         "properties": {"until": moment(), "reason": {"type": "string"}}});
     let point = json!({"type": "object", "properties": {"number": count(), "started_at": moment(),

@@ -18,6 +18,8 @@ pub(super) struct Totals {
     pub(super) migrated: u64,
     /// There already.
     pub(super) skipped: u64,
+    /// Left out by the owner's options.
+    pub(super) left_out: u64,
     /// Not possible.
     pub(super) failed: u64,
     /// Bytes brought over.
@@ -34,6 +36,7 @@ impl Totals {
             totals.total += count("total");
             totals.migrated += count("migrated");
             totals.skipped += count("skipped");
+            totals.left_out += count("left_out");
             totals.failed += count("failed");
             totals.bytes_migrated += count("bytes_migrated");
         }
@@ -41,7 +44,7 @@ impl Totals {
     }
 
     fn done(&self) -> u64 {
-        self.migrated + self.skipped + self.failed
+        self.migrated + self.skipped + self.left_out + self.failed
     }
 }
 
@@ -140,10 +143,11 @@ pub(super) fn summary(migration: &Value, took: Duration) -> String {
     let text = |name| migration.get(name).and_then(Value::as_str).unwrap_or_default();
     let totals = Totals::of(migration);
     let mut lines = vec![format!(
-        "{}: {} migrated, {} already there, {} failed, {} in {}",
+        "{}: {} migrated, {} already there, {} left out, {} failed, {} in {}",
         text("status").replace('_', " "),
         totals.migrated,
         totals.skipped,
+        totals.left_out,
         totals.failed,
         HumanBytes(totals.bytes_migrated),
         HumanDuration(took)

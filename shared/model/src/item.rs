@@ -48,15 +48,19 @@ impl Item {
     }
 }
 
-/// How far one kind of item is. `total` never shrinks within a sync point.
+/// How far one kind of item is. `total` never shrinks within a sync point, and at the end of a run
+/// `migrated + skipped + left_out + failed = total`: each item of the source is exactly one of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Found at the source.
     pub total: u64,
     /// Put at the destination by us.
     pub migrated: u64,
-    /// At the destination already, or left out by the options.
+    /// At the destination already, or settled by an earlier sync point.
     pub skipped: u64,
+    /// Left out by the owner's own options.
+    pub left_out: u64,
     /// Refused; each has a line in the failures.
     pub failed: u64,
     /// Taken back.
@@ -65,4 +69,25 @@ pub struct Counters {
     pub bytes_total: u64,
     /// Bytes put at the destination.
     pub bytes_migrated: u64,
+}
+
+impl std::ops::AddAssign<&Counters> for Counters {
+    fn add_assign(&mut self, other: &Counters) {
+        self.total += other.total;
+        self.migrated += other.migrated;
+        self.skipped += other.skipped;
+        self.left_out += other.left_out;
+        self.failed += other.failed;
+        self.removed += other.removed;
+        self.bytes_total += other.bytes_total;
+        self.bytes_migrated += other.bytes_migrated;
+    }
+}
+
+impl Counters {
+    /// Items of which it is known what became of them.
+    pub fn done(&self) -> u64 {
+        let there = self.migrated.saturating_add(self.skipped);
+        there.saturating_add(self.left_out).saturating_add(self.failed)
+    }
 }

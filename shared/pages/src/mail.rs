@@ -168,6 +168,10 @@ fn ended(words: &'static Words, outcome: &Outcome, content: &mut Content) {
     let moved = format!("{} ({})", number(words, moved), bytes(words, size));
     content.rows.push((words.column_migrated, moved));
     content.rows.push((words.progress_skipped, number(words, total(|it| it.skipped))));
+    let left_out = total(|it| it.left_out);
+    if left_out > 0 {
+        content.rows.push((words.progress_left_out, number(words, left_out)));
+    }
     content.rows.push((words.progress_failed, failures));
     if outcome.folders > 0 {
         let compared = words.verdict(outcome.verdict).to_owned();
@@ -400,7 +404,7 @@ mod tests {
         for line in [
             "È arrivato tutto, con eccezioni: 3.",
             "Spostati: 4.990 (20,4\u{a0}MB)",
-            "Già presenti o tralasciati: 7",
+            "Già presenti: 7",
             "Non spostati: 3",
             "Confronto: Con eccezioni",
             "/report?account=",

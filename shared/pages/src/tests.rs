@@ -78,21 +78,6 @@ fn failure(text: &str, code: FailureCode) -> (u64, Failure) {
     (9, failure)
 }
 
-const STATUSES: [Status; 12] = [
-    Status::AwaitingUpload,
-    Status::AwaitingStart,
-    Status::Scheduled,
-    Status::Pending,
-    Status::Running,
-    Status::Waiting,
-    Status::Paused,
-    Status::Completed,
-    Status::CompletedWithErrors,
-    Status::Stopped,
-    Status::Failed,
-    Status::Removing,
-];
-
 fn filled(text: &str) -> Filled {
     let names = [
         "source.url",
@@ -196,7 +181,7 @@ fn all_pages(language: Language, words: &Words, text: &str) -> Vec<String> {
         checked(&page, text),
     ];
     pages.extend(project_pages(&page, offer, text));
-    for status in STATUSES {
+    for status in Status::ALL {
         let migration = migration(status, text);
         let of_the_form = of_a_form(status, &filled);
         for (folders, failures, more) in [(&folders[..], &failures[..], true), (&[], &[], false)] {
@@ -317,7 +302,7 @@ fn project_pages(page: &Page<'_>, offer: Offer<'_>, text: &str) -> Vec<String> {
 }
 
 fn follow_pages(page: &Page<'_>, project: Project<'_>, state: State, text: &str) -> Vec<String> {
-    let by_status: BTreeMap<Status, u32> = STATUSES.into_iter().map(|it| (it, 9)).collect();
+    let by_status: BTreeMap<Status, u32> = Status::ALL.into_iter().map(|it| (it, 9)).collect();
     let full = Totals {
         by_status: &by_status,
         migrations: 9,
@@ -340,7 +325,7 @@ fn follow_pages(page: &Page<'_>, project: Project<'_>, state: State, text: &str)
         done: 5,
         error: Some(text),
     };
-    let rows: Vec<_> = STATUSES.into_iter().map(|status| Row { status, ..row }).collect();
+    let rows: Vec<_> = Status::ALL.into_iter().map(|status| Row { status, ..row }).collect();
     let bare = Row { group: None, error: None, total: 0, ..row };
     let part = Part { status: text, search: text, after: text, next: Some(9) };
     let retried = Done::Retried { retried: 5, skipped: 5, unknown: 5 };

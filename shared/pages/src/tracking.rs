@@ -126,23 +126,18 @@ fn progress(page: &Page<'_>, migration: &Migration) -> Markup {
     }
 }
 
-/// Items dealt with, whatever became of them.
-fn done(counters: &Counters) -> u64 {
-    counters.migrated.saturating_add(counters.skipped).saturating_add(counters.failed)
-}
-
 fn bar(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
     let words = page.words;
     let known = counters.total > 0 && migration.phase != Some(Phase::Discover);
     let all = migration.status == Status::Completed;
-    let part = if all { Some(100) } else { percent(done(counters), counters.total) };
+    let part = if all { Some(100) } else { percent(counters.done(), counters.total) };
     html! {
         div.bar {
             @if all {
                 progress.good max="1" value="1" aria-label=(words.progress_label) {}
             } @else if known || migration.status.is_final() {
                 progress.(status_class(migration.status)) max=(counters.total.max(1))
-                    value=(done(counters).min(counters.total)) aria-label=(words.progress_label) {}
+                    value=(counters.done().min(counters.total)) aria-label=(words.progress_label) {}
             } @else {
                 progress aria-label=(words.progress_label) {}
             }
@@ -167,6 +162,9 @@ fn figures(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Marku
             div { dt { (words.progress_messages) } dd { (moved) } }
             div { dt { (words.progress_bytes) } dd { (size) } }
             div { dt { (words.progress_skipped) } dd { (n(counters.skipped)) } }
+            @if counters.left_out > 0 {
+                div { dt { (words.progress_left_out) } dd { (n(counters.left_out)) } }
+            }
             div.(if counters.failed > 0 { "attention" } else { "calm" }) {
                 dt { (words.progress_failed) } dd { (n(counters.failed)) }
             }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Migration, MigrationId, ProjectId, Status, Timestamp, Verdict};
+use model::{Counters, Migration, MigrationId, ProjectId, Status, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use store::{Error, Store, keys, records};
 
@@ -41,18 +41,9 @@ pub struct Row {
     /// What the last verification found.
     #[serde(default)]
     pub verdict: Option<Verdict>,
-    /// Items found, of all kinds.
-    pub total: u64,
-    /// Items put at the destination.
-    pub migrated: u64,
-    /// Items that were there already.
-    pub skipped: u64,
-    /// Items that were refused.
-    pub failed: u64,
-    /// Bytes found.
-    pub bytes_total: u64,
-    /// Bytes put at the destination.
-    pub bytes_migrated: u64,
+    /// Of all kinds of items together.
+    #[serde(flatten)]
+    pub progress: Counters,
     /// When its first run began.
     pub started_at: Option<Timestamp>,
     /// When its last run ended.
@@ -74,23 +65,13 @@ impl Row {
             group: migration.project.as_ref().and_then(|project| project.group.clone()),
             status: Some(migration.status),
             verdict: migration.sync_points.last().and_then(|point| point.verdict),
-            total: 0,
-            migrated: 0,
-            skipped: 0,
-            failed: 0,
-            bytes_total: 0,
-            bytes_migrated: 0,
+            progress: Counters::default(),
             started_at: migration.sync_points.first().map(|point| point.started_at),
             finished_at: migration.sync_points.last().and_then(|point| point.finished_at),
             error: None,
         };
         for counters in migration.progress.values() {
-            row.total += counters.total;
-            row.migrated += counters.migrated;
-            row.skipped += counters.skipped;
-            row.failed += counters.failed;
-            row.bytes_total += counters.bytes_total;
-            row.bytes_migrated += counters.bytes_migrated;
+            row.progress += counters;
         }
         let waits = migration.waiting.as_ref().map(|waiting| waiting.reason.as_str());
         let error = waits.or(migration.last_error.as_deref());
@@ -114,18 +95,9 @@ impl Row {
 pub struct Totals {
     /// Migrations, by where they stand.
     pub by_status: BTreeMap<Status, u32>,
-    /// Items found.
-    pub total: u64,
-    /// Items put at the destinations.
-    pub migrated: u64,
-    /// Items that were there already.
-    pub skipped: u64,
-    /// Items that were refused.
-    pub failed: u64,
-    /// Bytes found.
-    pub bytes_total: u64,
-    /// Bytes put at the destinations.
-    pub bytes_migrated: u64,
+    /// Of all items of all of them.
+    #[serde(flatten)]
+    pub progress: Counters,
 }
 
 impl Totals {
@@ -134,12 +106,7 @@ impl Totals {
         for row in rows {
             let Some(status) = row.status else { continue };
             *totals.by_status.entry(status).or_default() += 1;
-            totals.total += row.total;
-            totals.migrated += row.migrated;
-            totals.skipped += row.skipped;
-            totals.failed += row.failed;
-            totals.bytes_total += row.bytes_total;
-            totals.bytes_migrated += row.bytes_migrated;
+            totals.progress += &row.progress;
         }
         totals
     }
@@ -148,12 +115,7 @@ impl Totals {
         for (status, count) in &other.by_status {
             *self.by_status.entry(*status).or_default() += count;
         }
-        self.total += other.total;
-        self.migrated += other.migrated;
-        self.skipped += other.skipped;
-        self.failed += other.failed;
-        self.bytes_total += other.bytes_total;
-        self.bytes_migrated += other.bytes_migrated;
+        self.progress += &other.progress;
     }
 
     /// Migrations.
@@ -257,9 +219,6 @@ async fn put(
     change_row: impl Fn(&mut Row),
 ) -> Result<(), Error> {
     let (page, at) = place(number);
-    if store.get(&keys::members(id, page)).await?.is_none() {
-        return Ok(());
-    }
     change(store, &keys::members(id, page), |rows: &mut Vec<Row>| {
         if let Some(row) = rows.get_mut(at) {
             change_row(row);
@@ -454,7 +413,8 @@ mod tests {
         let (items, options, notify) = (vec![], model::Options::default(), Default::default());
         let mut migration = Migration::new(id, Timestamp(1), sides, items, options, notify);
         migration.status = status;
-        Row { total: 10, bytes_total: 100, ..Row::of(&migration) }
+        let progress = Counters { total: 10, bytes_total: 100, ..Counters::default() };
+        Row { progress, ..Row::of(&migration) }
     }
 
     fn project() -> ProjectId {
@@ -486,7 +446,7 @@ mod tests {
             erased(&store, &project(), 3).await.unwrap();
             let totals = totals(&store).await;
             let counts: Vec<_> = totals.by_status.values().copied().collect();
-            assert_eq!((counts, totals.total, totals.ended()), (vec![248, 1], 2490, 1));
+            assert_eq!((counts, totals.progress.total, totals.ended()), (vec![248, 1], 2490, 1));
         });
     }
 

@@ -14,7 +14,7 @@ use crate::feeds::{Feed, Out};
 use crate::refusals::{Code, Refusal};
 
 /// The columns.
-const HEADER: [&str; 18] = [
+const HEADER: [&str; 19] = [
     "Number",
     "Id",
     "Group",
@@ -27,6 +27,7 @@ const HEADER: [&str; 18] = [
     "Items found",
     "Migrated",
     "Already there",
+    "Left out",
     "Failed",
     "Bytes found",
     "Bytes migrated",
@@ -35,7 +36,7 @@ const HEADER: [&str; 18] = [
     "Error",
 ];
 
-fn cells(number: u32, row: &Row) -> [String; 18] {
+fn cells(number: u32, row: &Row) -> [String; 19] {
     let moment = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.rfc3339());
     [
         (number + 1).to_string(),
@@ -47,12 +48,13 @@ fn cells(number: u32, row: &Row) -> [String; 18] {
         row.destination_url.clone(),
         row.status.map_or("", Status::name).to_owned(),
         row.verdict.map_or("", Verdict::name).to_owned(),
-        row.total.to_string(),
-        row.migrated.to_string(),
-        row.skipped.to_string(),
-        row.failed.to_string(),
-        row.bytes_total.to_string(),
-        row.bytes_migrated.to_string(),
+        row.progress.total.to_string(),
+        row.progress.migrated.to_string(),
+        row.progress.skipped.to_string(),
+        row.progress.left_out.to_string(),
+        row.progress.failed.to_string(),
+        row.progress.bytes_total.to_string(),
+        row.progress.bytes_migrated.to_string(),
         moment(row.started_at),
         moment(row.finished_at),
         row.error.clone().unwrap_or_default(),
@@ -64,7 +66,7 @@ async fn page(
     store: &impl Store,
     id: &ProjectId,
     number: u32,
-) -> Result<Option<Vec<[String; 18]>>, store::Error> {
+) -> Result<Option<Vec<[String; 19]>>, store::Error> {
     let count = record::queue(store, id).await?.count;
     if number >= count.div_ceil(ROWS_PER_PAGE) {
         return Ok(None);

@@ -139,7 +139,8 @@ fn project() -> Value {
             names.iter().map(|name| ((*name).to_owned(), count())).collect();
         fields
     };
-    let sums = ["total", "migrated", "skipped", "failed", "bytes_total", "bytes_migrated"];
+    let sums =
+        ["total", "migrated", "skipped", "left_out", "failed", "bytes_total", "bytes_migrated"];
     let mut totals = counts(&sums);
     totals.extend(counts(&["migrations", "ended"]));
     totals

@@ -233,7 +233,8 @@ fn the_list_is_filtered_searched_and_goes_on() {
     person.upload("/import", &rows(60, &[]), "add");
     person.becomes(7, |row| {
         row.status = Some(Status::Failed);
-        (row.total, row.migrated, row.failed) = (10, 3, 1);
+        row.progress =
+            model::Counters { total: 10, migrated: 3, failed: 1, ..model::Counters::default() };
         row.error = Some("NO [AUTHENTICATIONFAILED] <b>".into());
     });
     let all = person.page("");

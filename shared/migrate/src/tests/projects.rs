@@ -116,7 +116,7 @@ fn assert_sums(bed: &Bed) {
     let totals = block_on(record::sums(&bed.memory, &id())).unwrap().totals();
     let rows = rows(bed);
     assert_eq!(usize::try_from(totals.members()).unwrap(), rows.len());
-    assert_eq!(totals.migrated, rows.iter().map(|row| row.migrated).sum::<u64>());
+    assert_eq!(totals.progress.migrated, rows.iter().map(|row| row.progress.migrated).sum::<u64>());
     for status in Status::ALL {
         let rows = rows.iter().filter(|row| row.status == Some(status)).count();
         let summed = totals.by_status.get(&status).copied().unwrap_or(0);
@@ -330,7 +330,7 @@ fn whoever_is_synchronised_goes_through_the_queue_again() {
     assert_eq!(statuses(&bed)[1], Status::Pending);
     bed.settle();
     assert_moved(&bed);
-    assert_eq!(rows(&bed)[1].migrated, 1);
+    assert_eq!(rows(&bed)[1].progress.migrated, 1);
 }
 
 #[test]

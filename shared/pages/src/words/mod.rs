@@ -94,7 +94,7 @@ catalogue! {
     // tracking
     migration_title migration_from migration_to migration_id migration_id_hint
     progress_title progress_label progress_messages progress_bytes progress_rate progress_left
-    progress_skipped progress_failed progress_of progress_unknown progress_folder
+    progress_skipped progress_left_out progress_failed progress_of progress_unknown progress_folder
     progress_percent
     waiting_until waiting_reason last_error_title
     started_at updated_at scheduled_for next_run_at waiting_quiet expires_at expires_hint

@@ -271,11 +271,11 @@ fn totals(overview: &Overview) -> follow::Totals<'_> {
         by_status: &totals.by_status,
         migrations: totals.members(),
         ended: totals.ended(),
-        total: totals.total,
-        done: totals.migrated.saturating_add(totals.skipped).saturating_add(totals.failed),
-        failed: totals.failed,
-        bytes_total: totals.bytes_total,
-        bytes_migrated: totals.bytes_migrated,
+        total: totals.progress.total,
+        done: totals.progress.done(),
+        failed: totals.progress.failed,
+        bytes_total: totals.progress.bytes_total,
+        bytes_migrated: totals.progress.bytes_migrated,
     }
 }
 
@@ -288,8 +288,8 @@ fn shown_row(number: u32, row: &members::Row) -> Option<follow::Row<'_>> {
         destination: &row.destination,
         group: row.group.as_deref(),
         status: row.status?,
-        total: row.total,
-        done: row.migrated.saturating_add(row.skipped).saturating_add(row.failed),
+        total: row.progress.total,
+        done: row.progress.done(),
         error: row.error.as_deref(),
     })
 }
