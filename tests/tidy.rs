@@ -57,6 +57,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("tests", &["fake-imap", "text", "wire"]),
     ("tests/fake-imap", &["wire"]),
+    ("tests/laws", &[]),
 ];
 
 /// Longest file without its tests: one subject fits.

@@ -2,10 +2,11 @@
 //!
 //! In scope: what has to be installed, and the order of commands. Out of scope: whatever cargo
 //! can do alone. Reading order: [`shell`], [`packages`], [`wasm_target`], [`build`], [`test`],
-//! [`demo`].
+//! [`fuzz`], [`demo`].
 
 mod build;
 mod demo;
+mod fuzz;
 mod packages;
 mod shell;
 mod test;
@@ -23,6 +24,9 @@ cargo xtask <command>
   demo            two real mail servers with sample messages, and the application beside them
   test            format, lints, unit tests, then the tests with real servers and a browser
   ci              the same as test
+  fuzz [TARGET [SECONDS]]
+                  the fuzz targets (or `all`), each for ten minutes or as long as said
+  soak [SECONDS]  for a night: odd servers with many seeds, then every fuzz target
   bench [FLAG…]   the benchmark bed at ../shared/bench (python3 bench.py FLAG…)
 ";
 
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         "serve" => serve(&rest),
         "demo" => demo::demo(),
         "test" | "ci" => test::test(),
+        "fuzz" => fuzz::fuzz(&rest),
+        "soak" => fuzz::soak(&rest),
         "bench" => bench(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -30,6 +30,8 @@ mod fetch;
 mod fetching;
 mod flags;
 mod input;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod list;
 mod mailbox;
 mod mailbox_name;

@@ -24,6 +24,8 @@ mod capability;
 mod content;
 mod error;
 mod input;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod messages;
 mod reply;
 mod session;

@@ -14,6 +14,8 @@
 
 pub mod error;
 pub mod extensions;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 pub mod login;
 pub mod reply;
 pub mod session;

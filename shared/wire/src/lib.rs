@@ -5,11 +5,12 @@
 //! and any implementation; `host` puts Spin behind these traits.
 //!
 //! Reading order: [`Stream`], [`Network`], [`Http`], [`Clock`], [`Random`], [`Secret`], then
-//! [`script`] and [`pipe`], the doubles.
+//! [`script`], [`pipe`] and [`fed`], the doubles.
 //!
 //! Invariant: components are single-threaded, so nothing here asks for `Send`.
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod fed;
 pub mod pipe;
 pub mod script;
 mod secret;
