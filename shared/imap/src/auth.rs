@@ -116,6 +116,8 @@ impl<S: Stream> Session<S> {
             return Err(Error::Unsendable { what: "a login or password with a NUL" });
         }
         let sasl_ir = before.sasl_ir();
+        // From here on: whatever the server says of it, at whatever time, is handed on without it.
+        self.input.sent.text(secret);
         match way {
             Way::LoginCommand => {
                 let what = "a login or password with a NUL";
@@ -163,6 +165,7 @@ impl<S: Stream> Session<S> {
         };
         let mut reply = self.exchange(mechanism, Some(first), sasl_ir, explain).await?;
         if !reply.is_ok() && !explained.is_empty() {
+            let explained = self.input.sent.cleaned(&explained);
             reply.text = format!("{} {}", reply.text, explained.trim()).trim().to_owned();
         }
         Ok(reply)
@@ -209,6 +212,9 @@ impl<S: Stream> Session<S> {
         self.idle()?;
         let command = self.command("AUTHENTICATE").text(" ").text(mechanism);
         let tag = command.tag;
+        if let Some(first) = &first {
+            self.input.sent.answer(first.as_bytes());
+        }
         let mut first = first.map(|first| STANDARD.encode(first));
         let command = match first.take_if(|_| sasl_ir) {
             Some(first) => command.text(" ").text(&first),
@@ -231,7 +237,9 @@ impl<S: Stream> Session<S> {
                         None => step(&STANDARD.decode(&challenge).unwrap_or_default())
                             .map(|answer| STANDARD.encode(answer)),
                     };
-                    self.output.extend_from_slice(answer.as_deref().unwrap_or("*").as_bytes());
+                    let answer = answer.as_deref().unwrap_or("*");
+                    self.input.sent.encoded(answer);
+                    self.output.extend_from_slice(answer.as_bytes());
                     self.output.extend_from_slice(b"\r\n");
                     self.flush().await?;
                 }
@@ -312,6 +320,87 @@ mod tests {
             session.set_encrypted();
             session.authenticate(credentials, &Fixed).await
         })
+    }
+
+    const SECRET: &str = "Zq7-secret-of-anna-Zq7";
+
+    /// Nothing of the secret and of what went out is in `words`, and something was there.
+    fn discreet(words: &str, derived: &str) {
+        assert!(words.contains("***"), "{words}");
+        let alone = STANDARD.encode(SECRET);
+        let (first, last) = SECRET.split_at(11);
+        let upper = SECRET.to_uppercase();
+        for piece in [SECRET, &upper, first, last, &alone, derived] {
+            assert!(!words.contains(piece), "{piece} in {words}");
+        }
+    }
+
+    /// A server that answers each step of each way to log in with what it was told.
+    #[test]
+    fn a_server_that_repeats_the_password_is_quoted_without_it() {
+        let plain = STANDARD.encode(format!("\0anna\0{SECRET}"));
+        let bearer = STANDARD.encode(format!("user=anna\x01auth=Bearer {SECRET}\x01\x01"));
+        let oauth = STANDARD.encode(format!("n,a=anna,\x01auth=Bearer {SECRET}\x01\x01"));
+        let alone = STANDARD.encode(SECRET);
+        let token = Credentials::Token { login: "anna".into(), token: Secret::new(SECRET.into()) };
+        let known = password("anna", SECRET);
+        let explained = STANDARD.encode(format!("{{\"said\":\"{SECRET}\"}}"));
+        let ways = [
+            ("SASL-IR AUTH=PLAIN", &known, format!("C: A1 AUTHENTICATE PLAIN {plain}"), &plain),
+            ("AUTH=PLAIN", &known, format!("C: A1 AUTHENTICATE PLAIN\nS: +\nC: {plain}"), &plain),
+            ("X", &known, format!("C: A1 LOGIN \"anna\" \"{SECRET}\""), &plain),
+            (
+                "LOGINDISABLED AUTH=LOGIN",
+                &known,
+                format!(
+                    "C: A1 AUTHENTICATE LOGIN\nS: + VXNlcm5hbWU6\nC: YW5uYQ==\nS: +\nC: {alone}"
+                ),
+                &alone,
+            ),
+            (
+                "SASL-IR AUTH=XOAUTH2",
+                &token,
+                format!("C: A1 AUTHENTICATE XOAUTH2 {bearer}"),
+                &bearer,
+            ),
+            (
+                "SASL-IR AUTH=OAUTHBEARER",
+                &token,
+                format!("C: A1 AUTHENTICATE OAUTHBEARER {oauth}\nS: + {explained}\nC: AQ=="),
+                &oauth,
+            ),
+        ];
+        for (announced, credentials, login, derived) in ways {
+            for said in [
+                format!("A1 NO {SECRET} {derived}"),
+                format!("A1 NO [X-{SECRET}] {}", SECRET.to_uppercase()),
+                format!("A1 NO [UNAVAILABLE] {derived}"),
+                format!("* BYE {SECRET} {derived}"),
+                format!("{SECRET} {derived}"),
+            ] {
+                let greeting = "S: * OK [CAPABILITY IMAP4rev1";
+                let transcript = format!("{greeting} {announced}] x\n{login}\nS: {said}");
+                let script = wire::script::Script::new(&transcript, usize::MAX);
+                let words = futures::executor::block_on(async {
+                    let mut session = Session::greet(script).await.unwrap();
+                    let error = session.authenticate(credentials, &Fixed).await.unwrap_err();
+                    format!("{error} {error:?}")
+                });
+                discreet(&words, derived);
+            }
+        }
+        let later = play(
+            "SASL-IR AUTH=PLAIN",
+            &format!(
+                "C: A1 AUTHENTICATE PLAIN {plain}\nS: A1 OK [CAPABILITY X-{SECRET}] in\n\
+             C: A2 NOOP\nS: A2 NO {SECRET}"
+            ),
+            async |session| {
+                session.authenticate(&known, &Fixed).await.unwrap();
+                format!("{:?} {:?}", session.announced(), session.noop().await)
+            },
+        );
+        discreet(&later, &plain);
     }
 
     #[test]

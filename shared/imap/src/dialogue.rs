@@ -9,7 +9,7 @@ use crate::capability::Capabilities;
 use crate::command::{Command, Dialect};
 use crate::error::Error;
 use crate::input::{Bodies, Response};
-use crate::reply::{Reply, Status};
+use crate::reply::{Code, Reply, Status};
 use crate::response::{Cursor, Line, Malformed, read_status};
 use crate::session::Session;
 
@@ -141,8 +141,7 @@ impl<S: Stream> Session<S> {
         let mut cursor = Cursor::new(&response.bytes);
         let word = cursor.atom();
         if let Some(status) = read_status(word) {
-            let reply = Reply::read(status, cursor.rest());
-            self.state.learn(&reply);
+            let reply = self.read_reply(status, cursor.rest());
             return match status {
                 Status::Bye => Err(Error::Bye(reply)),
                 Status::Ok | Status::No | Status::Bad | Status::PreAuth => Ok(Heard::Status(reply)),
@@ -160,9 +159,27 @@ impl<S: Stream> Session<S> {
         let tag = cursor.number32().ok()?;
         cursor.spaces();
         let status = read_status(cursor.atom())?;
-        let reply = Reply::read(status, cursor.rest());
+        Some(Heard::Tagged(tag, self.read_reply(status, cursor.rest())))
+    }
+
+    fn read_reply(&mut self, status: Status, text: &[u8]) -> Reply {
+        let reply = Reply::read(status, text);
         self.state.learn(&reply);
-        Some(Heard::Tagged(tag, reply))
+        self.discreet(reply)
+    }
+
+    /// The reply without what the server was told while it was logged in to. Words of an OK are
+    /// handed on to nobody.
+    fn discreet(&self, mut reply: Reply) -> Reply {
+        let sent = &self.input.sent;
+        if !reply.is_ok() && !sent.is_empty() {
+            reply.text = sent.cleaned(&reply.text);
+            match &mut reply.code {
+                Some(Code::Other(words) | Code::WebAlert(words)) => *words = sent.cleaned(words),
+                _ => {}
+            }
+        }
+        reply
     }
 
     /// Reads up to the reply to `tag`; `each` sees what comes before it.

@@ -5,6 +5,7 @@
 
 use bytes::{Buf, Bytes};
 use wire::Stream;
+use wire::echo::Sent;
 
 use crate::error::{Error, sample};
 
@@ -50,6 +51,8 @@ struct Literal {
 pub(crate) struct Input {
     current: Bytes,
     taken: u64,
+    /// What the server was told while it was logged in to; nothing of it is handed on.
+    pub(crate) sent: Sent,
 }
 
 impl Input {
@@ -58,7 +61,12 @@ impl Input {
     }
 
     pub(crate) fn unreadable(&self, what: &'static str, bytes: &[u8]) -> Error {
-        Error::Unreadable { offset: self.taken, what, sample: sample(bytes) }
+        // Before the sample is cut off, so that no cut hides a piece.
+        let shown = match self.sent.is_empty() {
+            true => sample(bytes),
+            false => sample(self.sent.cleaned(&String::from_utf8_lossy(bytes)).as_bytes()),
+        };
+        Error::Unreadable { offset: self.taken, what, sample: shown }
     }
 
     /// What is there without waiting for more.

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::Stream;
+use wire::echo::Sent;
 
 use crate::append::Appending;
 use crate::capability::Capabilities;
@@ -39,6 +40,7 @@ pub struct Session<S> {
 #[cfg_attr(test, derive(Default))]
 pub struct Resume {
     state: State,
+    sent: Sent,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +93,9 @@ impl<S: Stream> Session<S> {
 
     /// Goes on over another stream, after TLS or compression was put around the first.
     pub fn resume(stream: S, resume: Resume) -> Self {
-        Session::new(stream, Input::default(), resume.state)
+        let mut input = Input::default();
+        input.sent = resume.sent;
+        Session::new(stream, input, resume.state)
     }
 
     /// Gives the stream back. Fails with [`Error::Unreadable`] where the server sent more than
@@ -101,7 +105,13 @@ impl<S: Stream> Session<S> {
             let what = "octets between the answer and the change of stream";
             return Err(self.input.unreadable(what, self.input.buffered()));
         }
-        Ok((self.stream, Resume { state: self.state }))
+        Ok((self.stream, Resume { state: self.state, sent: self.input.sent }))
+    }
+
+    /// What the server announced last, word for word, for people.
+    pub fn announced(&self) -> Vec<String> {
+        let words = self.state.capabilities.words();
+        words.map(|word| self.input.sent.cleaned(word)).collect()
     }
 
     /// What the server announced last; empty right after STARTTLS.

@@ -263,7 +263,7 @@ async fn look<S: wire::Stream>(
     session: &mut Session<S>,
     (side, detail): (Side, Detail),
 ) -> Result<AccountReport, imap::Error> {
-    let capabilities = session.capabilities().words().map(str::to_owned).collect();
+    let capabilities = session.announced();
     let server = session.greeting().to_owned();
     let append_limit = session.capabilities().append_limit();
     let mut report =

@@ -90,7 +90,7 @@ impl<S: Stream> Source<S> {
     /// What the server announces, in its own words.
     pub(crate) fn announced(&self) -> Vec<String> {
         match self {
-            Source::Imap(session) => session.capabilities().words().map(str::to_owned).collect(),
+            Source::Imap(session) => session.announced(),
             Source::Pop(maildrop) => maildrop.announced(),
         }
     }

@@ -70,6 +70,8 @@ impl<S: Stream> Session<S> {
         {
             return Err(Error::Unsendable { what: "a login or password with a NUL" });
         }
+        // From here on: whatever the server says of it, at whatever time, is handed on without it.
+        self.state.sent.text(secret);
         let mut reply = self.log_in(way, credentials).await?;
         if reply.code == Some(crate::Code::LoginDelay) {
             reply.wait_s = self.state.capabilities.login_delay_s();
@@ -137,6 +139,7 @@ impl<S: Stream> Session<S> {
                 let stamp = self.timestamp().unwrap_or_default();
                 let digest = Md5::new().chain_update(stamp).chain_update(secret).finalize();
                 let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                self.state.sent.encoded(&digest);
                 self.command(&format!("APOP {login} {digest}")).await
             }
             Way::OAuthBearer => {
@@ -166,6 +169,7 @@ impl<S: Stream> Session<S> {
         };
         let mut reply = self.exchange(mechanism, Some(first), explain).await?;
         if !reply.ok && !explained.is_empty() {
+            let explained = self.state.sent.cleaned(&explained);
             reply.text = format!("{} {}", reply.text, explained.trim()).trim().to_owned();
         }
         Ok(reply)
@@ -179,6 +183,9 @@ impl<S: Stream> Session<S> {
         first: Option<&str>,
         mut step: impl FnMut(&[u8]) -> Option<&'a str>,
     ) -> Result<Reply, Error> {
+        if let Some(first) = first {
+            self.state.sent.answer(first.as_bytes());
+        }
         let mut first = first.map(|first| Zeroizing::new(STANDARD.encode(first)));
         let command = format!("AUTH {mechanism}");
         let initial = first.take_if(|first| command.len() + first.len() + 3 <= INITIAL_MAX);
@@ -188,12 +195,13 @@ impl<S: Stream> Session<S> {
         }
         self.flush().await?;
         for _ in 0..=CHALLENGES_MAX {
-            let line = self.input.line(&mut self.stream).await?;
+            let line = self.input.line(&mut self.stream).await;
+            let line = line.map_err(|error| self.discreet(error))?;
             if let Some(reply) = Reply::read(&line) {
-                return Ok(reply);
+                return Ok(self.discreet_reply(reply));
             }
             let Some(challenge) = line.strip_prefix(b"+") else {
-                return Err(unreadable("this is neither a status nor a challenge", &line));
+                return Err(self.unreadable("this is neither a status nor a challenge", &line));
             };
             // What is no base64 is a prompt of LOGIN, or empty.
             let challenge = STANDARD.decode(challenge.trim_ascii()).unwrap_or_default();
@@ -201,7 +209,9 @@ impl<S: Stream> Session<S> {
                 Some(first) => Some(first),
                 None => step(&challenge).map(|answer| Zeroizing::new(STANDARD.encode(answer))),
             };
-            self.put(answer.as_ref().map_or("*", |answer| answer.as_str()))?;
+            let answer = answer.as_ref().map_or("*", |answer| answer.as_str());
+            self.state.sent.encoded(answer);
+            self.put(answer)?;
             self.flush().await?;
         }
         Err(unreadable("challenges without end", b""))
@@ -250,6 +260,91 @@ mod tests {
             session.set_encrypted();
             session.authenticate(credentials).await
         })
+    }
+
+    const SECRET: &str = "Zq7-secret-of-anna-Zq7";
+
+    /// Nothing of the secret, of its base64 and of `derived` is in `words`, and something was there.
+    fn discreet(words: &str, derived: &str) {
+        assert!(words.contains("***"), "{words}");
+        let alone = STANDARD.encode(SECRET);
+        let (first, last) = SECRET.split_at(11);
+        let upper = SECRET.to_uppercase();
+        for piece in [SECRET, &upper, first, last, &alone, derived] {
+            assert!(!words.contains(piece), "{piece} in {words}");
+        }
+    }
+
+    /// A server that answers each step of each way to log in with what it was told.
+    #[test]
+    fn a_server_that_repeats_the_password_is_quoted_without_it() {
+        let plain = STANDARD.encode(format!("\0anna\0{SECRET}"));
+        let bearer = STANDARD.encode(format!("user=anna\x01auth=Bearer {SECRET}\x01\x01"));
+        let oauth = STANDARD.encode(format!("n,a=anna,\x01auth=Bearer {SECRET}\x01\x01"));
+        let alone = STANDARD.encode(SECRET);
+        let stamp = "<1896.697170952@dbc.mtview.ca.us>";
+        let digest = Md5::new().chain_update(stamp).chain_update(SECRET).finalize();
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = Credentials::Token { login: "anna".into(), token: Secret::new(SECRET.into()) };
+        let known = password("anna", SECRET);
+        let explained = STANDARD.encode(format!("{{\"said\":\"{SECRET}\"}}"));
+        let ways = [
+            ("SASL PLAIN", true, &known, format!("C: AUTH PLAIN {plain}"), plain.clone()),
+            (
+                "USER",
+                true,
+                &known,
+                format!("C: USER anna\nS: +OK\nC: PASS {SECRET}"),
+                plain.clone(),
+            ),
+            (
+                "SASL LOGIN",
+                true,
+                &known,
+                format!(
+                    "C: AUTH LOGIN\nS: + VXNlcm5hbWU6\nC: YW5uYQ==\nS: + UGFzc3dvcmQ6\nC: {alone}"
+                ),
+                alone.clone(),
+            ),
+            ("X", false, &known, format!("C: APOP anna {digest}"), digest.clone()),
+            ("SASL XOAUTH2", true, &token, format!("C: AUTH XOAUTH2 {bearer}"), bearer.clone()),
+            (
+                "SASL OAUTHBEARER",
+                true,
+                &token,
+                format!("C: AUTH OAUTHBEARER {oauth}\nS: + {explained}\nC: AQ=="),
+                oauth.clone(),
+            ),
+        ];
+        for (announced, over_tls, credentials, login, derived) in ways {
+            for said in [
+                format!("-ERR {SECRET} {derived}"),
+                format!("-ERR [X-{SECRET}] {}", SECRET.to_uppercase()),
+                format!("-ERR [SYS/TEMP] {derived}"),
+                format!("{SECRET} {derived}"),
+            ] {
+                let dialogue = format!("{}{login}\nS: {said}", capa(announced));
+                let words = play(&dialogue, async |session| {
+                    if over_tls {
+                        session.set_encrypted();
+                    }
+                    let error = session.authenticate(credentials).await.unwrap_err();
+                    format!("{error} {error:?}")
+                });
+                discreet(&words, &derived);
+            }
+        }
+        let dialogue = format!(
+            "{}C: AUTH PLAIN {plain}\nS: +OK\n{}C: NOOP\nS: -ERR {SECRET}",
+            capa("SASL PLAIN"),
+            capa(&format!("X-{SECRET}"))
+        );
+        let later = play(&dialogue, async |session| {
+            session.set_encrypted();
+            session.authenticate(&known).await.unwrap();
+            format!("{:?} {:?}", session.announced(), session.noop().await)
+        });
+        discreet(&later, &plain);
     }
 
     #[test]

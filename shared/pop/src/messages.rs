@@ -47,7 +47,12 @@ pub enum Command {
 
 impl<S: Stream> Session<S> {
     /// Lists all messages. A server without UIDL is [`Error::NoIdentifiers`].
-    pub async fn listing(&mut self, mut take: impl FnMut(Listed<'_>)) -> Result<(), Error> {
+    pub async fn listing(&mut self, take: impl FnMut(Listed<'_>)) -> Result<(), Error> {
+        let listed = self.list(take).await;
+        listed.map_err(|error| self.discreet(error))
+    }
+
+    async fn list(&mut self, mut take: impl FnMut(Listed<'_>)) -> Result<(), Error> {
         let together = self.capabilities().pipelining();
         self.put("UIDL")?;
         if together {

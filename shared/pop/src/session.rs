@@ -2,11 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::Stream;
+use wire::echo::Sent;
 
 use crate::capability::{Capabilities, LINES_MAX};
 use crate::error::{Error, sample, unreadable};
 use crate::input::Input;
-use crate::reply::Reply;
+use crate::reply::{Code, Reply};
 
 /// Longest command line that is sent: RFC 5034 section 4 leaves answers of AUTH to the
 /// mechanism; access tokens have some thousand octets.
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) capabilities: Capabilities,
     pub(crate) encrypted: bool,
     pub(crate) clear_permitted: bool,
+    /// What the server was told while it was logged in to; nothing of it is handed on.
+    pub(crate) sent: Sent,
 }
 
 impl<S: Stream> Session<S> {
@@ -76,6 +79,12 @@ impl<S: Stream> Session<S> {
     /// What the server announced last; empty right after STLS, and where it does not know CAPA.
     pub fn capabilities(&self) -> &Capabilities {
         &self.state.capabilities
+    }
+
+    /// What the server announced last, line for line, for people.
+    pub fn announced(&self) -> Vec<String> {
+        let lines = self.state.capabilities.lines();
+        lines.map(|line| self.state.sent.cleaned(line)).collect()
     }
 
     /// The words of the greeting.
@@ -168,8 +177,45 @@ impl<S: Stream> Session<S> {
 
     /// The next status line.
     pub(crate) async fn reply(&mut self) -> Result<Reply, Error> {
-        let line = self.input.line(&mut self.stream).await?;
-        Reply::read(&line).ok_or_else(|| unreadable("this is no status", &line))
+        let line = self.input.line(&mut self.stream).await.map_err(|error| self.discreet(error))?;
+        match Reply::read(&line) {
+            Some(reply) => Ok(self.discreet_reply(reply)),
+            None => Err(self.unreadable("this is no status", &line)),
+        }
+    }
+
+    /// What cannot be read, without what the server was told while it was logged in to.
+    pub(crate) fn unreadable(&self, what: &'static str, line: &[u8]) -> Error {
+        match self.state.sent.is_empty() {
+            true => unreadable(what, line),
+            // Before the sample is cut off, so that no cut hides a piece.
+            false => {
+                let words = self.state.sent.cleaned(&String::from_utf8_lossy(line));
+                unreadable(what, words.as_bytes())
+            }
+        }
+    }
+
+    /// An error without it.
+    pub(crate) fn discreet(&self, error: Error) -> Error {
+        match error {
+            Error::Unreadable { what, sample } => {
+                Error::Unreadable { what, sample: self.state.sent.cleaned(&sample) }
+            }
+            other => other,
+        }
+    }
+
+    /// A reply without it. Words of a success are handed on to nobody, and read on.
+    pub(crate) fn discreet_reply(&self, mut reply: Reply) -> Reply {
+        let sent = &self.state.sent;
+        if !reply.ok && !sent.is_empty() {
+            reply.text = sent.cleaned(&reply.text);
+            if let Some(Code::Other(words)) = &mut reply.code {
+                *words = sent.cleaned(words);
+            }
+        }
+        reply
     }
 }
 

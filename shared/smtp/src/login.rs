@@ -16,6 +16,10 @@ impl<S: Stream> Session<S> {
         if login.contains('\0') || password.expose().contains('\0') {
             return Err(Error::Unsendable { what: "a login or password with a NUL" });
         }
+        // From here on: whatever the server says of it, at whatever time, is handed on without it.
+        self.sent.secret(password);
+        let plain = Zeroizing::new(format!("\0{login}\0{}", password.expose()));
+        self.sent.answer(plain.as_bytes());
         let reply = if self.extensions.offers("PLAIN") {
             self.auth_plain(login, password).await?
         } else if self.extensions.offers("LOGIN") {
@@ -72,6 +76,46 @@ mod tests {
         let login = "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: YW5uYQ==\nS: 334 UGFzc3dvcmQ6\n\
                      C: cGFzcw==\nS: 235 ok";
         assert_eq!(logged_in("AUTH LOGIN", login), Ok(()));
+    }
+
+    /// A server that answers each step with what it was told, in every way that a reply has.
+    #[test]
+    fn a_server_that_repeats_the_password_is_quoted_without_it() {
+        let secret = "Zq7-secret-of-the-operator";
+        let (plain, alone) =
+            (STANDARD.encode(format!("\0anna\0{secret}")), STANDARD.encode(secret));
+        let heard = |auth: &str, tail: &str| {
+            let dialogue = format!("S: 220 x\nC: EHLO a.example\nS: 250-x\nS: 250 {auth}\n{tail}");
+            play(&dialogue, async |script: Script| {
+                let mut session = Session::greet(script, "a.example").await.unwrap();
+                let result = session.authenticate("anna", &Secret::new(secret.into())).await;
+                // What it says later is no less an echo.
+                let later = session.done("NOOP").await;
+                (format!("{result:?} {later:?}"), None)
+            })
+        };
+        let (first, last) = secret.split_at(12);
+        for said in [
+            format!("535 5.7.8 no such password: {secret}"),
+            format!("535-5.7.8 you said {first}\nS: 535 5.7.8 {last}"),
+            format!("535 5.7.8 AUTH PLAIN {plain}"),
+            format!("454 4.7.0 {} {}", secret.to_uppercase(), plain.to_lowercase()),
+            format!("what is {secret}?"),
+            format!("235 ok\nC: NOOP\nS: 500 what? {alone}"),
+            format!("421 4.3.2 bye, {secret}"),
+        ] {
+            let by_plain = heard("AUTH PLAIN", &format!("C: AUTH PLAIN {plain}\nS: {said}"));
+            let by_login = heard(
+                "AUTH LOGIN",
+                &format!("C: AUTH LOGIN\nS: 334 x\nC: YW5uYQ==\nS: 334 y\nC: {alone}\nS: {said}"),
+            );
+            for words in [by_plain, by_login] {
+                assert!(words.contains("***"), "{said}: {words}");
+                for piece in [secret, &secret.to_uppercase(), first, last, &alone, &plain] {
+                    assert!(!words.contains(piece), "{said}: {piece} in {words}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A connection to a submission server: greeting, EHLO, STARTTLS, commands.
 
+use wire::echo::Sent;
 use wire::{Bytes, Stream};
 
 use crate::error::Error;
@@ -16,14 +17,15 @@ pub struct Session<S> {
     pub(crate) stream: S,
     pub(crate) input: Input,
     pub(crate) extensions: Extensions,
+    /// What the server was told while it was logged in to; nothing of it is handed on.
+    pub(crate) sent: Sent,
 }
 
 impl<S: Stream> Session<S> {
     /// Reads the greeting and says EHLO (or HELO, where the server knows only that). `name` is
     /// how this client calls itself: a domain (RFC 5321 section 4.1.1.1).
     pub async fn greet(stream: S, name: &str) -> Result<Self, Error> {
-        let mut session =
-            Session { stream, input: Input::default(), extensions: Extensions::default() };
+        let mut session = Session::new(stream);
         let greeting = session.heard().await?;
         if !greeting.is_done() {
             return Err(Error::Refused(greeting));
@@ -35,10 +37,14 @@ impl<S: Stream> Session<S> {
     /// Goes on after STARTTLS, on the line that is encrypted by now: everything said before is
     /// forgotten (RFC 3207 section 4.2).
     pub async fn resume(stream: S, name: &str) -> Result<Self, Error> {
-        let mut session =
-            Session { stream, input: Input::default(), extensions: Extensions::default() };
+        let mut session = Session::new(stream);
         session.hello(name).await?;
         Ok(session)
+    }
+
+    fn new(stream: S) -> Self {
+        let (input, extensions) = (Input::default(), Extensions::default());
+        Session { stream, input, extensions, sent: Sent::default() }
     }
 
     /// Asks for TLS and gives the line back, without a byte read beyond the server's reply: what
@@ -91,7 +97,14 @@ impl<S: Stream> Session<S> {
 
     /// The next reply. 421 says that the server is about to hang up (RFC 5321 section 3.8).
     pub(crate) async fn heard(&mut self) -> Result<Reply, Error> {
-        let reply = self.input.reply(&mut self.stream).await?;
+        let reply = match self.input.reply(&mut self.stream).await {
+            Ok(reply) if reply.is_done() => reply,
+            Ok(reply) => Reply { lines: self.sent.cleaned_lines(&reply.lines), ..reply },
+            Err(Error::Unreadable { what, sample }) => {
+                return Err(Error::Unreadable { what, sample: self.sent.cleaned(&sample) });
+            }
+            Err(error) => return Err(error),
+        };
         if reply.code == 421 { Err(Error::Refused(reply)) } else { Ok(reply) }
     }
 

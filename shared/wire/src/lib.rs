@@ -4,12 +4,13 @@
 //! broken line, and the doubles that tests play transcripts with. Out of scope: any protocol,
 //! and any implementation; `host` puts Spin behind these traits.
 //!
-//! Reading order: [`Stream`], [`Network`], [`Http`], [`Clock`], [`Random`], [`Secret`], then
+//! Reading order: [`Stream`], [`Network`], [`Http`], [`Clock`], [`Random`], [`Secret`], [`echo`], then
 //! [`script`], [`pipe`] and [`fed`], the doubles.
 //!
 //! Invariant: components are single-threaded, so nothing here asks for `Send`.
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod echo;
 pub mod fed;
 pub mod pipe;
 pub mod script;

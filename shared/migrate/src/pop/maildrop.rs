@@ -97,7 +97,7 @@ impl<S: Stream> Maildrop<S> {
 
     /// What the server announces.
     pub(crate) fn announced(&self) -> Vec<String> {
-        self.session.capabilities().lines().map(str::to_owned).collect()
+        self.session.announced()
     }
 
     /// A question for nothing but its answer.
