@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`outbox`] (what is to be told), [`delivery`] (what became of it),
 //! [`deliver`] (one pass over what is due), `mail.rs` with [`mime`], `webhook.rs` with
-//! [`signature`].
+//! `post.rs` and [`signature`].
 //!
 //! Invariants: the outbox has one writer, whoever writes the migration's record, and the delivery
 //! another, whoever wins its compare-and-swap; a mail is marked as being sent before the line
@@ -21,6 +21,7 @@ pub mod delivery;
 mod mail;
 pub mod mime;
 pub mod outbox;
+mod post;
 pub mod signature;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! An event to an owner's webhook: JSON, signed (Standard Webhooks 1.0.0).
 
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, header};
 use model::{Event, Migration};
 use pages::layout::encode;
 use serde_json::{Value, json};
@@ -10,11 +10,10 @@ use wire::{Bytes, Clock, Error, Http, Network, within};
 use crate::deliver::Office;
 use crate::delivery::Ended;
 use crate::outbox::Notice;
+use crate::post;
 
 /// Longest time for the whole exchange; Standard Webhooks recommends 15 to 30 s.
 const EXCHANGE_TIMEOUT_S: u32 = 15;
-/// Most bytes of an answer, which nobody reads.
-const ANSWER_MAX_BYTES: usize = 1 << 20;
 
 /// Sends `notice`.
 pub(crate) async fn send<H: Network + Http + Clock, S: Store>(
@@ -50,29 +49,18 @@ pub(crate) async fn send<H: Network + Http + Clock, S: Store>(
         Ok(request) => request,
         Err(error) => return Ok(Ended::Never(format!("The webhook cannot be called: {error}."))),
     };
-    let exchange = async {
-        check(office, request.uri()).await?;
-        office.host.send(request, ANSWER_MAX_BYTES).await
-    };
+    if request.uri().scheme_str() != Some("https") && !office.dialer.allow_plaintext {
+        let sentence = "The webhook cannot be called: this installation calls https:// only.";
+        return Ok(Ended::Never(sentence.to_owned()));
+    }
+    let exchange = post::post(office.dialer, request);
     Ok(match within(office.host, EXCHANGE_TIMEOUT_S, exchange).await {
-        Ok(answer) => judge(answer.status()),
+        Ok(status) => judge(status),
         Err(error @ Error::Forbidden { .. }) => {
             Ended::Never(format!("The webhook cannot be called: {error}."))
         }
         Err(error) => Ended::Later(format!("The webhook cannot be reached: {error}.")),
     })
-}
-
-/// Refuses what this installation does not allow: plain HTTP, private addresses.
-async fn check<H: Network + Http + Clock, S: Store>(
-    office: &Office<'_, H, S>,
-    uri: &Uri,
-) -> Result<(), Error> {
-    let host = uri.host().unwrap_or_default();
-    if uri.scheme_str() != Some("https") && !office.dialer.allow_plaintext {
-        return Err(Error::Forbidden { address: uri.to_string() });
-    }
-    office.dialer.permits(host.trim_start_matches('[').trim_end_matches(']')).await
 }
 
 /// What an answer means: 2xx is taken, 410 asks to stop (Standard Webhooks), the rest is tried

@@ -82,6 +82,11 @@ pub(super) struct Bed {
     pub(super) webhook_status: Rc<Cell<u16>>,
     pub(super) settings: Settings,
     pub(super) networks: &'static str,
+    pub(super) plaintext: bool,
+    /// Every address that was connected to.
+    pub(super) connected: Rc<RefCell<Vec<SocketAddr>>>,
+    /// How often each name was looked up.
+    pub(super) looked_up: Rc<RefCell<Vec<String>>>,
 }
 
 struct TestHost {
@@ -91,6 +96,8 @@ struct TestHost {
     seen: Rc<RefCell<Seen>>,
     mood: Rc<RefCell<Mood>>,
     webhook_status: Rc<Cell<u16>>,
+    connected: Rc<RefCell<Vec<SocketAddr>>>,
+    looked_up: Rc<RefCell<Vec<String>>>,
 }
 
 pub(super) struct Cuttable(End, Power);
@@ -110,13 +117,19 @@ impl Network for TestHost {
     type Stream = Cuttable;
     async fn connect(&self, address: SocketAddr, _: u32) -> Result<Cuttable, Error> {
         self.power.step().await;
-        assert_eq!(address, "10.0.0.5:25".parse().unwrap());
+        self.connected.borrow_mut().push(address);
         let (near, far) = pipe();
-        let server = serve(far, self.mood.borrow().clone(), self.seen.clone());
-        self.spawner.spawn_local(async move { _ = server.await }).unwrap();
+        if address == "10.0.0.5:25".parse().unwrap() {
+            let server = serve(far, self.mood.borrow().clone(), self.seen.clone());
+            self.spawner.spawn_local(async move { _ = server.await }).unwrap();
+        } else {
+            let hook = hook(far, self.webhook_status.get(), self.seen.clone());
+            self.spawner.spawn_local(async move { _ = hook.await }).unwrap();
+        }
         Ok(Cuttable(near, self.power.clone()))
     }
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
+        self.looked_up.borrow_mut().push(name.to_owned());
         let addresses = match name {
             "smtp.example" => "10.0.0.5",
             "inside.example" => "10.0.0.6",
@@ -132,13 +145,7 @@ impl Http for TestHost {
         request: http::Request<Bytes>,
         _: usize,
     ) -> Result<http::Response<Bytes>, Error> {
-        self.power.step().await;
-        let (parts, body) = request.into_parts();
-        self.seen.borrow_mut().calls.push((parts.headers, body));
-        // The power may be cut while the answer is on its way.
-        self.power.step().await;
-        let status = self.webhook_status.get();
-        Ok(http::Response::builder().status(status).body(Bytes::new()).unwrap())
+        panic!("the host's client looks names up by itself: {}", request.uri());
     }
 }
 
@@ -238,9 +245,12 @@ impl Bed {
             settings: Settings {
                 smtp_url: Secret::new("smtp://user:pass@smtp.example:25?tls=none".into()),
                 mail_from: "Trasloco <news@move.example>".into(),
-                public_url: String::new(),
+                public_url: "https://here.example".into(),
             },
             networks: "",
+            plaintext: true,
+            connected: Rc::default(),
+            looked_up: Rc::default(),
         };
         bed.timers.now_ms.set(START_MS);
         bed.store();
@@ -290,16 +300,19 @@ impl Bed {
             seen: self.seen.clone(),
             mood: self.mood.clone(),
             webhook_status: self.webhook_status.clone(),
+            connected: self.connected.clone(),
+            looked_up: self.looked_up.clone(),
         };
         let store = CutStore(self.memory.clone(), self.power.clone());
         let (settings, networks) = (self.settings.clone(), self.networks);
+        let allow_plaintext = self.plaintext;
         self.run(async move {
             let dialer = Dialer {
                 host: &host,
                 networks: Networks::parse(networks).unwrap(),
                 trust: Trust::new("").unwrap(),
                 doh_url: String::new(),
-                allow_plaintext: false,
+                allow_plaintext,
                 idle_timeout_s: 60,
                 ciphers: Ciphers::All,
             };
@@ -384,6 +397,34 @@ impl Bed {
 
     pub(super) fn calls(&self) -> Vec<(http::HeaderMap, Bytes)> {
         self.seen.borrow().calls.clone()
+    }
+}
+
+/// A web server for one request, which it takes down.
+async fn hook(mut far: End, status: u16, seen: Rc<RefCell<Seen>>) -> Result<(), Error> {
+    let mut heard = Vec::new();
+    loop {
+        let bytes = far.read().await?;
+        if bytes.is_empty() || bytes.first() == Some(&0x16) {
+            return Ok(());
+        }
+        heard.extend_from_slice(&bytes);
+        let Some(end) = heard.windows(4).position(|it| it == b"\r\n\r\n") else { continue };
+        let mut headers = http::HeaderMap::new();
+        for line in String::from_utf8_lossy(&heard[..end]).split("\r\n").skip(1) {
+            let (name, value) = line.split_once(": ").unwrap();
+            let name: http::HeaderName = name.parse().unwrap();
+            headers.insert(name, value.parse().unwrap());
+        }
+        let length: usize = headers["content-length"].to_str().unwrap().parse().unwrap();
+        let body = &heard[end + 4..];
+        if body.len() < length {
+            continue;
+        }
+        seen.borrow_mut().calls.push((headers, Bytes::copy_from_slice(body)));
+        let location = if status == 302 { "Location: http://10.0.0.6/\r\n" } else { "" };
+        let answer = format!("HTTP/1.1 {status} x\r\n{location}\r\n");
+        return far.write(Bytes::from(answer)).await;
     }
 }
 

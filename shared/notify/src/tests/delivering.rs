@@ -13,7 +13,7 @@ fn by_mail() -> Notify {
 }
 
 fn by_webhook() -> Notify {
-    Notify { email: None, language: None, webhook: Some("https://hook.example/x".into()) }
+    Notify { email: None, language: None, webhook: Some("http://hook.example/x".into()) }
 }
 
 fn both() -> Notify {
@@ -193,16 +193,45 @@ fn a_mail_that_may_have_been_taken_is_not_sent_again() {
 #[test]
 fn private_addresses_are_for_the_operator_only() {
     let webhook = |url: &str| Notify { webhook: Some(url.into()), ..Notify::default() };
-    let bed = Bed::new(webhook("https://inside.example/x"));
+    let bed = Bed::new(webhook("http://inside.example/x"));
     let given_up = bed.finish();
     assert!(given_up[0].contains("10.0.0.6 is a private"), "{given_up:?}");
     assert_eq!(bed.calls().len(), 0);
-    let mut bed = Bed::new(webhook("https://inside.example/x"));
+    assert_eq!(bed.connected.borrow().len(), 0);
+    let mut bed = Bed::new(webhook("http://inside.example/x"));
     bed.networks = "10.0.0.0/24";
     assert_eq!(bed.finish(), Vec::<String>::new());
     assert_eq!(bed.calls().len(), 1);
-    let bed = Bed::new(webhook("http://hook.example/x"));
+    let mut bed = Bed::new(webhook("http://hook.example/x"));
+    bed.plaintext = false;
     assert_eq!((bed.finish().len(), bed.calls().len()), (1, 0), "not without TLS");
+    assert_eq!(bed.connected.borrow().len(), 0);
+}
+
+/// What is checked is what is connected to: a name that leads elsewhere the second time has no
+/// second time.
+#[test]
+fn a_webhook_is_resolved_once_and_connected_to_exactly_that() {
+    let bed = Bed::new(by_webhook());
+    assert_eq!(bed.finish(), Vec::<String>::new());
+    assert_eq!(*bed.looked_up.borrow(), ["hook.example"]);
+    assert_eq!(*bed.connected.borrow(), ["9.9.9.9:80".parse().unwrap()]);
+    // Over https the line begins with TLS, which this server does not speak.
+    let bed = Bed::new(Notify { webhook: Some("https://hook.example/x".into()), ..by_webhook() });
+    bed.tick(None).unwrap();
+    assert_eq!(bed.connected.borrow()[0], "9.9.9.9:443".parse().unwrap());
+    assert_eq!((bed.looked_up.borrow().len() > 0, bed.calls().len()), (true, 0));
+}
+
+#[test]
+fn a_redirection_is_not_followed() {
+    let bed = Bed::new(by_webhook());
+    bed.webhook_status.set(302);
+    bed.tick(None).unwrap();
+    assert_eq!(bed.calls().len(), 1);
+    assert!(
+        bed.connected.borrow().iter().all(|it| it.port() == 80 && it.ip().to_string() == "9.9.9.9")
+    );
 }
 
 #[test]
