@@ -174,9 +174,8 @@ impl<S: Stream> Session<S> {
         let sent = &self.input.sent;
         if !reply.is_ok() && !sent.is_empty() {
             reply.text = sent.cleaned(&reply.text);
-            match &mut reply.code {
-                Some(Code::Other(words) | Code::WebAlert(words)) => *words = sent.cleaned(words),
-                _ => {}
+            if let Some(Code::Other(words) | Code::WebAlert(words)) = &mut reply.code {
+                *words = sent.cleaned(words);
             }
         }
         reply

@@ -173,6 +173,11 @@ pub fn hosts(shard: u8) -> String {
     format!("hosts/{shard}")
 }
 
+/// A slot of the buckets that limit what strangers make the installation do.
+pub fn limits(slot: u8) -> String {
+    format!("limits/{slot}")
+}
+
 /// A shard of the index of due migrations.
 pub fn due(shard: u8) -> String {
     format!("due/{shard}")

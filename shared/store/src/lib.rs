@@ -3,7 +3,7 @@
 //! In scope: the trait in front of a key-value store, every key, every record with its version,
 //! leases, the index of what is due, sealed credentials. Out of scope: what a migration does.
 //!
-//! Reading order: [`Store`], [`keys`], [`records`], [`lease`], [`due`], [`hosts`], [`calendar`], [`clock`], [`seal`], [`control`],
+//! Reading order: [`Store`], [`keys`], [`records`], [`lease`], [`due`], [`hosts`], [`limits`], [`calendar`], [`clock`], [`seal`], [`control`],
 //! [`metrics`]; [`memory`] is the double for tests.
 //!
 //! Invariants: an error is never absence; a value is at most [`VALUE_MAX_BYTES`] and a key at most
@@ -17,6 +17,7 @@ pub mod due;
 pub mod hosts;
 pub mod keys;
 pub mod lease;
+pub mod limits;
 pub mod memory;
 pub mod metrics;
 pub mod records;

@@ -86,10 +86,11 @@ impl Sent {
             return;
         }
         for shift in 0..3usize {
-            let shifted = Zeroizing::new([&[0u8; 2][..shift.min(2)], secret.as_bytes()].concat());
+            let lent: Vec<u8> = std::iter::repeat_n(0, shift).chain(secret.bytes()).collect();
+            let shifted = Zeroizing::new(lent);
             let lead = [0, 2, 3].get(shift).copied().unwrap_or(0);
             for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-                let encoded = Zeroizing::new(engine.encode(&shifted[..]));
+                let encoded = Zeroizing::new(engine.encode(shifted.as_slice()));
                 // The first characters hold the octets in front as well.
                 self.encoded(encoded.get(lead..).unwrap_or_default());
             }
