@@ -92,10 +92,8 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     if let Some(id) = migration {
         let ended = advance(&world, &id).await.map_err(|error| failed(&error))?;
         return Ok(match ended {
-            Ended::Busy => Tick { advanced: 0, active: 1, next_due_ms: None },
-            Ended::Worked { active } => {
-                Tick { advanced: 1, active: active.into(), next_due_ms: None }
-            }
+            Ended::Busy => told(0, true),
+            Ended::Worked { active } => told(1, active),
         });
     }
     let office = Office {
@@ -114,12 +112,17 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let (tick, told) = join(tick(&world, &hands), notify::tick(&office)).await;
     let (tick, told) =
         (tick.map_err(|error| failed(&error))?, told.map_err(|error| failed(&error))?);
-    for sentence in told.given_up {
+    for sentence in told.given_up.iter().chain(&tick.troubles) {
         eprintln!("{sentence}");
     }
     let notices = notify::deliver::next_due_ms(&office).await.map_err(|error| failed(&error))?;
     let next_due_ms = tick.next_due_ms.into_iter().chain(notices).min();
     Ok(Tick { next_due_ms, ..tick })
+}
+
+/// What is told of one slice.
+fn told(advanced: u32, active: bool) -> Tick {
+    Tick { advanced, active: active.into(), next_due_ms: None, troubles: Vec::new() }
 }
 
 /// Which migration is asked for, if one alone is, and for how long (ms).

@@ -96,6 +96,21 @@ pub struct Dialer<'a, H> {
 
 type Attempt<S, E> = Result<Opened<Line<S>>, E>;
 
+impl<H> Dialer<'_, H> {
+    /// The same over another host.
+    pub fn over<'b, N>(&self, host: &'b N) -> Dialer<'b, N> {
+        Dialer {
+            host,
+            networks: self.networks.clone(),
+            trust: self.trust.clone(),
+            doh_url: self.doh_url.clone(),
+            allow_plaintext: self.allow_plaintext,
+            idle_timeout_s: self.idle_timeout_s,
+            ciphers: self.ciphers,
+        }
+    }
+}
+
 impl<H: Network + Http + Clock> Dialer<'_, H> {
     /// Connects, and begins TLS where `endpoint` has it from the first byte. For
     /// [`Tls::StartTls`] the line is plain: see [`Self::open_with`].

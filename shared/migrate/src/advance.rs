@@ -16,12 +16,13 @@ use model::MigrationId;
 use store::due::Task;
 use store::{Error, Store, clock, due, lease};
 
+use crate::limits::SLICES_MAX;
 use crate::slice::{self, Advanced};
 use crate::world::{Host, World};
-use crate::{erase, projects, upkeep};
+use crate::{erase, fruitless, projects, upkeep, watch};
 
 /// What one call did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tick {
     /// Slices of migrations.
     pub advanced: u32,
@@ -29,6 +30,9 @@ pub struct Tick {
     pub active: u32,
     /// When the next one is due (ms since 1970); `None` when nothing is.
     pub next_due_ms: Option<u64>,
+    /// What the store could not do, for the operator's log: each was about one record, and the rest
+    /// was done all the same.
+    pub troubles: Vec<String>,
 }
 
 /// How one slice ended, for whoever fans out.
@@ -65,6 +69,8 @@ impl Hands for Alone {
 
 /// Whom somebody else works on is looked at again after this long.
 const BUSY_LOOK_MS: u64 = 2_000;
+/// Sentences of a call for the operator's log.
+const TROUBLES_MAX: usize = 20;
 /// The index is read anew after this long while there are hands free.
 const LOOK_MS: u64 = 1_000;
 
@@ -78,20 +84,31 @@ pub async fn tick<H: Host, S: Store>(
     if clock::was_set_back(world.store, now_ms).await? {
         all_at_once(world, now_ms).await?;
     }
-    let mut fan =
-        Fan { world, hands, busy: BTreeMap::new(), running: BTreeSet::new(), advanced: 0 };
+    let mut fan = Fan {
+        world,
+        hands,
+        busy: BTreeMap::new(),
+        running: BTreeSet::new(),
+        elsewhere: BTreeSet::new(),
+        advanced: 0,
+        troubles: Vec::new(),
+    };
     fan.work().await?;
     let now_ms = world.host.now_ms();
-    let listed = due::all(world.store).await?;
+    let (listed, unreadable) = due::readable(world.store).await?;
+    unreadable.iter().for_each(|error| fan.note(error));
     let erasures = listed.iter().filter(|(_, task, _)| *task == Task::Erase).count();
-    upkeep::sweep(world, erasures).await?;
+    if let Err(error) = upkeep::sweep(world, erasures).await {
+        fan.note(&error);
+    }
     let when = |(due_ms, _, id): &(u64, Task, MigrationId)| match fan.busy.get(id) {
         Some(until_ms) if *due_ms <= now_ms => *until_ms,
+        None if *due_ms <= now_ms && fan.elsewhere.contains(id) => now_ms + BUSY_LOOK_MS,
         _ => *due_ms,
     };
     let next_due_ms = listed.iter().map(when).min();
     let active = u32::try_from(listed.len()).unwrap_or(u32::MAX);
-    Ok(Tick { advanced: fan.advanced, active, next_due_ms })
+    Ok(Tick { advanced: fan.advanced, active, next_due_ms, troubles: fan.troubles })
 }
 
 /// One call at work.
@@ -102,7 +119,10 @@ struct Fan<'a, 'w, H: Host, S: Store, W: Hands> {
     busy: BTreeMap<MigrationId, u64>,
     /// On whom a slice of ours works.
     running: BTreeSet<MigrationId>,
+    /// On whom others worked when the index was read last.
+    elsewhere: BTreeSet<MigrationId>,
     advanced: u32,
+    troubles: Vec<String>,
 }
 
 impl<H: Host, S: Store, W: Hands> Fan<'_, '_, H, S, W> {
@@ -137,28 +157,42 @@ impl<H: Host, S: Store, W: Hands> Fan<'_, '_, H, S, W> {
             };
             let Some((id, ended)) = ended else { return Ok(()) };
             self.running.remove(&id);
-            match ended? {
-                Ended::Worked { .. } => self.advanced += 1,
-                Ended::Busy => {
+            match ended {
+                Ok(Ended::Worked { .. }) => self.advanced += 1,
+                Ok(Ended::Busy) => {
                     self.busy.insert(id, world.host.now_ms() + BUSY_LOOK_MS);
                 }
+                Err(error) => self.failed(id, &error).await,
             }
+        }
+    }
+
+    /// The store could not do something for one migration: the others go on. What cannot be read is
+    /// looked at again later, since only an operator can mend it.
+    async fn failed(&mut self, id: MigrationId, error: &Error) {
+        self.note(error);
+        let now_ms = self.world.host.now_ms();
+        if is_damage(error) {
+            let later_ms = now_ms + fruitless::DAMAGED_LOOK_MS;
+            // Where that cannot be written either, it is tried again as any other.
+            let _ = due::set(self.world.store, &id, Some(later_ms)).await;
+        }
+        self.busy.insert(id, now_ms + BUSY_LOOK_MS);
+    }
+
+    fn note(&mut self, error: &Error) {
+        let sentence = error.to_string();
+        if self.troubles.len() < TROUBLES_MAX && !self.troubles.contains(&sentence) {
+            self.troubles.push(sentence);
         }
     }
 
     /// What can be begun, in the order it became due; queues that are due are seen to at once.
     async fn ready(&mut self) -> Result<Vec<(Task, MigrationId)>, Error> {
         let (store, now_ms) = (self.world.store, self.world.host.now_ms());
-        let mut listed = due::all(store).await?;
-        let mut changed = false;
-        for (due_ms, task, id) in &listed {
-            if *task == Task::Project && *due_ms <= now_ms {
-                projects::dispatch(self.world, &id.clone().into(), *due_ms).await?;
-                changed = true;
-            }
-        }
-        if changed {
-            listed = due::all(store).await?;
+        let (mut listed, _) = due::readable(store).await?;
+        if self.dispatch(&listed, now_ms).await? {
+            (listed, _) = due::readable(store).await?;
         }
         self.busy.retain(|_, until_ms| *until_ms > now_ms);
         let mut ready: Vec<(Task, MigrationId)> = Vec::new();
@@ -168,17 +202,50 @@ impl<H: Host, S: Store, W: Hands> Fan<'_, '_, H, S, W> {
                 ready.push((task, id));
             }
         }
-        // Enough for a choice; looking at everybody's lease would cost more than it saves.
-        ready.truncate(self.hands.many() * 4);
+        // Enough for a choice, behind those at work; looking at everybody's lease would cost more than
+        // it saves.
+        ready.truncate(SLICES_MAX + self.hands.many() * 4);
         let ids = ready.iter().map(|(_, id)| id);
         let held = lease::held_by_anybody(store, ids, now_ms, self.world.boot).await?;
-        for id in &held {
-            self.busy.insert(id.clone(), now_ms + BUSY_LOOK_MS);
-        }
         // An erasure takes leases away, whoever has them.
         ready.retain(|(task, id)| *task == Task::Erase || !held.contains(id));
+        let room = SLICES_MAX.saturating_sub(held.len() + self.running.len());
+        if ready.len() > room {
+            watch::press(self.world).await?;
+        }
+        ready.truncate(room.min(self.hands.many() * 4));
+        self.elsewhere = held;
         Ok(ready)
     }
+
+    /// Sees to the queues that are due; whether there were any.
+    async fn dispatch(
+        &mut self,
+        listed: &[(u64, Task, MigrationId)],
+        now_ms: u64,
+    ) -> Result<bool, Error> {
+        let mut any = false;
+        for (due_ms, task, id) in listed {
+            if *task != Task::Project || *due_ms > now_ms {
+                continue;
+            }
+            any = true;
+            let id = id.clone().into();
+            if let Err(error) = projects::dispatch(self.world, &id, *due_ms).await {
+                self.note(&error);
+                if is_damage(&error) {
+                    let later_ms = Some(now_ms + fruitless::DAMAGED_LOOK_MS);
+                    due::settle_project(self.world.store, &id, *due_ms, later_ms).await?;
+                }
+            }
+        }
+        Ok(any)
+    }
+}
+
+/// Whether an error stays until somebody mends a record.
+fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Unreadable { .. } | Error::TooLarge { .. })
 }
 
 /// One slice: here where it is the only one or an erasure, elsewhere otherwise.

@@ -47,7 +47,9 @@ pub async fn detection<H: Network + Http + Clock>(
     let now_ms = dialer.host.now_ms();
     let domain = address.domain();
     let key = keys::autodetect(slot(domain));
-    let known: Option<Remembered> = records::read(store, &key).await?;
+    // What cannot be read is found again.
+    let known = store.get(&key).await?.and_then(|bytes| records::decode(&key, &bytes).ok());
+    let known: Option<Remembered> = known;
     let known = known.filter(|known| {
         // A clock that was set back makes nothing hold for longer.
         let left_ms = known.until_ms.saturating_sub(now_ms);

@@ -4,7 +4,7 @@
 //! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
 //!
 //! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of
-//! one migration), `lines.rs` (both accounts), `source.rs` with `pop/` (where from, whatever it speaks),
+//! one migration), `watch.rs` with `gauge.rs` and [`limits`] (what ends it from beside), `lines.rs` (both accounts), `source.rs` with `pop/` (where from, whatever it speaks),
 //! `run.rs` (its state and its checkpoints), then the phases `discover.rs` with
 //! `renames.rs`, `folders.rs`, `changes.rs` (flags, what is gone), `copy.rs` with `listing.rs`,
 //! `adopt.rs`, `moves.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, `verify.rs`, and
@@ -28,11 +28,14 @@ pub mod erase;
 pub mod finding;
 mod folders;
 mod forecast;
+pub mod fruitless;
+mod gauge;
 mod header;
 pub mod hook;
 pub mod journal;
 mod ledger;
 pub mod lifecycle;
+pub mod limits;
 mod lines;
 mod listing;
 pub mod login;
@@ -60,7 +63,9 @@ mod transfer;
 mod trouble;
 mod upkeep;
 mod verify;
+mod watch;
 mod world;
 
 pub use trouble::Side;
+pub use watch::long_slices;
 pub use world::{Host, World};

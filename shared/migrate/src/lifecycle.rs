@@ -237,7 +237,7 @@ pub(crate) fn tell<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) {
 }
 
 /// How the last run ended.
-fn outcome(migration: &Migration, folders: &[Folder]) -> model::Outcome {
+pub(crate) fn outcome(migration: &Migration, folders: &[Folder]) -> model::Outcome {
     let point = migration.sync_points.last();
     let verdicts = folders.iter().map(|folder| folder.report().verdict);
     model::Outcome {

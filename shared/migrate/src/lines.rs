@@ -31,8 +31,9 @@ pub(crate) async fn open<H: Host, S: Store>(
     credentials: &Credentials,
 ) -> Result<Lines<H>, Halt> {
     let world = run.world;
+    let source_dialer = run.source_dialer.unwrap_or(&world.dialer);
     let (source, destination) = join!(
-        login::open_source(world.host, &world.dialer, &run.migration.source, &credentials.source),
+        login::open_source(world.host, source_dialer, &run.migration.source, &credentials.source),
         login::open(
             world.host,
             &world.dialer,

@@ -59,6 +59,22 @@ pub(crate) async fn reconcile<H: Host, S: Store>(
     Ok(())
 }
 
+/// Takes back that a batch was tried, where it was dropped in the middle for no fault of its own.
+pub(crate) async fn forgive<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+) -> Result<(), store::Error> {
+    let key = keys::intention(run.id());
+    let Some(bytes) = run.store().get(&key).await?.filter(|bytes| !bytes.is_empty()) else {
+        return Ok(());
+    };
+    let mut intention = Intention::decode(&key, &bytes)?;
+    if intention.sent > 0 {
+        intention.tries = intention.tries.saturating_sub(1);
+        run.stage(key, intention.encode());
+    }
+    Ok(())
+}
+
 /// UIDs mean other messages now: the folder is begun anew, and what is there is recognised.
 async fn renumbered<H: Host, S: Store>(run: &mut Run<'_, H, S>, at: usize) -> Result<(), Halt> {
     let folder = run.folder_mut(at)?;

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use dial::Dialer;
 use model::{Counters, Failure, Item, Migration, MigrationId, Phase, Timestamp};
 use notify::Outbox;
-use store::control::Request;
 use store::lease::Lease;
 use store::{Store, control, keys, records};
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
+use crate::fruitless::Before;
 use crate::trouble::Halt;
+use crate::watch;
 use crate::world::{Host, World};
 
 /// One slice of one migration.
 pub(crate) struct Run<'a, H: Host, S: Store> {
     pub(crate) world: &'a World<'a, H, S>,
+    /// Opens lines to the source, where they are counted apart.
+    pub(crate) source_dialer: Option<&'a Dialer<'a, H>>,
     pub(crate) lease: Lease,
     pub(crate) migration: Migration,
     pub(crate) cursor: Cursor,
@@ -28,6 +32,8 @@ pub(crate) struct Run<'a, H: Host, S: Store> {
     bytes_before: u64,
     /// Whether anything was moved or looked at for good in this slice.
     pub(crate) progressed: bool,
+    /// Whether it is written down that this slice has no result so far.
+    pub(crate) fruitless: bool,
     /// Whether the accounts are being opened.
     pub(crate) opening: bool,
 }
@@ -48,6 +54,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             migration.progress.get(&Item::Mail).map_or(0, |mail| mail.bytes_migrated);
         Ok(Run {
             world,
+            source_dialer: None,
             lease,
             migration,
             cursor,
@@ -59,6 +66,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             started_ms: world.host.monotonic_ms(),
             bytes_before,
             progressed: false,
+            fruitless: true,
             opening: false,
         })
     }
@@ -133,19 +141,11 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     pub(crate) async fn checkpoint(&mut self) -> Result<(), Halt> {
         self.hold().await?;
         self.write().await?;
-        match control::read(self.store(), self.id()).await? {
-            Some(Request::Stop { sync_point }) if sync_point >= self.migration.sync_point() => {
-                Err(Halt::Stopped)
-            }
-            Some(Request::Pause { sync_point }) if sync_point >= self.migration.sync_point() => {
-                Err(Halt::Paused)
-            }
-            Some(Request::Stop { .. } | Request::Pause { .. }) | None => {
-                match self.migration.quiet_until(self.now()) {
-                    Some(until) => Err(Halt::Quiet(until)),
-                    None => Ok(()),
-                }
-            }
+        let asked = control::read(self.store(), self.id()).await?;
+        watch::asked_for(asked, self.migration.sync_point())?;
+        match self.migration.quiet_until(self.now()) {
+            Some(until) => Err(Halt::Quiet(until)),
+            None => Ok(()),
         }
     }
 
@@ -169,6 +169,10 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             pairs.push((key, value));
         }
         self.write_failures(&mut pairs).await?;
+        if self.fruitless && self.progressed {
+            pairs.push(Before::cleared(&id, false)?);
+            self.fruitless = false;
+        }
         let key = keys::cursor(&id);
         pairs.push((key.clone(), records::encode(&key, &self.cursor)?));
         let key = keys::migration(&id);

@@ -6,6 +6,7 @@ use project::record;
 use store::hosts::{self, Holder};
 use store::{Error, Store};
 
+use crate::limits::{LONG_SLICES_MAX, SLOW_LOOK_MS};
 use crate::trouble::Side;
 use crate::world::{Host, World};
 
@@ -13,6 +14,12 @@ use crate::world::{Host, World};
 const REQUESTS_PER_SERVER: u32 = 16;
 /// How long a server that refused a connection is left alone.
 const REST_MS: u64 = 5_000;
+
+/// Under this name the places of slices beyond their budget are kept, beside those at servers. No
+/// server is called so: these have a port.
+pub(crate) const LONG_SLICES: &str = "long slices";
+/// Under this name it is kept that migrations wait for a slice to end.
+pub(crate) const SLICES: &str = "slices";
 
 /// The server of an account, by host name and port; where it is still to be found, by the domain of the
 /// login.
@@ -38,6 +45,11 @@ fn servers(migration: &Migration) -> Vec<(String, u32)> {
     vec![(source, 1), (destination, 1)]
 }
 
+/// The names of the servers that a slice connects to.
+pub(crate) fn names(migration: &Migration) -> Vec<String> {
+    servers(migration).into_iter().map(|(name, _)| name).collect()
+}
+
 /// The server of one side.
 fn of_side(migration: &Migration, side: Side) -> String {
     match side {
@@ -50,7 +62,7 @@ fn of_side(migration: &Migration, side: Side) -> String {
 pub(crate) async fn take<H: Host, S: Store>(
     world: &World<'_, H, S>,
     migration: &Migration,
-    fence: u64,
+    (fence, slow): (u64, bool),
 ) -> Result<Result<(), u64>, Error> {
     let project = match &migration.project {
         None => None,
@@ -58,12 +70,21 @@ pub(crate) async fn take<H: Host, S: Store>(
     };
     let most = project.map_or(REQUESTS_PER_SERVER, |project| project.options.requests_per_server);
     let holder = Holder { id: &migration.id, fence, boot: world.boot };
+    if slow {
+        // Those that were slow last time share the places of slow slices from the beginning.
+        let now_ms = world.host.now_ms();
+        let took = hosts::take(world.store, LONG_SLICES, (holder, 1), LONG_SLICES_MAX, now_ms);
+        if took.await?.is_err() {
+            return Ok(Err(now_ms + SLOW_LOOK_MS));
+        }
+    }
     let mut taken: Vec<String> = Vec::new();
     for (server, lines) in servers(migration) {
         let now_ms = world.host.now_ms();
         let took = hosts::take(world.store, &server, (holder, lines), most, now_ms).await?;
         if let Err(again_ms) = took {
-            for server in &taken {
+            let long = slow.then(|| LONG_SLICES.to_owned());
+            for server in taken.iter().chain(&long) {
                 hosts::give_back(world.store, server, (holder, true), now_ms).await?;
             }
             return Ok(Err(again_ms));
@@ -84,7 +105,7 @@ pub(crate) async fn give_back<H: Host, S: Store>(
     for (server, _) in servers(migration) {
         hosts::give_back(world.store, &server, (holder, closed), now_ms).await?;
     }
-    Ok(())
+    hosts::give_back(world.store, LONG_SLICES, (holder, true), now_ms).await
 }
 
 /// Forgets a migration that is erased.
@@ -96,7 +117,7 @@ pub(crate) async fn forget(
     for account in [&migration.source, &migration.destination] {
         hosts::forget(store, &name(account), &migration.id, now_ms).await?;
     }
-    Ok(())
+    hosts::forget(store, LONG_SLICES, &migration.id, now_ms).await
 }
 
 /// Takes note that a server refused a further connection.

@@ -1,8 +1,5 @@
 //! One slice of one migration: claim, open, reconcile, work, conclude, release.
 
-use std::pin::pin;
-
-use futures::future::{Either, select};
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp, Waiting};
 use notify::Outbox;
 use store::lease::Lease;
@@ -11,6 +8,7 @@ use store::{Store, due, keys, lease, metrics, records};
 
 use crate::advance::Ended;
 use crate::cursor::Folder;
+use crate::fruitless::{self, Before, FRUITLESS_MAX};
 pub(crate) use crate::lines::Lines;
 use crate::run::Run;
 use crate::trouble::{self, Halt, Side, Trouble, Verdict};
@@ -18,7 +16,7 @@ use crate::world::{Host, World};
 use crate::{
     changes, copy, discover, erase, finding, folders, lifecycle, lines, moves, pop, projects,
 };
-use crate::{reconcile, remove, servers, verify};
+use crate::{reconcile, remove, servers, verify, watch};
 
 /// How a slice ended, for whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,10 @@ pub(crate) async fn advance<H: Host, S: Store>(
         return Ok(Advanced::Busy);
     };
     let fence = held.fence();
-    let done = advance_held(world, id, held, now_ms).await?;
+    let done = match advance_held(world, id, held.clone(), now_ms).await {
+        Err(error) => fruitless::in_trouble(world, id, held, error).await?,
+        Ok(done) => done,
+    };
     erase::acknowledge(world.store, id, fence, world.host.now_ms()).await?;
     Ok(done)
 }
@@ -63,6 +64,10 @@ async fn advance_held<H: Host, S: Store>(
         due::set(world.store, id, None).await?;
         return Ok(Advanced::Until(None));
     };
+    let before = Before::read(world.store, id).await?;
+    if before.fruitless >= FRUITLESS_MAX && not_yet(&migration, Timestamp(now_ms)).is_none() {
+        return fruitless::give_up(world, id, held, fruitless::too_many()).await;
+    }
     // A write that made something to be told may have been the last thing before a cut.
     if let Some(mut outbox) = Outbox::read(world.store, &migration).await? {
         outbox.announce(world.store, id, now_ms).await?;
@@ -87,28 +92,15 @@ async fn advance_held<H: Host, S: Store>(
         return conclude(run, result).await;
     }
     let fence = held.fence();
-    if let Err(again_ms) = servers::take(world, &migration, fence).await? {
+    let slow_before = before.slow;
+    if let Err(again_ms) = servers::take(world, &migration, (fence, slow_before)).await? {
         // Nothing was begun, so nothing is written down of it.
         projects::due(world.store, &migration, Some(again_ms), now).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(Some(again_ms)));
     }
-    let beating = held.clone();
-    let asked = migration.clone();
-    let mut run = Run::load(world, held, migration).await?;
-    let result = match select(pin!(work(&mut run)), pin!(heartbeat(world, beating))).await {
-        Either::Left((result, _)) => result,
-        Either::Right((halt, _)) => Err(halt),
-    };
-    if let (true, Err(Halt::Trouble(side, error))) = (run.opening, &result)
-        && trouble::is_crowded(error)
-    {
-        servers::refused(world, &asked, (*side, fence)).await?;
-    }
-    // Nobody waits for the places of a migration that is alone; it may come again at once.
-    let closed = result.is_ok() || asked.project.is_none();
-    servers::give_back(world, &asked, (fence, closed)).await?;
-    conclude(run, result).await
+    before.begin(world.store, id, world.boot).await?;
+    watch::watched(world, held, migration).await
 }
 
 /// The time of a migration that was repeated is over: it stays as its last run left it.
@@ -147,7 +139,7 @@ async fn replan(
 }
 
 /// Takes away what no run needs any more.
-async fn tidy_up(
+pub(crate) async fn tidy_up(
     store: &impl Store,
     migration: &Migration,
     now: Timestamp,
@@ -157,18 +149,6 @@ async fn tidy_up(
         return Ok(());
     }
     store.delete_many(&[keys::credentials(&migration.id), keys::hook(&migration.id)]).await
-}
-
-/// Keeps the lease while a slow server is waited for; ends where it is lost.
-async fn heartbeat<H: Host, S: Store>(world: &World<'_, H, S>, mut lease: Lease) -> Halt {
-    loop {
-        world.host.sleep_ms(lease::LEASE_MS / 3).await;
-        match lease.renew(world.store, world.host.now_ms()).await {
-            Ok(true) => {}
-            Ok(false) => return Halt::Lost,
-            Err(error) => return Halt::Store(error),
-        }
-    }
 }
 
 /// `Some` where there is nothing to do now: when it is due, or `None` for never.
@@ -192,7 +172,7 @@ fn not_yet(migration: &Migration, now: Timestamp) -> Option<Option<u64>> {
     }
 }
 
-async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
+pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
     if run.migration.status == Status::Paused {
         // Held for too long: passwords are not kept for ever.
         return Err(Halt::Stopped);
@@ -312,7 +292,7 @@ async fn unseal<H: Host, S: Store>(run: &Run<'_, H, S>) -> Result<Credentials, H
 }
 
 /// Writes how the slice ended and says when the migration is due again.
-async fn conclude<H: Host, S: Store>(
+pub(crate) async fn conclude<H: Host, S: Store>(
     mut run: Run<'_, H, S>,
     result: Result<(), Halt>,
 ) -> Result<Advanced, store::Error> {
@@ -320,6 +300,7 @@ async fn conclude<H: Host, S: Store>(
     // A removal came with the destination's password alone: nothing follows with that.
     let removing = run.cursor.phase == Phase::Remove || run.migration.status == Status::Removing;
     let needs_owner = removing || needs_owner(&result);
+    let slow = matches!(result, Err(Halt::Trouble(_, Trouble::Slow { .. } | Trouble::InTheWay)));
     let due_ms = match result {
         Err(Halt::Lost) => return Ok(Advanced::Busy),
         Err(Halt::Store(error)) => return Err(error),
@@ -363,6 +344,9 @@ async fn conclude<H: Host, S: Store>(
         // Emptied in the write that ends the run, so that no cut leaves them behind.
         run.stage(keys::credentials(&id), Vec::new());
     }
+    let (key, cleared) = Before::cleared(&id, slow)?;
+    run.stage(key, cleared);
+    run.fruitless = false;
     if let Err(Halt::Store(error)) = run.write().await {
         return Err(error);
     }

@@ -6,6 +6,8 @@ use imap::{Code, Reply};
 use model::Timestamp;
 use store::Error as StoreError;
 
+use crate::limits::SLOW_WAIT_S;
+
 /// Which account the trouble is with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -52,6 +54,15 @@ pub(crate) enum Trouble {
     Imap(imap::Error),
     /// In a dialogue over POP3.
     Pop(pop::Error),
+    /// It sends and takes too little for the slice to go on.
+    Slow {
+        /// Octets that its lines carried, both ways.
+        octets: u64,
+        /// In this time.
+        seconds: u64,
+    },
+    /// It is slow, and others wait for the place that the slice has.
+    InTheWay,
 }
 
 impl From<imap::Error> for Trouble {
@@ -147,7 +158,7 @@ pub(crate) fn is_crowded(error: &Trouble) -> bool {
         Trouble::Imap(imap::Error::Wire(error)) | Trouble::Pop(pop::Error::Wire(error)) => {
             matches!(error, wire::Error::Closed)
         }
-        Trouble::Imap(_) | Trouble::Pop(_) => false,
+        Trouble::Imap(_) | Trouble::Pop(_) | Trouble::Slow { .. } | Trouble::InTheWay => false,
     }
 }
 
@@ -156,6 +167,7 @@ pub(crate) fn verdict(error: &Trouble) -> Verdict {
     match error {
         Trouble::Imap(error) => imap_verdict(error),
         Trouble::Pop(error) => pop_verdict(error),
+        Trouble::Slow { .. } | Trouble::InTheWay => Verdict::Wait { at_least_s: SLOW_WAIT_S },
     }
 }
 
@@ -231,6 +243,14 @@ pub(crate) fn sentence(side: Side, error: &Trouble) -> String {
         Trouble::Imap(imap::Error::Bye(reply)) => format!("The {side} hung up: {reply}"),
         Trouble::Imap(other) => format!("The {side}: {other}"),
         Trouble::Pop(other) => format!("The {side}: {other}"),
+        Trouble::Slow { octets, seconds } => format!(
+            "The {side} is too slow: its line carried {octets} octets in {seconds} s. What has \
+             arrived stays, and the rest is tried again"
+        ),
+        Trouble::InTheWay => format!(
+            "The {side} is slow, and others wait for the same server. What has arrived stays, and \
+             the rest is tried again"
+        ),
     };
     // Many servers end their words with a full stop of their own.
     format!("{}.", said.trim_end_matches('.'))

@@ -36,7 +36,13 @@ pub(crate) async fn sweep<H: Host, S: Store>(
     if erasures > ERASURES_MAX {
         return Ok(());
     }
-    let ids = calendar::of_slot(store, slot, LOOKS_MAX).await?;
+    let ids = match calendar::of_slot(store, slot, LOOKS_MAX).await {
+        Err(error @ Error::Unreadable { .. }) => {
+            calendar::pass_by(store, slot, now_ms).await?;
+            return Err(error);
+        }
+        ids => ids?,
+    };
     if ids.is_empty() {
         return calendar::turn(store, slot, now_ms).await;
     }

@@ -28,3 +28,22 @@ pub struct World<'a, H: Host, S: Store> {
     /// How long what is idle is kept, in milliseconds.
     pub retention_ms: u64,
 }
+
+impl<'a, H: Host, S: Store> World<'a, H, S> {
+    /// The same with another host.
+    pub(crate) fn over<'b, N: Host>(&'b self, host: &'b N) -> World<'b, N, S>
+    where
+        'a: 'b,
+    {
+        World {
+            host,
+            store: self.store,
+            dialer: self.dialer.over(host),
+            seal: self.seal,
+            ispdb_url: self.ispdb_url,
+            boot: self.boot,
+            slice_ms: self.slice_ms,
+            retention_ms: self.retention_ms,
+        }
+    }
+}

@@ -16,6 +16,8 @@ pub const SLOT_MS: u64 = 900_000;
 pub const SLACK_MS: u64 = 300_000;
 /// Slots looked for at once, where nobody has called for long: about ten days.
 const SLOTS_AT_ONCE: u64 = 1_000;
+/// Slots in a row that may be damaged.
+const DAMAGED_SLOTS_MAX: u64 = 8;
 /// Attempts to change a number before giving up; each failed one means somebody else succeeded.
 const SWAPS_MAX: u32 = 1000;
 
@@ -30,7 +32,14 @@ pub fn entry(id: &MigrationId, at_ms: u64) -> Result<(String, Vec<u8>), Error> {
 /// Puts `id` into the slot of `at_ms` (ms since 1970).
 pub async fn add(store: &impl Store, id: &MigrationId, at_ms: u64) -> Result<(), Error> {
     let slot = at_ms / SLOT_MS;
-    shard::set(store, &keys::calendar(slot), id, Some(at_ms)).await?;
+    let mut used = slot;
+    // Who belongs into a slot that cannot be read is looked at a little later.
+    while let Err(error) = shard::set(store, &keys::calendar(used), id, Some(at_ms)).await {
+        if !matches!(error, Error::Unreadable { .. }) || used >= slot + DAMAGED_SLOTS_MAX {
+            return Err(error);
+        }
+        used += 1;
+    }
     let next = keys::calendar_next();
     for _ in 0..SWAPS_MAX {
         let Some(before) = store.get(&next).await? else {
@@ -38,7 +47,7 @@ pub async fn add(store: &impl Store, id: &MigrationId, at_ms: u64) -> Result<(),
             records::write(store, &next, &slot.saturating_sub(1)).await?;
             return Ok(());
         };
-        let comes: u64 = records::decode(&next, &before)?;
+        let comes: u64 = records::decode(&next, &before).unwrap_or(u64::MAX);
         // A clock that was set back makes slots that were passed already.
         if comes <= slot || store.swap(&next, &before, records::encode(&next, &slot)?).await? {
             return Ok(());
@@ -67,7 +76,16 @@ pub async fn remove(store: &impl Store, id: &MigrationId) -> Result<(), Error> {
 
 /// The next slot, if it is over.
 pub async fn over(store: &impl Store, now_ms: u64) -> Result<Option<u64>, Error> {
-    let slot: Option<u64> = records::read(store, &keys::calendar_next()).await?;
+    let next = keys::calendar_next();
+    let slot: Option<u64> = match records::read(store, &next).await {
+        Err(Error::Unreadable { .. }) => {
+            // Begun anew from well before: slots that are empty or gone cost next to nothing.
+            let slot = (now_ms / SLOT_MS).saturating_sub(SLOTS_AT_ONCE);
+            records::write(store, &next, &slot).await?;
+            Some(slot)
+        }
+        read => read?,
+    };
     Ok(slot.filter(|slot| slot.saturating_add(1).saturating_mul(SLOT_MS) + SLACK_MS <= now_ms))
 }
 
@@ -86,6 +104,12 @@ pub async fn strike_off(store: &impl Store, slot: u64, ids: &[MigrationId]) -> R
 pub async fn turn(store: &impl Store, slot: u64, now_ms: u64) -> Result<(), Error> {
     let key = keys::calendar(slot);
     store.delete_many(&[keys::made(&key), key]).await?;
+    pass_by(store, slot, now_ms).await
+}
+
+/// Goes on from a slot as it is: nobody in it is looked at any more. For one that cannot be read,
+/// which an operator may still mend and put into a later slot.
+pub async fn pass_by(store: &impl Store, slot: u64, now_ms: u64) -> Result<(), Error> {
     let last = (now_ms / SLOT_MS).min(slot + SLOTS_AT_ONCE);
     let slots: Vec<u64> = (slot + 1..last).collect();
     let names: Vec<String> = slots.iter().map(|slot| keys::calendar(*slot)).collect();

@@ -9,7 +9,11 @@ const NOTE_EVERY_MS: u64 = 600_000;
 
 /// Whether the clock stands well before a time that was noted; [`note`] ends that.
 pub async fn was_set_back(store: &impl Store, now_ms: u64) -> Result<bool, Error> {
-    let noted: Option<u64> = records::read(store, &keys::clock()).await?;
+    let noted: Option<u64> = match records::read(store, &keys::clock()).await {
+        // It is written anew below: nothing else can be made of it.
+        Err(Error::Unreadable { .. }) => None,
+        read => read?,
+    };
     match noted {
         Some(noted_ms) if now_ms + SET_RIGHT_MS < noted_ms => Ok(true),
         Some(noted_ms) if now_ms < noted_ms + NOTE_EVERY_MS => Ok(false),

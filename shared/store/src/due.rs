@@ -27,7 +27,16 @@ fn shard_of(id: &MigrationId) -> u8 {
 
 /// Says when `id` is due; `None` takes it out of the index.
 pub async fn set(store: &impl Store, id: &MigrationId, due_ms: Option<u64>) -> Result<(), Error> {
-    shard::set(store, &keys::due(shard_of(id)), id, due_ms).await
+    let first = shard_of(id);
+    let mut shards = (0..keys::DUE_SHARDS).map(|n| first.wrapping_add(n) % keys::DUE_SHARDS);
+    loop {
+        let Some(number) = shards.next() else { return Ok(()) };
+        match shard::set(store, &keys::due(number), id, due_ms).await {
+            // Who belongs into a list that cannot be read goes into the next one.
+            Err(Error::Unreadable { .. }) if shards.len() > 0 => {}
+            set => return set,
+        }
+    }
 }
 
 /// Says when the erasure of `id` goes on; `None` once nothing of it is left. A list of its own, so
@@ -102,18 +111,32 @@ pub async fn all_notices(store: &impl Store) -> Result<Vec<(u64, MigrationId)>, 
 
 /// Every migration and project that has something to do, by the time it is due.
 pub async fn all(store: &impl Store) -> Result<Vec<(u64, Task, MigrationId)>, Error> {
+    let (due, unreadable) = readable(store).await?;
+    match unreadable.into_iter().next() {
+        None => Ok(due),
+        Some(error) => Err(error),
+    }
+}
+
+/// The same, as far as it can be read, with what is wrong with the rest: one damaged list is no
+/// reason for those in the others to wait.
+pub async fn readable(
+    store: &impl Store,
+) -> Result<(Vec<(u64, Task, MigrationId)>, Vec<Error>), Error> {
     let shards = (0..keys::DUE_SHARDS).map(|shard| (keys::due(shard), Task::Advance));
     let others = [(keys::due_erasures(), Task::Erase), (keys::due_projects(), Task::Project)];
     let (names, tasks): (Vec<String>, Vec<Task>) = shards.chain(others).unzip();
-    let mut due = Vec::new();
+    let (mut due, mut unreadable) = (Vec::new(), Vec::new());
     let values = store.get_many(&names).await?;
     for ((key, task), value) in names.iter().zip(tasks).zip(values) {
         let Some(bytes) = value else { continue };
-        let shard: Shard = records::decode(key, &bytes)?;
-        due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, task, id)));
+        match records::decode::<Shard>(key, &bytes) {
+            Ok(shard) => due.extend(shard.into_iter().map(|(id, due_ms)| (due_ms, task, id))),
+            Err(error) => unreadable.push(error),
+        }
     }
     due.sort();
-    Ok(due)
+    Ok((due, unreadable))
 }
 
 #[cfg(test)]

@@ -22,6 +22,10 @@ pub const RAISE_MS: u64 = 10 * 60_000;
 const CEILING_MAX: u32 = 64;
 /// Whoever found a server full looks again after this long.
 const FULL_LOOK_MS: u64 = 2_000;
+/// That somebody finds a server full is written down once in this time.
+const WANTED_NOTE_MS: u64 = 10_000;
+/// Nobody waits any more for a server that nobody found full for this long.
+const WANTED_MS: u64 = 3 * WANTED_NOTE_MS;
 /// Attempts to change a record before giving up; each failed one means somebody else succeeded.
 const SWAPS_MAX: u32 = 1000;
 /// Servers of a record, which keeps it far below the size of a value; beyond that nothing new is
@@ -64,6 +68,9 @@ struct Known {
     learnt_ms: u64,
     /// It asked to be left alone until then (ms since 1970).
     rests_until_ms: u64,
+    /// When somebody found it full last (ms since 1970), within [`WANTED_NOTE_MS`].
+    #[serde(default)]
+    wanted_ms: u64,
 }
 
 type Shard = BTreeMap<String, Known>;
@@ -85,6 +92,19 @@ impl Known {
         self.places.retain(|place| place.free_ms.is_none_or(leaving));
     }
 
+    /// Somebody waits; whether that is news.
+    fn note_wanted(&mut self, now_ms: u64) -> bool {
+        let known = now_ms < self.wanted_ms + WANTED_NOTE_MS && self.wanted_ms <= now_ms;
+        if !known {
+            self.wanted_ms = now_ms;
+        }
+        !known
+    }
+
+    fn is_wanted(&self, now_ms: u64) -> bool {
+        self.wanted_ms > 0 && now_ms < self.wanted_ms + WANTED_MS
+    }
+
     fn raise(&mut self, now_ms: u64) {
         let Some(ceiling) = self.ceiling else { return };
         let steps = now_ms.saturating_sub(self.learnt_ms) / RAISE_MS;
@@ -98,7 +118,10 @@ impl Known {
 
     fn is_worth_keeping(&self, now_ms: u64) -> bool {
         let held = |place: &Place| place.free_ms.is_none_or(|free_ms| free_ms > now_ms);
-        self.places.iter().any(held) || self.ceiling.is_some() || self.rests_until_ms > now_ms
+        self.places.iter().any(held)
+            || self.ceiling.is_some()
+            || self.rests_until_ms > now_ms
+            || self.is_wanted(now_ms)
     }
 }
 
@@ -111,6 +134,12 @@ pub struct Holder<'a> {
     pub fence: u64,
     /// The nonce of this process, as for leases.
     pub boot: &'a str,
+}
+
+/// What a record says. One that cannot be read is begun anew: places belong to leases, and what
+/// servers bear is learnt again, while nobody could work without it.
+fn known(key: &str, bytes: &[u8]) -> Shard {
+    records::decode(key, bytes).unwrap_or_default()
 }
 
 fn shard_of(server: &str) -> String {
@@ -133,7 +162,7 @@ pub async fn take(
             shard::make(store, &key).await?;
             continue;
         };
-        let mut shard: Shard = records::decode(&key, &before)?;
+        let mut shard = known(&key, &before);
         shard.retain(|name, known| name == server || known.is_worth_keeping(now_ms));
         if shard.len() >= SERVERS_MAX && !shard.contains_key(server) {
             return Ok(Ok(()));
@@ -148,6 +177,7 @@ pub async fn take(
         let most = known.ceiling.unwrap_or(u32::MAX).min(most);
         let full = !fits(known, holder, lines, most);
         if full {
+            known.note_wanted(now_ms);
             let held = known.places.iter().map(|place| (&place.id, place.fence));
             let held = lease::held(store, held, now_ms, holder.boot).await?;
             for place in known.places.iter_mut().filter(|place| !held.contains(&place.id)) {
@@ -173,6 +203,49 @@ pub async fn take(
 fn fits(known: &Known, holder: Holder<'_>, lines: u32, most: u32) -> bool {
     let others = known.used_by_others(holder);
     others == 0 || others + lines <= most
+}
+
+/// Takes note that somebody waits for a place at `server`, as [`take`] does where it is full.
+pub async fn want(store: &impl Store, server: &str, now_ms: u64) -> Result<(), Error> {
+    let key = shard_of(server);
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(&key).await? else {
+            shard::make(store, &key).await?;
+            continue;
+        };
+        let mut shard = known(&key, &before);
+        if !shard.entry(server.to_owned()).or_default().note_wanted(now_ms)
+            || store.swap(&key, &before, records::encode(&key, &shard)?).await?
+        {
+            return Ok(());
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
+/// Whether somebody waits for a place at one of these servers.
+pub async fn are_wanted(
+    store: &impl Store,
+    servers: impl Iterator<Item = String>,
+    now_ms: u64,
+) -> Result<bool, Error> {
+    for server in servers {
+        let key = shard_of(&server);
+        let shard = store.get(&key).await?.map(|bytes| known(&key, &bytes));
+        let known = shard.as_ref().and_then(|shard| shard.get(&server));
+        if known.is_some_and(|known| known.is_wanted(now_ms)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How many connections there are to a server.
+pub async fn lines(store: &impl Store, server: &str) -> Result<u32, Error> {
+    let key = shard_of(server);
+    let shard = store.get(&key).await?.map(|bytes| known(&key, &bytes));
+    let places = shard.as_ref().and_then(|shard| shard.get(server)).map(|known| &known.places);
+    Ok(places.map_or(0, |places| places.iter().map(|place| place.lines).sum()))
 }
 
 /// Gives the place back: at once where the server has closed the lines, else in a moment.
@@ -238,7 +311,7 @@ async fn change(
     let key = shard_of(server);
     for _ in 0..SWAPS_MAX {
         let Some(before) = store.get(&key).await? else { return Ok(()) };
-        let mut shard: Shard = records::decode(&key, &before)?;
+        let mut shard = known(&key, &before);
         let Some(known) = shard.get_mut(server) else { return Ok(()) };
         if !keep(known) {
             shard.remove(server);
@@ -263,7 +336,7 @@ pub async fn ceilings(
     }
     let mut found = BTreeMap::new();
     for (key, servers) in wanted {
-        let shard: Option<Shard> = records::read(store, &key).await?;
+        let shard = store.get(&key).await?.map(|bytes| known(&key, &bytes));
         let mut shard = shard.unwrap_or_default();
         for server in servers {
             let Some(known) = shard.get_mut(&server) else { continue };

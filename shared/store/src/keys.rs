@@ -33,6 +33,11 @@ pub fn fence(id: &MigrationId) -> String {
     format!("m/{id}/fence")
 }
 
+/// Slices of it that were begun and had no result.
+pub fn fruitless(id: &MigrationId) -> String {
+    format!("m/{id}/fruitless")
+}
+
 /// How far the erasure is; while it is there, the migration is there for nobody. Erased last.
 pub fn erasing(id: &MigrationId) -> String {
     format!("m/{id}/erasing")
@@ -228,6 +233,46 @@ pub fn metric(name: &str) -> String {
     format!("metric/{name}")
 }
 
+/// What `/healthz` writes, to see whether the store takes writes.
+pub fn health() -> String {
+    "health".to_owned()
+}
+
+/// Whether a key belongs to this migration.
+pub fn belongs_to(key: &str, id: &MigrationId) -> bool {
+    let own = key.strip_prefix("m/").and_then(|rest| rest.strip_prefix(id.as_str()));
+    own.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a key belongs to no single migration.
+pub fn is_shared(key: &str) -> bool {
+    ["due/", "hosts/", "calendar/", "autodetect/", "metric/", "p/"]
+        .iter()
+        .any(|begin| key.starts_with(begin))
+}
+
+/// What is in a migration's record, in words for its owner.
+pub fn kind(key: &str) -> &'static str {
+    match key.split('/').nth(2) {
+        None if key.starts_with("m/") => "how it stands",
+        Some("credentials") => "its passwords",
+        Some("control") => "what you asked for last",
+        Some("lease" | "fence" | "fruitless") => "who works on it",
+        Some("cursor") => "how far it is",
+        Some("intention") => "the messages under way",
+        Some("moving") => "the messages being moved",
+        Some("removing") => "the messages being removed",
+        Some("orphans") => "the messages that are gone at the source",
+        Some("notices" | "delivery" | "webhook_secret") => "what you are to be told",
+        Some("unique_ids") => "the identifiers of messages",
+        Some("folders") => "the list of folders",
+        Some("failures") => "the list of failures",
+        Some("journal") => "the list of what was copied",
+        Some("manifest") => "the manifest",
+        Some(_) | None => "its records",
+    }
+}
+
 /// The keys that every migration has at most once, but [`erasing`].
 pub fn of_migration(id: &MigrationId) -> Vec<String> {
     let once = [
@@ -245,6 +290,7 @@ pub fn of_migration(id: &MigrationId) -> Vec<String> {
         notices,
         delivery,
         webhook_secret,
+        fruitless,
     ];
     once.map(|key| key(id)).to_vec()
 }

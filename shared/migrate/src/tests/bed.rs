@@ -1,26 +1,25 @@
 //! Two IMAP servers, a store and a clock in one thread, and a switch that cuts the power.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
 use dial::{Ciphers, Dialer, Networks, Trust};
 use fake_imap::{Faults, Features, Mailboxes, serve};
 use futures::executor::LocalPool;
-use futures::future::{Either, abortable, select};
+use futures::future::abortable;
 use futures::task::LocalSpawnExt;
 use model::{Account, Item, Migration, MigrationId, Notify, Options, ServerType, Timestamp};
 use store::memory::Memory;
 use store::seal::{Credential, Credentials, Seal};
 use store::{Error as StoreError, Store};
-use wire::pipe::{End, pipe};
-use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
+use wire::pipe::pipe;
+use wire::{Bytes, Clock, Error, Http, Network, Random, Secret};
 
 use super::fake_pop::PopServer;
-use super::power::Power;
+use super::lines::{Cuttable, Speed, Timers};
+use super::power::{Failing, Power};
 use crate::advance::{Alone, Tick, tick};
 use crate::{World, lifecycle};
 
@@ -31,13 +30,15 @@ pub(super) struct Server {
     pub(super) faults: Faults,
     /// What is spoken instead of IMAP.
     pub(super) pop: Option<PopServer>,
+    /// How fast its lines are.
+    pub(super) speed: Speed,
     features: Features,
 }
 
 impl Server {
     pub(super) fn new(features: Features) -> Self {
         let mailboxes = Mailboxes::new(features.clone());
-        Server { mailboxes, faults: Faults::none(), pop: None, features }
+        Server { mailboxes, faults: Faults::none(), pop: None, speed: Speed::default(), features }
     }
 
     /// A mailbox name in the server's own terms, from one with `/`.
@@ -70,56 +71,18 @@ struct TestHost {
     timers: Timers,
 }
 
-/// A clock that stands still while anything can happen.
-#[derive(Clone, Default)]
-struct Timers {
-    now_ms: Rc<Cell<u64>>,
-    waiting: Rc<RefCell<Vec<(u64, Waker)>>>,
-}
-
-impl Timers {
-    async fn sleep_ms(&self, ms: u64) {
-        let until = self.now_ms.get() + ms;
-        poll_fn(|context| {
-            if self.now_ms.get() >= until {
-                return Poll::Ready(());
-            }
-            self.waiting.borrow_mut().push((until, context.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-pub(super) struct Cuttable(End, Power, Timers, u32);
-
-impl Stream for Cuttable {
-    async fn read(&mut self) -> Result<Bytes, Error> {
-        self.1.step().await;
-        let seconds = self.3;
-        let silence = pin!(self.2.sleep_ms(u64::from(seconds) * 1000));
-        match select(pin!(self.0.read()), silence).await {
-            Either::Left((read, _)) => read,
-            Either::Right(_) => Err(Error::TimedOut { seconds }),
-        }
-    }
-    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.1.step().await;
-        self.0.write(bytes).await
-    }
-}
-
 impl Network for TestHost {
     type Stream = Cuttable;
     async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
         let (near, far) = pipe();
-        let Server { mailboxes, faults, pop, .. } =
+        let Server { mailboxes, faults, pop, speed, .. } =
             self.servers[usize::from(address.port() - 1)].clone();
         match pop {
             Some(pop) => self.spawner.spawn_local(pop.serve(far)).unwrap(),
             None => self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap(),
         }
-        Ok(Cuttable(near, self.power.clone(), self.timers.clone(), idle_s))
+        let (power, timers, speed) = (self.power.clone(), self.timers.clone(), speed.clone());
+        Ok(Cuttable { end: near, power, timers, idle_s, speed, rest: Bytes::new() })
     }
     async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Error> {
         Err(Error::LookupRefused)
@@ -167,35 +130,35 @@ impl CutStore {
 impl Store for CutStore {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.4.update(|reads| reads + 1);
-        self.0.get(key).await
+        self.1.call(self.0.get(key)).await
     }
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.4.update(|reads| reads + 1);
-        self.0.get_many(keys).await
+        self.1.call(self.0.get_many(keys)).await
     }
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
         self.step().await;
-        self.0.set(key, value).await
+        self.1.call(self.0.set(key, value)).await
     }
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
         self.step().await;
-        self.0.set_many(pairs).await
+        self.1.call(self.0.set_many(pairs)).await
     }
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.step().await;
-        self.0.delete(key).await
+        self.1.call(self.0.delete(key)).await
     }
     async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
         self.step().await;
-        self.0.delete_many(keys).await
+        self.1.call(self.0.delete_many(keys)).await
     }
     async fn increment(&self, key: &str, by: u64) -> Result<u64, StoreError> {
         self.step().await;
-        self.0.increment(key, by).await
+        self.1.call(self.0.increment(key, by)).await
     }
     async fn swap(&self, key: &str, expected: &[u8], new: Vec<u8>) -> Result<bool, StoreError> {
         self.step().await;
-        self.0.swap(key, expected, new).await
+        self.1.call(self.0.swap(key, expected, new)).await
     }
 }
 
@@ -272,6 +235,11 @@ impl Bed {
 
     /// One call of the driver; `None` where the power was cut in it.
     pub(super) fn tick(&self, allowed: Option<u32>) -> Option<Tick> {
+        self.try_tick(allowed).map(Result::unwrap)
+    }
+
+    /// The same with a store that may fail.
+    pub(super) fn try_tick(&self, allowed: Option<u32>) -> Option<Result<Tick, StoreError>> {
         // A new process each time the power comes back.
         let boot = self.boot.get().to_string();
         let host = self.host();
@@ -294,8 +262,17 @@ impl Bed {
             let ispdb_url = "";
             let world =
                 World { host, store, dialer, seal, ispdb_url, boot, slice_ms, retention_ms };
-            tick(&world, &Alone).await.unwrap()
+            tick(&world, &Alone).await
         })
+    }
+
+    /// A slice whose instance dies in the middle, in a process that lives on.
+    pub(super) fn dies_in_the_middle(&self, allowed: u32) {
+        let boot = self.boot.get();
+        assert!(self.tick(Some(allowed)).is_none(), "it did not die");
+        self.boot.set(boot);
+        // Its lease runs out.
+        self.wait(40_000);
     }
 
     /// Does `work`, unless the power is cut after `allowed` operations.
@@ -381,9 +358,29 @@ impl Bed {
         self.timers.now_ms.get()
     }
 
+    /// Lets the store fail; `None`: not any more.
+    pub(super) fn store_fails(&self, failing: Option<Failing>) {
+        self.power.0.failing.set(failing);
+    }
+
+    /// Calls of the store since the bed was made.
+    pub(super) fn store_calls(&self) -> u32 {
+        self.power.0.calls.get()
+    }
+
     /// Operations used since the bed was made.
     pub(super) fn used(&self) -> u32 {
         self.power.0.used.get()
+    }
+
+    /// Lets somebody else act after so long (ms), beside what is run then.
+    pub(super) fn later(&self, ms: u64, act: impl FnOnce() + 'static) {
+        let timers = self.timers.clone();
+        let acting = async move {
+            timers.sleep_ms(ms).await;
+            act();
+        };
+        self.pool.borrow().spawner().spawn_local(acting).unwrap();
     }
 
     /// Lets somebody else act just before the operation with this number (from 0) is carried out.

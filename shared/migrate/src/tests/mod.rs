@@ -2,11 +2,13 @@
 
 mod bed;
 mod cuts;
+mod damage;
 mod erasing;
 mod fake_pop;
 mod faults;
 mod finding;
 mod life;
+mod lines;
 mod notices;
 mod pop;
 mod power;
@@ -14,5 +16,6 @@ mod preflight;
 mod projects;
 mod retention;
 mod schedule;
+mod slow;
 mod synchronise;
 mod whole;
