@@ -1,7 +1,7 @@
 //! Spin's side: a request in, one tick, a response out.
 
 use bytes::Bytes;
-use dial::{Ciphers, Dialer, Networks, Trust};
+use dial::{Ciphers, Dialer, Networks, RecordLayer, Trust};
 use futures::future::join;
 use host::{Host, KeyValue, Settings, settings};
 use http::StatusCode;
@@ -77,7 +77,9 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let dialer = Dialer {
         host: &Host,
         networks: Networks::parse(&settings.allowed_networks).map_err(misconfigured)?,
-        trust: Trust::new(&settings.extra_ca).map_err(misconfigured)?,
+        trust: Trust::new(&settings.extra_ca)
+            .map_err(misconfigured)?
+            .with_records(RecordLayer::parse(&settings.tls).map_err(misconfigured)?),
         doh_url: settings.doh_url.clone(),
         allow_plaintext: settings.allow_plaintext,
         idle_timeout_s: IDLE_TIMEOUT_S,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use autodetect::{Address, Detection};
 use bytes::Bytes;
-use dial::{Dialer, Networks, Plaintext, Trust};
+use dial::{Dialer, Networks, Plaintext, RecordLayer, Trust};
 use futures::SinkExt;
 use futures::channel::mpsc;
 use host::{Host, KeyValue, Settings};
@@ -56,7 +56,9 @@ impl Reached {
         Ok(Dialer {
             host: &HOST,
             networks: Networks::parse(&settings.allowed_networks).map_err(|e| e.to_string())?,
-            trust: Trust::new(&settings.extra_ca).map_err(|e| e.to_string())?,
+            trust: Trust::new(&settings.extra_ca)
+                .map_err(|e| e.to_string())?
+                .with_records(RecordLayer::parse(&settings.tls).map_err(|e| e.to_string())?),
             doh_url: settings.doh_url.clone(),
             allow_plaintext: settings.allow_plaintext,
             idle_timeout_s: CHECK_IDLE_S,

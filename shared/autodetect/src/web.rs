@@ -3,7 +3,7 @@
 //! Not over the host's HTTP client: that looks names up by itself, so that a name could lead to a
 //! permitted address when it is checked and to another one when it is connected to.
 
-use dial::{Dialer, Endpoint, Scheme, Tls};
+use dial::{Dialer, Endpoint, Line, Scheme, Tls};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use wire::{Bytes, Clock, Error, Http, Network, Stream, within};
 
@@ -19,6 +19,9 @@ const FIELDS_MAX: usize = 64;
 const BODY_MAX_BYTES: usize = 64 << 10;
 /// Redirections that are followed.
 const HOPS_MAX: usize = 3;
+
+/// The answer has no length, and TLS did not end as it should.
+const CUT: &str = "the answer may have been cut off: it says no length, and the line just ended";
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -93,29 +96,43 @@ async fn exchange<H: Network + Http + Clock>(
     read(&mut line, url).await
 }
 
-async fn read(line: &mut impl Stream, url: &str) -> Result<Page, Error> {
+/// What is known of the end of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    Open,
+    /// The server said that nothing more comes.
+    Said,
+    /// The line is gone, and anybody on the way may have cut it.
+    Cut,
+}
+
+async fn read<S: Stream>(line: &mut Line<S>, url: &str) -> Result<Page, Error> {
     let mut received = Vec::new();
     loop {
-        let chunk = line.read().await;
-        // Servers that cut the line without a farewell have said all they had to say.
-        let chunk = match chunk {
+        // Many servers hang up without a farewell: an answer that says its length is whole then.
+        let chunk = match line.read().await {
             Ok(chunk) => chunk,
             Err(Error::Closed | Error::Tls(_)) if !received.is_empty() => Bytes::new(),
             Err(error) => return Err(error),
         };
-        let ended = chunk.is_empty();
+        let end = match chunk.is_empty() {
+            false => End::Open,
+            true if line.said_end() => End::Said,
+            true => End::Cut,
+        };
         received.extend_from_slice(&chunk);
-        if let Some(page) = take(&received, ended, url)? {
+        if let Some(page) = take(&received, end, url)? {
             return Ok(page);
         }
-        if ended {
+        if end != End::Open {
             return Err(Error::Closed);
         }
     }
 }
 
 /// The whole answer, if it is there: RFC 9112 section 6.3 for a request that ends the connection.
-fn take(received: &[u8], ended: bool, url: &str) -> Result<Option<Page>, Error> {
+fn take(received: &[u8], end: End, url: &str) -> Result<Option<Page>, Error> {
     let broken = |what: &str| Error::Http(what.to_owned());
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut response = httparse::Response::new(&mut fields);
@@ -131,9 +148,9 @@ fn take(received: &[u8], ended: bool, url: &str) -> Result<Option<Page>, Error> 
     let headers = headers(response.headers);
     let rest = received.get(head_bytes..).unwrap_or_default();
     if (100..200).contains(&status) {
-        return take(rest, ended, url);
+        return take(rest, end, url);
     }
-    let Some(body) = body(&headers, status, rest, ended)? else { return Ok(None) };
+    let Some(body) = body(&headers, status, rest, end)? else { return Ok(None) };
     Ok(Some(Page { status, headers, body, url: url.to_owned() }))
 }
 
@@ -148,12 +165,7 @@ fn headers(fields: &[httparse::Header<'_>]) -> HeaderMap {
     headers
 }
 
-fn body(
-    headers: &HeaderMap,
-    status: u16,
-    rest: &[u8],
-    ended: bool,
-) -> Result<Option<Vec<u8>>, Error> {
+fn body(headers: &HeaderMap, status: u16, rest: &[u8], end: End) -> Result<Option<Vec<u8>>, Error> {
     let too_long = || Error::Http(format!("the answer is longer than {BODY_MAX_BYTES} bytes"));
     let text = |name: header::HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
     let nothing = matches!(status, 204 | 304)
@@ -171,8 +183,12 @@ fn body(
     }
     match length {
         Some(length) => Ok(rest.get(..length).map(<[u8]>::to_vec)),
-        None if ended => Ok(Some(rest.to_vec())),
-        None => Ok(None),
+        None => match end {
+            End::Open => Ok(None),
+            End::Said => Ok(Some(rest.to_vec())),
+            // RFC 9112 section 9.8: such an answer counts as incomplete.
+            End::Cut => Err(Error::Http(CUT.to_owned())),
+        },
     }
 }
 
@@ -211,7 +227,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> Option<(u16, String)> {
-        let page = take(text.as_bytes(), true, "https://a.example/x").unwrap()?;
+        let page = take(text.as_bytes(), End::Said, "https://a.example/x").unwrap()?;
         Some((page.status, String::from_utf8(page.body).unwrap()))
     }
 
@@ -225,15 +241,32 @@ mod tests {
         for text in [counted, chunked, until_end, after] {
             assert_eq!(whole(text), Some((200, "hello".into())), "{text}");
             for cut in 0..text.len() {
-                let page = take(&text.as_bytes()[..cut], false, "").unwrap();
-                assert!(page.is_none_or(|page| page.body == b"hello"), "{cut} of {text}");
+                let cut = &text.as_bytes()[..cut];
+                for end in [End::Open, End::Cut] {
+                    let page = take(cut, end, "").unwrap_or_default();
+                    assert!(page.is_none_or(|page| page.body == b"hello"), "{end:?} of {text}");
+                }
             }
         }
     }
 
+    /// Without close_notify, whoever sits on the line could choose where an answer ends.
+    #[test]
+    fn an_answer_that_may_be_cut_is_refused() {
+        let answer = |head: &str, end| {
+            let text = format!("HTTP/1.1 200 OK\r\n{head}\r\nhello");
+            take(text.as_bytes(), end, "").map(|page| page.map(|page| page.body))
+        };
+        let hello = Ok(Some(b"hello".to_vec()));
+        assert_eq!(answer("", End::Said), hello);
+        assert_eq!(answer("", End::Cut), Err(Error::Http(CUT.to_owned())));
+        assert_eq!(answer("Content-Length: 5\r\n", End::Cut), hello);
+        assert_eq!(answer("Content-Length: 6\r\n", End::Cut), Ok(None));
+    }
+
     #[test]
     fn answers_without_end_are_refused() {
-        let refused = |text: String| take(text.as_bytes(), false, "").is_err();
+        let refused = |text: String| take(text.as_bytes(), End::Open, "").is_err();
         assert!(refused(format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(HEAD_MAX_BYTES))));
         assert!(refused(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(FIELDS_MAX + 1))));
         assert!(refused("HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n".into()));
@@ -269,7 +302,7 @@ mod tests {
         }
         let page = |location: &str| {
             let text = format!("HTTP/1.1 302 x\r\nLocation: {location}\r\n\r\n");
-            redirection(&take(text.as_bytes(), true, "https://a.example/x").unwrap().unwrap())
+            redirection(&take(text.as_bytes(), End::Said, "https://a.example/x").unwrap().unwrap())
         };
         assert_eq!(page("/y").as_deref(), Some("https://a.example/y"));
         assert_eq!(page("https://b.example/").as_deref(), Some("https://b.example/"));

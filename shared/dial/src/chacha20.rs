@@ -7,6 +7,7 @@
 //! RustCrypto reaches 290.
 
 use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::lanes::{Lanes, Shuffles};
 use crate::poly1305::{self, Poly1305};
@@ -20,10 +21,10 @@ const DOUBLE_ROUNDS: usize = 10;
 /// "expand 32-byte k", RFC 8439 section 2.3.
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
-/// A key of 256 bits.
+/// A key of 256 bits, wiped when it is dropped.
 pub(crate) struct ChaCha20Poly1305 {
-    /// Two rows of the state.
-    rows: [Lanes; 2],
+    /// Two rows of the state, four words each.
+    rows: Zeroizing<[[u32; 4]; 2]>,
 }
 
 /// The same row of three blocks.
@@ -34,8 +35,8 @@ impl ChaCha20Poly1305 {
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
         let (words, _) = key.as_chunks::<4>();
         let &[a, b, c, d, e, f, g, h] = words else { return None };
-        let row = |words: [[u8; 4]; 4]| Lanes::new(words.map(u32::from_le_bytes));
-        Some(ChaCha20Poly1305 { rows: [row([a, b, c, d]), row([e, f, g, h])] })
+        let row = |words: [[u8; 4]; 4]| words.map(u32::from_le_bytes);
+        Some(ChaCha20Poly1305 { rows: Zeroizing::new([row([a, b, c, d]), row([e, f, g, h])]) })
     }
 
     /// Encrypts in place and returns the tag. A nonce must not be used twice with one key.
@@ -86,7 +87,7 @@ impl ChaCha20Poly1305 {
             let octets = nonce.iter().skip(at * 4).take(4).rev();
             octets.fold(0, |word: u32, octet| word << 8 | u32::from(*octet))
         };
-        let [low, high] = self.rows;
+        let [low, high] = self.rows.map(Lanes::new);
         let mut stream = Stream {
             start: [Lanes::new(CONSTANTS), low, high, Lanes::new([0, word(0), word(1), word(2)])],
             counter: 0,
@@ -95,6 +96,7 @@ impl ChaCha20Poly1305 {
         stream.xor(&mut chunk, None, &mut Poly1305::new(&[0; 32]));
         stream.counter = 1;
         let mut mac = Poly1305::new(chunk.first_chunk().unwrap_or(&[0; 32]));
+        chunk.zeroize();
         mac.take_padded(aad);
         (stream, mac)
     }
@@ -108,12 +110,20 @@ fn finish(mut mac: Poly1305, aad_bytes: usize, text_bytes: usize) -> [u8; 16] {
     mac.finish()
 }
 
-/// The key stream of one message.
+/// The key stream of one message. Its rows hold the key; they are overwritten at the end.
 struct Stream {
     /// The rows of block 0.
     start: [Lanes; 4],
     /// The next block. Block 0 is the authenticator's.
     counter: u32,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.start = [Lanes::new([0; 4]); 4];
+        // Else the compiler leaves out what nobody reads.
+        std::hint::black_box(&self.start);
+    }
 }
 
 impl Stream {

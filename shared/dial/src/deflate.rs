@@ -38,6 +38,11 @@ impl<S: Stream> Deflate<S> {
         }
     }
 
+    /// What is compressed.
+    pub fn inner(&self) -> &S {
+        &self.stream
+    }
+
     fn inflate(&mut self) -> Result<Vec<u8>, Error> {
         let room = self.pending.len().saturating_mul(4).clamp(4096, READ_MAX);
         let mut plain = Vec::with_capacity(if self.more_inside { READ_MAX } else { room });

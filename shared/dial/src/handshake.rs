@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use wire::{Error, Stream};
 
+use crate::layer::{Layer, RecordLayer};
 use crate::records::{HEADER, Records};
 use crate::sentences;
 use crate::tls::TlsFacts;
@@ -29,7 +30,7 @@ pub(crate) enum Failure {
 
 /// What a handshake leaves behind.
 pub(crate) struct Established {
-    pub(crate) records: Records,
+    pub(crate) layer: Layer,
     pub(crate) facts: TlsFacts,
     /// Records that arrived with the end of the handshake, and are still sealed.
     pub(crate) pending: BytesMut,
@@ -38,11 +39,13 @@ pub(crate) struct Established {
     pub(crate) ended: bool,
 }
 
-/// Performs the handshake; `name` is what the certificate must be for.
+/// Performs the handshake; `name` is what the certificate must be for, `records` who deals with
+/// the records after it.
 pub(crate) async fn shake_hands(
     stream: &mut impl Stream,
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
+    records: RecordLayer,
 ) -> Result<Established, Failure> {
     let connection = UnbufferedClientConnection::new(config, name.clone());
     let mut handshake = Handshake {
@@ -59,7 +62,7 @@ pub(crate) async fn shake_hands(
         let standing = advanced.map_err(|error| failed(&error, &name))?;
         sent.map_err(hung_up)?;
         if standing == Standing::Open && !handshake.within_message() {
-            return handshake.establish().map_err(|error| failed(&error, &name));
+            return handshake.establish(records).map_err(|error| failed(&error, &name));
         }
         let bytes = stream.read().await.map_err(hung_up)?;
         if bytes.is_empty() {
@@ -73,26 +76,28 @@ pub(crate) async fn shake_hands(
     }
 }
 
-struct Handshake {
-    connection: UnbufferedClientConnection,
+/// A connection that is rustls's.
+pub(crate) struct Handshake {
+    pub(crate) connection: UnbufferedClientConnection,
     /// Records that arrived and are not complete, or whose message is not.
-    pending: BytesMut,
-    plain: Vec<u8>,
+    pub(crate) pending: BytesMut,
+    /// Opened and not yet handed on.
+    pub(crate) plain: Vec<u8>,
     /// Encoded and not yet sent.
-    outgoing: Vec<u8>,
-    ended: bool,
+    pub(crate) outgoing: Vec<u8>,
+    pub(crate) ended: bool,
 }
 
 /// Where rustls stands once it has looked at all that arrived.
 #[derive(PartialEq, Eq)]
-enum Standing {
+pub(crate) enum Standing {
     Handshaking,
     Open,
 }
 
 impl Handshake {
     /// Lets rustls look at `pending`, and takes off what it is done with.
-    fn advance(&mut self) -> Result<Standing, rustls::Error> {
+    pub(crate) fn advance(&mut self) -> Result<Standing, rustls::Error> {
         if self.pending.len() > PENDING_MAX {
             return Err(rustls::Error::General(sentences::TOO_MUCH_PENDING.to_owned()));
         }
@@ -168,17 +173,22 @@ impl Handshake {
         }
     }
 
-    fn establish(self) -> Result<Established, rustls::Error> {
+    fn establish(mut self, records: RecordLayer) -> Result<Established, rustls::Error> {
         let version = self.connection.protocol_version();
         let suite = self.connection.negotiated_cipher_suite();
         let facts = TlsFacts {
             version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
             suite: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
         };
-        let (secrets, kernel) = self.connection.dangerous_into_kernel_connection()?;
-        let records = Records::new(secrets, kernel)?;
-        let Handshake { pending, plain, ended, .. } = self;
-        Ok(Established { records, facts, pending, plain, ended })
+        let (plain, ended) = (std::mem::take(&mut self.plain), self.ended);
+        if records == RecordLayer::Rustls {
+            let layer = Layer::Rustls(Box::new(self));
+            return Ok(Established { layer, facts, pending: BytesMut::new(), plain, ended });
+        }
+        let Handshake { connection, pending, .. } = self;
+        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
+        let layer = Layer::Ours(Box::new(Records::new(secrets, kernel)?));
+        Ok(Established { layer, facts, pending, plain, ended })
     }
 }
 

@@ -4,7 +4,7 @@
 //! certificates always checked, compression. Out of scope: what is said on the line (STARTTLS is
 //! a command of the protocol; [`Dialer::open_with`] lets the protocol's crate say it).
 //!
-//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`trust`], [`offers`], [`handshake`], [`tls`], [`records`], [`aead`] with [`chacha20`],
+//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`trust`], [`offers`], [`handshake`], [`tls`], [`layer`], [`records`], [`aead`] with [`chacha20`],
 //! [`poly1305`] and [`lanes`], [`deflate`], [`line`], [`sentences`].
 //!
 //! Invariants: a name is resolved once, the addresses are checked, and exactly these are connected
@@ -19,6 +19,9 @@ mod deflate;
 mod doh;
 mod handshake;
 mod lanes;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
+mod layer;
 mod line;
 mod networks;
 mod offers;
@@ -26,7 +29,7 @@ mod poly1305;
 mod records;
 mod resolve;
 mod sentences;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod tls;
 mod trust;
@@ -35,6 +38,7 @@ mod url;
 pub use deflate::Deflate;
 pub use doh::query;
 pub use hickory_proto::rr::{RData, RecordType};
+pub use layer::RecordLayer;
 pub use line::{Dialer, Line, OPEN_TIMEOUT_S, Opened};
 pub use networks::{Networks, NotANetwork};
 pub use offers::Ciphers;

@@ -41,6 +41,16 @@ impl<S: Stream> Line<S> {
             compressed @ (Line::PlainDeflate(_) | Line::TlsDeflate(_)) => compressed,
         }
     }
+
+    /// Whether the server said in TLS that it sends nothing more. At the end of a line without
+    /// that anybody on the way may have cut it; on a line without TLS this is never known.
+    pub fn said_end(&self) -> bool {
+        match self {
+            Line::Plain(_) | Line::PlainDeflate(_) => false,
+            Line::Tls(stream) => stream.said_end(),
+            Line::TlsDeflate(stream) => stream.inner().said_end(),
+        }
+    }
 }
 
 impl<S: Stream> Stream for Line<S> {
@@ -201,7 +211,7 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
         let Line::Plain(stream) = line else { return Err(failed(NOT_PLAIN)) };
         let name = server_name(&endpoint.host).ok_or_else(|| failed(NO_NAME))?;
         let config = self.trust.config(ciphers, self.host.now_ms());
-        TlsStream::connect(stream, config, name).await
+        TlsStream::connect(stream, config, name, self.trust.records()).await
     }
 
     async fn connected(&self, endpoint: &Endpoint) -> Attempt<H::Stream, Error> {
@@ -361,7 +371,8 @@ mod tests {
             let Line::Plain(stream) = line else { unreachable!() };
             let config = dialer.trust.config(Ciphers::All, at_ms);
             let name = server_name("127.0.0.1").unwrap();
-            match TlsStream::connect(stream, config, name).await {
+            let records = dialer.trust.records();
+            match TlsStream::connect(stream, config, name, records).await {
                 Ok(_) => Ok(()),
                 Err(Failure::Failed(error) | Failure::NoCommonCipher(error)) => Err(error),
             }

@@ -4,6 +4,8 @@
 //! WebAssembly's 64-bit products hold their sums. Bits of r are zero where that makes its words
 //! small and divisible by four: what a product has beyond 2^130 comes back as five quarters.
 
+use zeroize::Zeroize;
+
 /// Octets of a block.
 pub(crate) const BLOCK: usize = 16;
 
@@ -25,7 +27,7 @@ struct Factor {
     over: [u64; 3],
 }
 
-/// The state of one message.
+/// The state of one message, wiped when it is dropped.
 pub(crate) struct Poly1305 {
     r: Factor,
     sum: Words,
@@ -102,6 +104,15 @@ impl Poly1305 {
         let mask = ((above + u128::from(over)) >> 2).wrapping_neg();
         let whole = (less & mask) | (low & !mask);
         whole.wrapping_add(self.last).to_le_bytes()
+    }
+}
+
+impl Drop for Poly1305 {
+    fn drop(&mut self) {
+        self.r.once.zeroize();
+        self.r.over.zeroize();
+        self.sum.zeroize();
+        self.last.zeroize();
     }
 }
 

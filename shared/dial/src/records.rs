@@ -15,6 +15,8 @@ use rustls::{
     HandshakeType, InvalidMessage, PeerMisbehaved, ProtocolVersion,
 };
 
+use zeroize::Zeroizing;
+
 use crate::aead::{Aead, NONCE, TAG};
 use crate::chacha20::ChaCha20Poly1305;
 
@@ -22,8 +24,10 @@ use crate::chacha20::ChaCha20Poly1305;
 pub(crate) const HEADER: usize = 5;
 /// Most plaintext octets in one record, RFC 8446 section 5.1.
 pub(crate) const PLAIN_MAX: usize = 1 << 14;
-/// Most octets of a sealed record after its header, RFC 5246 section 6.2.3; TLS 1.3 allows less.
-pub(crate) const SEALED_MAX: usize = PLAIN_MAX + 2048;
+/// Most octets of a sealed record after its header in TLS 1.2, RFC 5246 section 6.2.3.
+const SEALED_MAX_TLS12: usize = PLAIN_MAX + 2048;
+/// The same in TLS 1.3, RFC 8446 section 5.2.
+const SEALED_MAX_TLS13: usize = PLAIN_MAX + 256;
 /// Octets of the nonce that AES-GCM records of TLS 1.2 carry, RFC 5288 section 3.
 const EXPLICIT_NONCE: usize = 8;
 /// Longest handshake message after the handshake; rustls takes no longer ones either.
@@ -33,6 +37,12 @@ const HANDSHAKE_MAX: usize = 0xffff;
 const RECORDS_MAX: u64 = 1 << 24;
 /// Most records in a row that carry nothing: a server cannot keep us busy with them.
 const EMPTY_MAX: u32 = 64;
+/// Most handshake messages (tickets, key updates, requests to negotiate anew) that a server may be
+/// ahead of [`HANDSHAKE_PER_BYTES`]: each costs a key derivation or an answer. Servers send two
+/// tickets at the start, OpenSSL's clients bear 32 key updates.
+const HANDSHAKE_AHEAD_MAX: u32 = 32;
+/// Plaintext octets for which a server may send one more of them.
+const HANDSHAKE_PER_BYTES: usize = 1 << 20;
 
 /// Both directions of a connection.
 pub(crate) struct Records {
@@ -43,6 +53,10 @@ pub(crate) struct Records {
     /// The start of a handshake message that goes on in the next record.
     handshake: Vec<u8>,
     n_empty: u32,
+    /// Handshake messages that the server may still send, see [`HANDSHAKE_AHEAD_MAX`].
+    handshakes_left: u32,
+    /// Plaintext octets since the last one that was earned.
+    earning_bytes: usize,
 }
 
 /// What a record meant.
@@ -62,14 +76,14 @@ enum Version {
     Tls13,
 }
 
-/// A key, and how many records it has seen.
-struct Direction {
+/// A key, and how many records it has seen. Key and IV are wiped when it is dropped.
+pub(crate) struct Direction {
     cipher: Cipher,
-    iv: [u8; NONCE],
+    iv: Zeroizing<[u8; NONCE]>,
     sequence: u64,
 }
 
-enum Cipher {
+pub(crate) enum Cipher {
     Aes128(Box<Aes128Gcm>),
     Aes256(Box<Aes256Gcm>),
     ChaCha20(ChaCha20Poly1305),
@@ -86,7 +100,26 @@ impl Records {
             _ => Version::Tls12,
         };
         let (reading, writing) = (Direction::new(secrets.rx)?, Direction::new(secrets.tx)?);
-        Ok(Records { kernel, version, reading, writing, handshake: Vec::new(), n_empty: 0 })
+        Ok(Records {
+            kernel,
+            version,
+            reading,
+            writing,
+            handshake: Vec::new(),
+            n_empty: 0,
+            handshakes_left: HANDSHAKE_AHEAD_MAX,
+            earning_bytes: 0,
+        })
+    }
+
+    /// Octets of the first record in `bytes`, header included; `None` while the header is not
+    /// there.
+    pub(crate) fn record_length(&self, bytes: &[u8]) -> Result<Option<usize>, Error> {
+        let most = match self.version {
+            Version::Tls13 => SEALED_MAX_TLS13,
+            Version::Tls12 => SEALED_MAX_TLS12,
+        };
+        record_length(bytes, most)
     }
 
     /// Opens a whole record, header included, in place. What is to be answered is appended to
@@ -106,6 +139,11 @@ impl Records {
         match kind {
             ContentType::ApplicationData if !plain.is_empty() => {
                 self.n_empty = 0;
+                self.earning_bytes += plain.len();
+                if self.earning_bytes >= HANDSHAKE_PER_BYTES {
+                    self.earning_bytes -= HANDSHAKE_PER_BYTES;
+                    self.handshakes_left = (self.handshakes_left + 1).min(HANDSHAKE_AHEAD_MAX);
+                }
                 return Ok(Meaning::Data(plain));
             }
             ContentType::ApplicationData => {}
@@ -176,6 +214,8 @@ impl Records {
             }
             let Some((body, after)) = after.split_at_checked(length) else { break };
             rest = after;
+            let left = self.handshakes_left.checked_sub(1);
+            self.handshakes_left = left.ok_or(PeerMisbehaved::TooManyKeyUpdateRequests)?;
             match (self.version, HandshakeType::from(kind), body) {
                 (Version::Tls13, HandshakeType::NewSessionTicket, body) => {
                     self.kernel.handle_new_session_ticket(body)?;
@@ -215,17 +255,16 @@ impl Records {
     }
 }
 
-/// Octets of the first record in `bytes`, header included; `None` while the header is not there.
-pub(crate) fn record_length(bytes: &[u8]) -> Result<Option<usize>, Error> {
+fn record_length(bytes: &[u8], most: usize) -> Result<Option<usize>, Error> {
     let Some(&[_, _, _, high, low]) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
     match usize::from(u16::from_be_bytes([high, low])) {
-        sealed if sealed <= SEALED_MAX => Ok(Some(HEADER + sealed)),
+        sealed if sealed <= most => Ok(Some(HEADER + sealed)),
         _ => Err(Error::PeerSentOversizedRecord),
     }
 }
 
 impl Direction {
-    fn new((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Self, Error> {
+    pub(crate) fn new((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Self, Error> {
         let bad_key = || Error::General("a key of the wrong length".to_owned());
         let (cipher, iv) = match &secrets {
             ConnectionTrafficSecrets::Aes128Gcm { key, iv } => {
@@ -240,7 +279,7 @@ impl Direction {
             _ => return Err(Error::General("a cipher that was not offered".to_owned())),
         };
         let iv = iv.as_ref().try_into().map_err(|_| bad_key())?;
-        Ok(Direction { cipher: cipher.ok_or_else(bad_key)?, iv, sequence })
+        Ok(Direction { cipher: cipher.ok_or_else(bad_key)?, iv: Zeroizing::new(iv), sequence })
     }
 
     /// The number of the next record.
@@ -255,7 +294,7 @@ impl Direction {
 
     /// RFC 8446 section 5.3 and RFC 7905 section 2: the IV XOR the number of the record.
     fn nonce(&self, sequence: u64) -> [u8; NONCE] {
-        let mut nonce = self.iv;
+        let mut nonce = *self.iv;
         for (to, from) in nonce.iter_mut().rev().zip(sequence.to_le_bytes()) {
             *to ^= from;
         }
@@ -270,7 +309,7 @@ impl Direction {
         }
     }
 
-    fn seal_tls13(
+    pub(crate) fn seal_tls13(
         &mut self,
         kind: ContentType,
         plain: &[u8],
@@ -288,7 +327,7 @@ impl Direction {
         Ok(())
     }
 
-    fn seal_tls12(
+    pub(crate) fn seal_tls12(
         &mut self,
         kind: ContentType,
         plain: &[u8],
@@ -309,7 +348,10 @@ impl Direction {
         Ok(())
     }
 
-    fn open_tls13<'r>(&mut self, record: &'r mut [u8]) -> Result<(ContentType, &'r [u8]), Error> {
+    pub(crate) fn open_tls13<'r>(
+        &mut self,
+        record: &'r mut [u8],
+    ) -> Result<(ContentType, &'r [u8]), Error> {
         let (kind, body) = split_header(record)?;
         if kind != ContentType::ApplicationData {
             return Err(unexpected(kind));
@@ -317,18 +359,22 @@ impl Direction {
         let aad = make_tls13_aad(body.len());
         let sequence = self.next()?;
         let text = self.cipher.open(&self.nonce(sequence), &aad, body)?;
+        // Text, type and padding together, RFC 8446 section 5.4.
+        if text.len() > PLAIN_MAX + 1 {
+            return Err(Error::PeerSentOversizedRecord);
+        }
         // The type is the last octet that is not zero, RFC 8446 section 5.4.
         let padded = text.iter().rposition(|octet| *octet != 0);
         let kind_at = padded.ok_or(PeerMisbehaved::IllegalTlsInnerPlaintext)?;
         let (plain, rest) = text.split_at(kind_at);
         let kind = rest.first().copied().unwrap_or_default();
-        if plain.len() > PLAIN_MAX {
-            return Err(Error::PeerSentOversizedRecord);
-        }
         Ok((ContentType::from(kind), plain))
     }
 
-    fn open_tls12<'r>(&mut self, record: &'r mut [u8]) -> Result<(ContentType, &'r [u8]), Error> {
+    pub(crate) fn open_tls12<'r>(
+        &mut self,
+        record: &'r mut [u8],
+    ) -> Result<(ContentType, &'r [u8]), Error> {
         let (kind, body) = split_header(record)?;
         let (explicit, body) =
             body.split_at_mut_checked(self.explicit()).ok_or(Error::DecryptError)?;
@@ -340,7 +386,7 @@ impl Direction {
         let mut nonce = self.nonce(sequence);
         if !explicit.is_empty() {
             // RFC 5288 section 3: the IV's first four octets, and the nonce that was sent.
-            nonce = self.iv;
+            nonce = *self.iv;
             for (to, from) in nonce.iter_mut().skip(NONCE - EXPLICIT_NONCE).zip(explicit) {
                 *to = *from;
             }
@@ -406,6 +452,7 @@ fn unexpected(kind: ContentType) -> Error {
 mod tests {
     use super::*;
     use crate::handshake::shake_hands;
+    use crate::layer::{Layer, RecordLayer};
     use crate::offers::Ciphers;
     use crate::testing::{Authority, NOW_MS, beside, echo};
     use crate::trust::Trust;
@@ -420,7 +467,7 @@ mod tests {
     }
 
     fn known(cipher: fn(&[u8]) -> Option<Cipher>, key: &[u8]) -> Direction {
-        Direction { cipher: cipher(key).unwrap(), iv: [9; NONCE], sequence: 0 }
+        Direction { cipher: cipher(key).unwrap(), iv: Zeroizing::new([9; NONCE]), sequence: 0 }
     }
 
     fn chacha20() -> Direction {
@@ -441,9 +488,12 @@ mod tests {
             let (mut near, far) = wire::pipe::pipe();
             let config = Trust::new(&authority.pem).unwrap().config(Ciphers::All, NOW_MS);
             let name = ServerName::try_from("mail.example").unwrap();
-            let client = shake_hands(&mut near, config, name);
+            let client = shake_hands(&mut near, config, name, RecordLayer::Ours);
             let server = authority.server("mail.example", &[suite]);
-            let mut client = beside(client, echo(far, server)).unwrap().records;
+            let Layer::Ours(client) = beside(client, echo(far, server)).unwrap().layer else {
+                panic!("ours was asked for");
+            };
+            let mut client = *client;
             assert!(client.version == version);
             (client.reading, client.writing) = (direction(), direction());
             Pair { client, server: direction() }
@@ -533,10 +583,50 @@ mod tests {
                 assert_eq!(opened, Err(Error::DecryptError), "{length}");
             }
         }
-        assert_eq!(record_length(&[23, 3, 3, 0]), Ok(None));
-        assert_eq!(record_length(&[23, 3, 3, 1, 2, 9]), Ok(Some(HEADER + 258)));
-        let oversized = record_length(&[23, 3, 3, 0x48, 1]);
-        assert_eq!(oversized, Err(Error::PeerSentOversizedRecord));
+    }
+
+    #[test]
+    fn record_lengths_of_each_version() {
+        for (version, most) in [(Version::Tls13, 0x4100u16), (Version::Tls12, 0x4800)] {
+            let pair = Pair::new(version, chacha20);
+            let length = |sealed: u16| {
+                let [high, low] = sealed.to_be_bytes();
+                pair.client.record_length(&[23, 3, 3, high, low, 9])
+            };
+            assert_eq!(pair.client.record_length(&[23, 3, 3, 0]), Ok(None));
+            assert_eq!(length(258), Ok(Some(HEADER + 258)));
+            assert_eq!(length(most), Ok(Some(HEADER + usize::from(most))));
+            assert_eq!(length(most + 1), Err(Error::PeerSentOversizedRecord));
+        }
+    }
+
+    /// RFC 8446 section 5.4: padding does not make room for more.
+    #[test]
+    fn padding_counts_towards_the_limit() {
+        let mut pair = Pair::new(Version::Tls13, chacha20);
+        let padded = |zeros: usize| [&b"x\x17"[..], &vec![0; zeros]].concat();
+        let zero = ContentType::Unknown(0);
+        // The sealer adds a type of its own, which is padding here.
+        assert_eq!(pair.hears(zero, &padded(PLAIN_MAX - 2)), heard("x"));
+        let too_long = pair.hears(zero, &padded(PLAIN_MAX - 1));
+        assert_eq!(too_long, Err(Error::PeerSentOversizedRecord));
+    }
+
+    /// Key updates between small pieces of data would keep us busy without end.
+    #[test]
+    fn handshake_messages_must_be_earned() {
+        let mut pair = Pair::new(Version::Tls12, chacha20);
+        let request = [0, 0, 0, 0];
+        for _ in 0..HANDSHAKE_AHEAD_MAX {
+            pair.hears(ContentType::Handshake, &request).unwrap();
+            assert_eq!(pair.hears(ContentType::ApplicationData, b"x"), heard("x"));
+        }
+        for _ in 0..HANDSHAKE_PER_BYTES / PLAIN_MAX {
+            pair.hears(ContentType::ApplicationData, &vec![b'x'; PLAIN_MAX]).unwrap();
+        }
+        pair.hears(ContentType::Handshake, &request).unwrap();
+        let refused = pair.hears(ContentType::Handshake, &request);
+        assert_eq!(refused, Err(PeerMisbehaved::TooManyKeyUpdateRequests.into()));
     }
 
     #[test]
@@ -568,6 +658,7 @@ mod tests {
         let two = message.repeat(2);
         for cut in 1..two.len() {
             let (first, second) = two.split_at(cut);
+            pair.client.handshakes_left = HANDSHAKE_AHEAD_MAX;
             assert_eq!(pair.hears(ContentType::Handshake, first), heard("Nothing"), "{cut}");
             assert_eq!(pair.hears(ContentType::Handshake, second), heard("Nothing"), "{cut}");
             assert!(pair.client.handshake.is_empty());

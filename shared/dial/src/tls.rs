@@ -1,37 +1,30 @@
 //! A TLS client over any [`wire::Stream`], RFC 8446 and RFC 5246.
 //!
-//! Records are opened in the buffer they arrived in, then copied once into the bytes handed out.
-//! A write becomes one write of all its records.
+//! Records are opened in the buffer they arrived in, then copied once into the bytes handed out
+//! ([`crate::layer`]). A write becomes one write of all its records.
 
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use wire::{Bytes, Error, Stream};
 
 use crate::handshake::{Established, Failure, shake_hands};
-use crate::records::{HEADER, Meaning, PLAIN_MAX, Records, record_length};
+use crate::layer::{Buffers, Layer, RecordLayer, Wiped};
+use crate::records::PLAIN_MAX;
 use crate::sentences;
 
 /// Plaintext octets that go out in one write to the system: 16 full records.
 const BATCH: usize = 16 * PLAIN_MAX;
-/// Most octets a record adds to its plaintext in any suite we offer (header, explicit nonce,
-/// type, tag), rounded up.
-const OVERHEAD_MAX: usize = 40;
 
 /// The encrypted stream.
 pub struct TlsStream<S> {
     stream: S,
-    records: Records,
+    layer: Layer,
     facts: TlsFacts,
-    /// The start of a record.
-    pending: BytesMut,
-    /// Decrypted and not yet handed out.
-    plain: Vec<u8>,
-    /// Sealed and not yet sent: answers of the TLS layer itself.
-    outgoing: Vec<u8>,
-    ended: bool,
+    buffers: Buffers,
+    /// The server hung up without saying that it would.
+    cut: bool,
     /// The failure after which nothing goes over this line any more.
     broken: Option<Error>,
 }
@@ -51,20 +44,13 @@ impl<S: Stream> TlsStream<S> {
         mut stream: S,
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
+        records: RecordLayer,
     ) -> Result<Self, Failure> {
-        let Established { records, facts, pending, plain, ended } =
-            shake_hands(&mut stream, config, name).await?;
-        let mut tls = TlsStream {
-            stream,
-            records,
-            facts,
-            pending: BytesMut::new(),
-            plain,
-            outgoing: Vec::new(),
-            ended,
-            broken: None,
-        };
-        if let Err(error) = tls.receive(pending.freeze()) {
+        let Established { layer, facts, pending, plain, ended } =
+            shake_hands(&mut stream, config, name, records).await?;
+        let buffers = Buffers { plain, ended, ..Buffers::default() };
+        let mut tls = TlsStream { stream, layer, facts, buffers, cut: false, broken: None };
+        if let Err(error) = tls.layer.receive(pending.freeze(), &mut tls.buffers) {
             let error = tls.fail(&error);
             tls.send_outgoing().await.map_err(Failure::Failed)?;
             return Err(Failure::Failed(error));
@@ -77,55 +63,21 @@ impl<S: Stream> TlsStream<S> {
         &self.facts
     }
 
-    /// Opens what arrived. Whole records are opened where they lie; only a record that is spread
-    /// over two reads is joined first.
-    fn receive(&mut self, bytes: Bytes) -> Result<(), rustls::Error> {
-        self.plain.reserve(bytes.len());
-        let mut fresh =
-            bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
-        // Each turn takes at least one octet of `fresh`.
-        while !self.pending.is_empty() && !fresh.is_empty() {
-            let whole = record_length(&self.pending)?.unwrap_or(HEADER);
-            let missing = whole.saturating_sub(self.pending.len()).min(fresh.len());
-            self.pending.extend_from_slice(&fresh.split_to(missing));
-            let mut joined = std::mem::take(&mut self.pending);
-            self.open(&mut joined)?;
-            self.pending = joined;
-        }
-        self.open(&mut fresh)?;
-        self.pending.extend_from_slice(&fresh);
-        Ok(())
-    }
-
-    /// Opens the whole records at the start of `bytes`, and takes them off.
-    fn open(&mut self, bytes: &mut BytesMut) -> Result<(), rustls::Error> {
-        while !self.ended
-            && let Some(length) = record_length(bytes)?
-            && let Some(record) = bytes.get_mut(..length)
-        {
-            match self.records.open(record, &mut self.outgoing)? {
-                Meaning::Data(plain) => self.plain.extend_from_slice(plain),
-                Meaning::Nothing => {}
-                Meaning::End => self.ended = true,
-            }
-            bytes.advance(length);
-        }
-        if self.ended {
-            // Nothing after close_notify counts, RFC 8446 section 6.1.
-            bytes.clear();
-        }
-        Ok(())
+    /// Whether the server said that it sends nothing more (close_notify, RFC 8446 section 6.1).
+    /// After an end without that, nobody knows whether a third party cut the line.
+    pub fn said_end(&self) -> bool {
+        self.buffers.ended
     }
 
     async fn send_outgoing(&mut self) -> Result<(), Error> {
-        if self.outgoing.is_empty() {
+        if self.buffers.outgoing.is_empty() {
             return Ok(());
         }
-        self.stream.write(std::mem::take(&mut self.outgoing).into()).await
+        self.stream.write(std::mem::take(&mut self.buffers.outgoing).into()).await
     }
 
     fn fail(&mut self, error: &rustls::Error) -> Error {
-        self.records.seal_alert(error, &mut self.outgoing);
+        self.layer.seal_alert(error, &mut self.buffers.outgoing);
         self.broken.insert(Error::Tls(sentences::of_broken(error))).clone()
     }
 
@@ -135,31 +87,31 @@ impl<S: Stream> TlsStream<S> {
 }
 
 impl<S: Stream> Stream for TlsStream<S> {
-    /// Empty at the end, also where the server hung up without saying so in TLS (RFC 8446
-    /// section 6.1), as many do: the protocols above know by themselves when something is cut.
+    /// Empty at the end, also where the server hung up without saying so in TLS, as many do:
+    /// IMAP, POP and SMTP know by themselves when something is cut. What does not asks
+    /// [`TlsStream::said_end`].
     async fn read(&mut self) -> Result<Bytes, Error> {
-        while self.plain.is_empty() && !self.ended {
+        while self.buffers.plain.is_empty() && !self.buffers.ended && !self.cut {
             self.check_whole()?;
             let bytes = self.stream.read().await?;
             if bytes.is_empty() {
-                self.ended = true;
+                self.cut = true;
                 break;
             }
-            let received = self.receive(bytes).map_err(|error| self.fail(&error));
+            let received = self.layer.receive(bytes, &mut self.buffers);
+            let received = received.map_err(|error| self.fail(&error));
             let sent = self.send_outgoing().await;
             received?;
             sent?;
         }
-        Ok(std::mem::take(&mut self.plain).into())
+        Ok(Bytes::from_owner(Wiped(std::mem::take(&mut self.buffers.plain))))
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         for plain in bytes.chunks(BATCH) {
             self.check_whole()?;
-            let n_records = plain.len().div_ceil(PLAIN_MAX);
-            let mut sealed = std::mem::take(&mut self.outgoing);
-            sealed.reserve(plain.len() + n_records * OVERHEAD_MAX);
-            let done = self.records.seal(plain, &mut sealed);
+            let mut sealed = std::mem::take(&mut self.buffers.outgoing);
+            let done = self.layer.seal(plain, &mut sealed);
             done.map_err(|error| self.fail(&error))?;
             self.stream.write(sealed.into()).await?;
         }
@@ -171,6 +123,7 @@ impl<S: Stream> Stream for TlsStream<S> {
 mod tests {
     use super::*;
     use crate::offers::Ciphers;
+    use crate::records::HEADER;
     use crate::testing::{Authority, Bitten, NOW_MS, RSA_KEY, beside, echo, echo_on, give_way};
     use crate::trust::Trust;
     use futures::future::join;
@@ -199,10 +152,21 @@ mod tests {
         authority.server_with("mail.example", &[suite], key)
     }
 
+    const BOTH: [RecordLayer; 2] = [RecordLayer::Ours, RecordLayer::Rustls];
+
     async fn connect<S: Stream>(stream: S, authority: &Authority) -> TlsStream<S> {
+        connect_by(RecordLayer::Ours, stream, authority).await
+    }
+
+    async fn connect_by<S: Stream>(
+        records: RecordLayer,
+        stream: S,
+        authority: &Authority,
+    ) -> TlsStream<S> {
         let config = Trust::new(&authority.pem).unwrap().config(Ciphers::All, NOW_MS);
         let name = ServerName::try_from("mail.example").unwrap();
-        TlsStream::connect(stream, config, name).await.unwrap_or_else(|error| panic!("{error:?}"))
+        let connected = TlsStream::connect(stream, config, name, records).await;
+        connected.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     fn sample(length: usize) -> Vec<u8> {
@@ -220,6 +184,7 @@ mod tests {
     }
 
     fn says_back(
+        records: RecordLayer,
         authority: &Authority,
         config: Arc<ServerConfig>,
         bite: usize,
@@ -227,7 +192,7 @@ mod tests {
     ) -> TlsFacts {
         let (near, far) = pipe();
         let client = async {
-            let mut tls = connect(Bitten::new(near, bite), authority).await;
+            let mut tls = connect_by(records, Bitten::new(near, bite), authority).await;
             let said = sample(length);
             tls.write(said.clone().into()).await.unwrap();
             assert!(read_all(&mut tls, length).await == said);
@@ -241,9 +206,9 @@ mod tests {
     #[test]
     fn every_suite_agrees_with_ring() {
         let authority = Authority::new();
-        for suite in SUITES {
+        for (suite, records) in SUITES.into_iter().flat_map(|suite| BOTH.map(|by| (suite, by))) {
             let config = server(&authority, suite);
-            let facts = says_back(&authority, config, usize::MAX, 600_000);
+            let facts = says_back(records, &authority, config, usize::MAX, 600_000);
             assert_eq!(facts.suite, format!("{suite:?}"));
             let version = if facts.suite.starts_with("TLS13") { "TLSv1_3" } else { "TLSv1_2" };
             assert_eq!(facts.version, version);
@@ -255,7 +220,9 @@ mod tests {
         let authority = Authority::new();
         for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256] {
             for bite in [1, 2, 4, 5, 6, 7, 21, 22, 1000, 16_405, 16_406, 16_407, 40_000] {
-                says_back(&authority, server(&authority, suite), bite, 70_000);
+                for records in BOTH {
+                    says_back(records, &authority, server(&authority, suite), bite, 70_000);
+                }
             }
         }
     }
@@ -263,45 +230,51 @@ mod tests {
     #[test]
     fn small_and_empty_writes() {
         let authority = Authority::new();
-        let (near, far) = pipe();
-        let client = async {
-            let mut tls = connect(near, &authority).await;
-            tls.write(Bytes::new()).await.unwrap();
-            for length in [1, 2, PLAIN_MAX - 1, PLAIN_MAX, PLAIN_MAX + 1, BATCH, BATCH + 1] {
-                tls.write(sample(length).into()).await.unwrap();
-                assert!(read_all(&mut tls, length).await == sample(length), "{length}");
-            }
-        };
-        beside(client, echo(far, server(&authority, TLS13_CHACHA20_POLY1305_SHA256)));
+        for records in BOTH {
+            let (near, far) = pipe();
+            let client = async {
+                let mut tls = connect_by(records, near, &authority).await;
+                tls.write(Bytes::new()).await.unwrap();
+                for length in [1, 2, PLAIN_MAX - 1, PLAIN_MAX, PLAIN_MAX + 1, BATCH, BATCH + 1] {
+                    tls.write(sample(length).into()).await.unwrap();
+                    assert!(read_all(&mut tls, length).await == sample(length), "{length}");
+                }
+            };
+            beside(client, echo(far, server(&authority, TLS13_CHACHA20_POLY1305_SHA256)));
+        }
     }
 
     #[test]
     fn keys_change_when_the_server_wants_it() {
         let authority = Authority::new();
-        let (near, far) = pipe();
-        let client = async {
-            let mut tls = connect(near, &authority).await;
-            for _ in 0..3 {
-                for said in [&b"?"[..], b"hello", &sample(40_000)] {
-                    tls.write(Bytes::copy_from_slice(said)).await.unwrap();
-                    assert!(read_all(&mut tls, said.len()).await == said);
+        for records in BOTH {
+            let (near, far) = pipe();
+            let client = async {
+                let mut tls = connect_by(records, near, &authority).await;
+                for _ in 0..3 {
+                    for said in [&b"?"[..], b"hello", &sample(40_000)] {
+                        tls.write(Bytes::copy_from_slice(said)).await.unwrap();
+                        assert!(read_all(&mut tls, said.len()).await == said);
+                    }
                 }
-            }
-        };
-        beside(client, echo(far, server(&authority, TLS13_AES_256_GCM_SHA384)));
+            };
+            beside(client, echo(far, server(&authority, TLS13_AES_256_GCM_SHA384)));
+        }
     }
 
     #[test]
     fn close_notify_is_the_end() {
         let authority = Authority::new();
-        for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256] {
+        let suites = [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+        for (suite, records) in suites.into_iter().flat_map(|suite| BOTH.map(|by| (suite, by))) {
             let (near, far) = pipe();
             let client = async {
-                let mut tls = connect(near, &authority).await;
+                let mut tls = connect_by(records, near, &authority).await;
                 tls.write(Bytes::from_static(b".")).await.unwrap();
                 assert_eq!(tls.read().await.unwrap(), ".");
                 assert_eq!(tls.read().await, Ok(Bytes::new()));
                 assert_eq!(tls.read().await, Ok(Bytes::new()));
+                assert!(tls.said_end());
             };
             beside(client, echo(far, server(&authority, suite)));
         }
@@ -320,7 +293,8 @@ mod tests {
                 let client = async {
                     let config = trust.config(Ciphers::All, NOW_MS);
                     let name = ServerName::try_from("mail.example").unwrap();
-                    let mut tls = TlsStream::connect(near, config, name).await.unwrap();
+                    let mut tls =
+                        TlsStream::connect(near, config, name, RecordLayer::Ours).await.unwrap();
                     tls.write(Bytes::from_static(b"hello")).await.unwrap();
                     assert_eq!(tls.read().await.unwrap(), "hello");
                 };
@@ -368,12 +342,12 @@ mod tests {
     #[test]
     fn tampered_records_are_refused() {
         let authority = Authority::new();
-        for suite in SUITES {
+        for (suite, records) in SUITES.into_iter().flat_map(|suite| BOTH.map(|by| (suite, by))) {
             for at in [0, 700, usize::MAX] {
                 let (near, far) = pipe();
                 let client = async {
                     let stream = Tampered { stream: near, records_left: 1, at };
-                    let mut tls = connect(stream, &authority).await;
+                    let mut tls = connect_by(records, stream, &authority).await;
                     tls.write(sample(40_000).into()).await.unwrap();
                     let mut heard = Vec::new();
                     loop {
@@ -413,6 +387,7 @@ mod tests {
             .await;
             assert_eq!(tls.read().await, Ok(Bytes::new()));
             assert_eq!(tls.read().await, Ok(Bytes::new()));
+            assert!(!tls.said_end());
         });
     }
 
@@ -433,7 +408,8 @@ mod tests {
                 give_way().await;
             }
         };
-        let client = async { TlsStream::connect(near, config, name).await.err() };
+        let client =
+            async { TlsStream::connect(near, config, name, RecordLayer::Ours).await.err() };
         let failure = beside(client, babble);
         assert!(matches!(failure, Some(Failure::Failed(Error::Tls(_)))), "{failure:?}");
     }

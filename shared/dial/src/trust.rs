@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, version};
 
+use crate::layer::RecordLayer;
 use crate::offers::{self, Ciphers};
 
 /// Most certificates in `extra_ca`; a private installation has one or two.
@@ -21,9 +22,10 @@ pub struct Trust {
     chacha20: Arc<ClientConfig>,
     all: Arc<ClientConfig>,
     now: Arc<Now>,
+    records: RecordLayer,
 }
 
-/// `extra_ca` cannot be used, in a sentence for the operator.
+/// `extra_ca` or `tls` cannot be used, in a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTrust {
     /// Not PEM, or a certificate in it cannot be a trust anchor.
@@ -40,6 +42,9 @@ pub enum BadTrust {
     /// More than any installation needs.
     #[error("extra_ca holds more than {EXTRA_CA_MAX} certificates")]
     TooMany,
+    /// The variable `tls` names nobody who could deal with records.
+    #[error("tls is {0:?}, but must be own or rustls")]
+    Records(String),
     /// The provider's parts do not fit together; never for an operator to mend.
     #[error("TLS cannot be set up: {0}")]
     Provider(String),
@@ -56,7 +61,18 @@ impl Trust {
             chacha20: config(Ciphers::ChaCha20, &roots, &now)?,
             all: config(Ciphers::All, &roots, &now)?,
             now,
+            records: RecordLayer::default(),
         })
+    }
+
+    /// The same, with records after the handshake dealt with by `records`.
+    pub fn with_records(self, records: RecordLayer) -> Trust {
+        Trust { records, ..self }
+    }
+
+    /// Who deals with the records after the handshake.
+    pub(crate) fn records(&self) -> RecordLayer {
+        self.records
     }
 
     /// The configuration that offers `ciphers`, judging certificates at `now_ms`.
@@ -97,7 +113,7 @@ fn config(
         .map_err(|error| BadTrust::Provider(error.to_string()))?
         .with_root_certificates(roots.clone())
         .with_no_client_auth();
-    // The records after the handshake are ours.
+    // The records after the handshake are ours, unless they are left to rustls.
     config.enable_secret_extraction = true;
     Ok(Arc::new(config))
 }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub allow_plaintext: bool,
     /// PEM of further trust anchors.
     pub extra_ca: String,
+    /// Whose code deals with TLS records: empty or `own`, or `rustls`.
+    pub tls: String,
     /// DNS over HTTPS.
     pub doh_url: String,
     /// Mozilla's database of providers, to which a domain is added; empty: not asked.
@@ -69,6 +71,7 @@ pub async fn settings() -> Result<Settings, BadSetting> {
         allowed_networks: text("allowed_networks", "").await?,
         allow_plaintext: switch("allow_plaintext").await?,
         extra_ca: text("extra_ca", "").await?,
+        tls: text("tls", "").await?,
         doh_url: text("doh_url", "https://cloudflare-dns.com/dns-query").await?,
         ispdb_url: text("ispdb_url", "https://autoconfig.thunderbird.net/v1.1/").await?,
         smtp_url: secret("smtp_url").await?,

@@ -53,6 +53,8 @@ pub(crate) struct Input {
     taken: u64,
     /// What the server was told while it was logged in to; nothing of it is handed on.
     pub(crate) sent: Sent,
+    /// Why nobody can say any more where a response begins.
+    lost: Option<Error>,
 }
 
 impl Input {
@@ -125,8 +127,24 @@ impl Input {
         Ok(())
     }
 
-    /// The next response.
+    /// The next response. Once one was unreadable, so is everything behind it: to go on in the
+    /// middle would take a part of one response for another.
     pub(crate) async fn response(
+        &mut self,
+        stream: &mut impl Stream,
+        bodies: Bodies,
+    ) -> Result<Response, Error> {
+        if let Some(lost) = &self.lost {
+            return Err(lost.clone());
+        }
+        let read = self.read_response(stream, bodies).await;
+        if let Err(error @ Error::Unreadable { .. }) = &read {
+            self.lost = Some(error.clone());
+        }
+        read
+    }
+
+    async fn read_response(
         &mut self,
         stream: &mut impl Stream,
         bodies: Bodies,
@@ -403,6 +421,22 @@ mod tests {
         let many =
             "S: * LIST {60000}\nS~ 60000\n".to_owned() + &"S: {60000}\nS~ 60000\n".repeat(40);
         check_error(&many, "a response without end");
+    }
+
+    #[test]
+    fn behind_the_unreadable_nothing_is_read() {
+        let transcript = "S: * LIST () \"/\" {-1}\nS: A1 OK done";
+        for bite in [usize::MAX, 1, 7] {
+            let (mut script, mut input) = (Script::new(transcript, bite), Input::default());
+            for _ in 0..3 {
+                let Err(Error::Unreadable { what, .. }) =
+                    read(&mut script, &mut input, Bodies::Apart)
+                else {
+                    panic!("{bite}");
+                };
+                assert_eq!(what, "a literal of impossible size", "{bite}");
+            }
+        }
     }
 
     #[test]
