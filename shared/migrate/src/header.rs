@@ -83,7 +83,7 @@ impl HeaderReader {
             self.seen_bytes += piece.len();
             let room = FIELD_MAX_BYTES.saturating_sub(self.line.len());
             if end.is_some() && self.line.is_empty() {
-                self.line_ends(piece);
+                self.line_ends(piece.get(..FIELD_MAX_BYTES).unwrap_or(piece));
             } else {
                 self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
                 if end.is_some() {

@@ -133,9 +133,9 @@ impl Segment {
         }
         let (mut source, mut destination, mut date) = (0, 0, 0);
         for _ in 0..take(input)? {
-            source += take_signed(input)?;
-            destination += take_signed(input)?;
-            date += take_signed(input)?;
+            source = take_signed(input)?.checked_add(source)?;
+            destination = take_signed(input)?.checked_add(destination)?;
+            date = take_signed(input)?.checked_add(date)?;
             let zone = i16::try_from(take_signed(input)?).ok()?;
             let size = take(input)?;
             let flags = take(input)?;
@@ -250,6 +250,27 @@ fn take_bytes<'a>(input: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Damage that adds up to more than a number holds.
+    #[test]
+    fn sums_beyond_all_numbers_are_damage() {
+        let mut bytes = vec![VERSION, 1, 1, 1, 0, 2];
+        for _ in 0..2 {
+            put_signed(&mut bytes, i64::MAX);
+            put_signed(&mut bytes, 1);
+            put_signed(&mut bytes, 1);
+            bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        assert!(Segment::decode("j", &bytes).is_err());
+        let mut entry = vec![VERSION, 1, 1, 1, 0, 2];
+        for _ in 0..2 {
+            put_signed(&mut entry, 1);
+            put_signed(&mut entry, 1);
+            put_signed(&mut entry, i64::MIN);
+            entry.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        assert!(Segment::decode("j", &entry).is_err());
+    }
 
     fn sample() -> Segment {
         let mut segment = Segment {

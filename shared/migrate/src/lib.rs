@@ -33,6 +33,8 @@ mod gauge;
 mod header;
 pub mod hook;
 pub mod journal;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod ledger;
 pub mod lifecycle;
 pub mod limits;

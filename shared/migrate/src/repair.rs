@@ -88,15 +88,13 @@ async fn climb<H: Host>(
     }
     // Once to learn the size, once to send: a message is never held.
     let mut size = 0;
-    let mut changed = false;
     let mut mender = Mender::new(rung);
-    pass(lines, message, &mut mender, async |_, bytes, same| {
+    pass(lines, message, &mut mender, async |_, bytes| {
         size += bytes.len() as u64;
-        changed |= !same;
         Ok(())
     })
     .await?;
-    if !changed && matches!(rung, Rung::LineEnds | Rung::AsciiHeader) {
+    if !mender.changed && matches!(rung, Rung::LineEnds | Rung::AsciiHeader) {
         return Ok(None);
     }
     let binary = rung == Rung::AsBinary;
@@ -106,7 +104,7 @@ async fn climb<H: Host>(
         return waits_or_none(reply);
     }
     let mut mender = Mender::new(rung);
-    pass(lines, message, &mut mender, async |lines: &mut Lines<H>, bytes, _| {
+    pass(lines, message, &mut mender, async |lines: &mut Lines<H>, bytes| {
         lines.destination.append_chunk(bytes).await.at(Side::Destination)
     })
     .await?;
@@ -135,20 +133,16 @@ async fn pass<H: Host>(
     lines: &mut Lines<H>,
     message: &Message,
     mender: &mut Mender,
-    mut take: impl AsyncFnMut(&mut Lines<H>, Bytes, bool) -> Result<(), Halt>,
+    mut take: impl AsyncFnMut(&mut Lines<H>, Bytes) -> Result<(), Halt>,
 ) -> Result<(), Halt> {
     ask(&mut lines.source, std::slice::from_ref(message)).await.at(Side::Source)?;
     loop {
         match lines.source.next().await.at(Side::Source)? {
             FetchEvent::Chunk(bytes) => {
-                let mended = mender.feed(&bytes);
-                let same = mended == bytes;
-                take(lines, mended.into(), same).await?;
+                take(lines, mender.feed(&bytes).into()).await?;
             }
             FetchEvent::EndOfBody(_) => {
-                let rest = mender.finish();
-                let same = rest.is_empty();
-                take(lines, rest.into(), same).await?;
+                take(lines, mender.finish().into()).await?;
             }
             FetchEvent::Done => return Ok(()),
             FetchEvent::Refused(reply) => {
@@ -162,18 +156,41 @@ async fn pass<H: Host>(
 /// The longest run of 8-bit octets in one encoded word: RFC 2047 section 2 allows 75 characters.
 const WORD_OCTETS_MAX: usize = 15;
 
+/// The most blanks between two encoded words that are kept: RFC 5322 section 2.1.1 has lines of 998.
+const GAP_MAX: usize = 998;
+
 /// Changes octets that come in pieces of any size, as one rung has it.
 struct Mender {
     rung: Rung,
     after_cr: bool,
     line_empty: bool,
     in_header: bool,
+    /// A run of 8-bit octets that is not encoded yet.
     word: Vec<u8>,
+    /// Since the last encoded word there were nothing but blanks and line ends.
+    after_word: bool,
+    /// These blanks. Readers leave out what is between two encoded words (RFC 2047 section 6.2), so
+    /// they go into the second one.
+    gap: Vec<u8>,
+    /// How many of them were written as they are.
+    written: usize,
+    /// Whether anything but the message as it is has come out.
+    changed: bool,
 }
 
 impl Mender {
     fn new(rung: Rung) -> Self {
-        Mender { rung, after_cr: false, line_empty: true, in_header: true, word: Vec::new() }
+        Mender {
+            rung,
+            after_cr: false,
+            line_empty: true,
+            in_header: true,
+            word: Vec::new(),
+            after_word: false,
+            gap: Vec::new(),
+            written: 0,
+            changed: false,
+        }
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
@@ -189,62 +206,146 @@ impl Mender {
     }
 
     fn octet(&mut self, byte: u8, out: &mut Vec<u8>) {
-        let header = self.rung == Rung::AsciiHeader && self.in_header;
-        if header && byte >= 0x80 {
-            self.line_empty = false;
-            self.word.push(byte);
-            if self.word.len() >= WORD_OCTETS_MAX {
-                self.end_word(out);
-            }
+        if byte == 0 {
+            self.changed = true;
             return;
+        }
+        if self.after_cr && byte != b'\n' {
+            // A CR alone is taken for the end of a line.
+            self.changed = true;
+            self.end_line(out);
+        }
+        let blank = matches!(byte, b' ' | b'\t');
+        // Another field begins.
+        self.after_word &= !self.line_empty || blank || matches!(byte, b'\r' | b'\n');
+        if byte >= 0x80 && self.rung == Rung::AsciiHeader && self.in_header {
+            self.line_empty = false;
+            return self.eight_bit(byte, out);
         }
         self.end_word(out);
         match byte {
-            0 => return,
             b'\n' => {
-                out.extend_from_slice(b"\r\n");
-                self.in_header &= !self.line_empty;
-                self.line_empty = true;
+                self.changed |= !self.after_cr;
+                self.write_gap(out);
+                self.end_line(out);
             }
-            // Written with the LF that follows, or by itself before anything else.
-            b'\r' => {
-                if self.after_cr {
-                    out.extend_from_slice(b"\r\n");
-                }
+            // Written with what follows.
+            b'\r' => self.after_cr = true,
+            _ if blank && self.after_word && self.gap.len() < GAP_MAX => {
+                self.line_empty = false;
+                self.gap.push(byte);
             }
             _ => {
-                if self.after_cr {
-                    out.extend_from_slice(b"\r\n");
-                    self.in_header &= !self.line_empty;
-                }
+                self.write_gap(out);
+                self.after_word = false;
                 out.push(byte);
                 self.line_empty = false;
             }
         }
-        self.after_cr = byte == b'\r';
+    }
+
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        self.end_word(out);
+        self.write_gap(out);
+        out.extend_from_slice(b"\r\n");
+        self.in_header &= !self.line_empty;
+        self.line_empty = true;
+        self.after_cr = false;
+    }
+
+    /// An octet of a header that is to be ASCII.
+    fn eight_bit(&mut self, byte: u8, out: &mut Vec<u8>) {
+        if !self.after_word {
+            self.write_gap(out);
+            self.gap.clear();
+            self.written = 0;
+        }
+        if self.word.is_empty() && !self.gap.is_empty() {
+            // The first of them parts the words, and folds the line where it stands at its start.
+            let first = self.gap.get(self.written).copied().unwrap_or(b' ');
+            out.push(first);
+            self.written = 0;
+            self.after_word = false;
+            for blank in std::mem::take(&mut self.gap) {
+                self.word.push(blank);
+                self.cut_word(out);
+            }
+        }
+        self.word.push(byte);
+        self.cut_word(out);
+    }
+
+    /// Encodes a run that is as long as a word may be: whole characters, RFC 2047 section 5 (3).
+    fn cut_word(&mut self, out: &mut Vec<u8>) {
+        if self.word.len() < WORD_OCTETS_MAX {
+            return;
+        }
+        let rest = match std::str::from_utf8(&self.word) {
+            // The end of the last character is yet to come.
+            Err(error) if error.error_len().is_none() => self.word.split_off(error.valid_up_to()),
+            _ => Vec::new(),
+        };
+        let word = std::mem::replace(&mut self.word, rest);
+        self.encode(&word, out);
     }
 
     fn end_word(&mut self, out: &mut Vec<u8>) {
-        if self.word.is_empty() {
-            return;
-        }
         let word = std::mem::take(&mut self.word);
-        let charset = if std::str::from_utf8(&word).is_ok() { "utf-8" } else { "iso-8859-1" };
-        out.extend_from_slice(format!("=?{charset}?Q?").as_bytes());
+        if !word.is_empty() {
+            self.encode(&word, out);
+        }
+    }
+
+    fn encode(&mut self, word: &[u8], out: &mut Vec<u8>) {
+        self.changed = true;
+        let charset = if std::str::from_utf8(word).is_ok() { "utf-8" } else { "iso-8859-1" };
+        let part = if self.after_word { " " } else { "" };
+        out.extend_from_slice(format!("{part}=?{charset}?Q?").as_bytes());
         for byte in word {
             out.extend_from_slice(format!("={byte:02X}").as_bytes());
         }
         out.extend_from_slice(b"?=");
+        self.after_word = true;
+    }
+
+    /// Writes blanks as they are; they may still have to go into an encoded word, too.
+    fn write_gap(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.gap.get(self.written..).unwrap_or_default());
+        self.written = self.gap.len();
+        if !self.after_word {
+            self.gap.clear();
+            self.written = 0;
+        }
     }
 
     fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.end_word(&mut out);
+        self.write_gap(&mut out);
         if self.after_cr {
             out.extend_from_slice(b"\r\n");
+            self.changed = true;
         }
         out
     }
+}
+
+/// What a mender makes of octets that come in pieces as long as `bites` says, for the laws: for the
+/// third rung or the last one; with whether anything was changed.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn mended(is_last: bool, bytes: &[u8], bites: &[usize]) -> (Vec<u8>, bool) {
+    let mut mender = Mender::new(if is_last { Rung::AsciiHeader } else { Rung::LineEnds });
+    let (mut rest, mut out) = (bytes, Vec::new());
+    for bite in bites.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, after) = rest.split_at((*bite).clamp(1, rest.len()));
+        out.extend(mender.feed(piece));
+        rest = after;
+    }
+    out.extend(mender.finish());
+    (out, mender.changed)
 }
 
 #[cfg(test)]
@@ -282,5 +383,29 @@ mod tests {
             "X: =?utf-8?Q?=C3=BC?=\r\n\r\nü\r\n".as_bytes(),
         );
         check(Rung::AsciiHeader, b"X: \xfc\n\n", b"X: =?iso-8859-1?Q?=FC?=\r\n\r\n");
+        // Letters of two octets: fifteen octets would end in the middle of one.
+        check(
+            Rung::AsciiHeader,
+            "X: приветик\r\n\r\n".as_bytes(),
+            b"X: =?utf-8?Q?=D0=BF=D1=80=D0=B8=D0=B2=D0=B5=D1=82=D0=B8?= =?utf-8?Q?=D0=BA?=\r\n\r\n",
+        );
+    }
+
+    /// RFC 2047 section 6.2: readers drop what stands between two encoded words.
+    #[test]
+    fn blanks_between_words_are_kept() {
+        let header = "X: при \tвет\r\n мир\r\nY: é \r\n x\r\n\r\n";
+        let expected = "X: =?utf-8?Q?=D0=BF=D1=80=D0=B8?= =?utf-8?Q?=20=09=D0=B2=D0=B5=D1=82?=\r\n \
+                        =?utf-8?Q?=20=D0=BC=D0=B8=D1=80?=\r\nY: =?utf-8?Q?=C3=A9?= \r\n x\r\n\r\n";
+        check(Rung::AsciiHeader, header.as_bytes(), expected.as_bytes());
+    }
+
+    #[test]
+    fn what_is_changed_does_not_depend_on_the_pieces() {
+        for (text, changed) in [(&b"a\r\n\r\nb\r\n"[..], false), (b"a\nb", true), (b"a\r", true)] {
+            for bite in [1, 2, 3, 100] {
+                assert_eq!(mended(false, text, &[bite]).1, changed, "{bite}");
+            }
+        }
     }
 }
