@@ -29,6 +29,8 @@ pub mod finding;
 pub mod form_fields;
 pub mod import;
 pub mod input;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 pub mod life;
 pub mod metrics;
 pub mod multipart;

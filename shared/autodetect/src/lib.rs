@@ -24,6 +24,8 @@ pub mod exchange;
 pub mod facts;
 pub mod hosters;
 pub mod large;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod names;
 pub mod national;
 pub mod ovh;

@@ -222,6 +222,26 @@ fn unchunked(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
+/// For the laws: status and body of the whole answer in `received`, where it is there. `is_open`
+/// says that more may come, `is_said` that the server said it had ended.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn taken(
+    received: &[u8],
+    is_open: bool,
+    is_said: bool,
+) -> Result<Option<(u16, Vec<u8>)>, Error> {
+    let end = match (is_open, is_said) {
+        (true, _) => End::Open,
+        (false, true) => End::Said,
+        (false, false) => End::Cut,
+    };
+    let page = take(received, end, "https://a.example/x")?;
+    if let Some(url) = page.as_ref().and_then(redirection) {
+        let _ = target(&url);
+    }
+    Ok(page.map(|page| (page.status, page.body)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,8 @@
 #![forbid(unsafe_code)]
 
 pub mod header;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 pub mod migrations;
 pub mod table;
 pub mod templates;
