@@ -1,4 +1,11 @@
 //! Doubles for the tests of this crate: an authority, a TLS server in memory, a world to dial in.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is a failed test"
+)]
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
