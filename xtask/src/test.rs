@@ -1,22 +1,24 @@
 //! Everything that must hold before a change goes in.
 
-use crate::shell::{Done, Step};
+use crate::shell::{Done, Step, target_folder};
 use crate::wasm_target::{self, TARGET};
 use crate::{build, packages};
 
 /// Crates that exist for the components' target only.
 const WASM_ONLY: [&str; 1] = ["host"];
 
-/// Format, lints on both targets, unit tests, then real servers and a browser.
+/// Format, lints on both targets, dependencies, unit tests, then real servers and a browser.
 pub(crate) fn test() -> Done {
     packages::ensure(packages::FOR_BUILDING)?;
     packages::ensure(packages::FOR_TESTING)?;
     wasm_target::ensure()?;
     Step::cargo().args(["fmt", "--all", "--check"]).run()?;
     clippy()?;
+    dependencies()?;
     let native = ["test", "--release", "--workspace", "--exclude", "e2e"];
     Step::cargo().args(native).args(without_wasm_only()).run()?;
     build::build()?;
+    as_a_component("dial")?;
     eprintln!("\nReal servers (Dovecot, Cyrus, Courier) and a browser are next; none is skipped.");
     Step::cargo().args(["test", "--release", "-p", "e2e"]).run()
 }
@@ -29,6 +31,37 @@ fn clippy() -> Done {
     let wasm = build::COMPONENTS.iter().chain(&WASM_ONLY).flat_map(|name| ["-p", name]);
     let step = Step::cargo().args(["clippy", "--target", TARGET, "--profile", "component"]);
     step.args(wasm).args(strict).run()
+}
+
+/// `deny.toml`: licences, banned crates, sources; and known faults, where their list can be had.
+fn dependencies() -> Done {
+    if !Step::cargo().args(["deny", "--version"]).succeeds() {
+        Step::cargo().args(["install", "cargo-deny", "--locked"]).run()?;
+    }
+    Step::cargo().args(["deny", "check", "bans", "licenses", "sources"]).run()?;
+    let fetch = Step::cargo().args(["deny", "fetch", "db"]);
+    match fetch.output() {
+        Ok(_) => Step::cargo().args(["deny", "check", "advisories"]).run(),
+        Err(error) => {
+            let reason = error.lines().last().unwrap_or_default();
+            eprintln!(
+                "\nNOT CHECKED: advisories, since RustSec's list cannot be had here: {reason}"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// The unit tests of a crate, compiled as the components are and run on the engine of the runtime:
+/// what is written for SIMD exists on that target alone.
+fn as_a_component(name: &str) -> Done {
+    let example = ["build", "--release", "-p", "trasloco", "--example", "command"];
+    Step::cargo().args(example).run()?;
+    let runner = target_folder().join("release/examples/command");
+    let tests = ["test", "--profile", "component", "--target", TARGET, "--lib", "-p", name];
+    let runner_variable = "CARGO_TARGET_WASM32_WASIP2_RUNNER";
+    let step = Step::cargo().args(tests);
+    step.environment(runner_variable, &runner.to_string_lossy()).run()
 }
 
 fn without_wasm_only() -> impl Iterator<Item = &'static str> {
