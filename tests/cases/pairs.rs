@@ -42,6 +42,22 @@ fn from(source: &dyn Server) {
     assert_eq!(by_place(&mut client), wanted, "{}: the source is as it was", source.name());
 }
 
+/// `tls=rustls`: the way out, should our own records be suspected.
+#[test]
+fn with_records_of_rustls() {
+    let app = App::start(Setup::default().variable("tls", "rustls"));
+    let (source, destination) = (Dovecot::start(Layout::Mdbox), Dovecot::start(Layout::Maildir));
+    let (login, target) = (source.login("alice"), destination.login("bob"));
+    let mut client = Client::on(&source, &login);
+    fill(&mut client, EACH);
+    let wanted = by_place(&mut client);
+    let there = account(&destination, &target);
+    let migration = app.create(&mail_migration(account(&source, &login), there));
+    let state = app.wait(&migration, 120);
+    assert_eq!(state["status"], "completed", "{state:#}");
+    assert_same(&wanted, &by_place(&mut Client::on(&destination, &target)), "tls=rustls");
+}
+
 #[test]
 fn from_dovecot_maildir() {
     from(&Dovecot::start(Layout::Maildir));
