@@ -21,6 +21,7 @@ pub mod bundle;
 mod chaining;
 pub mod cli;
 pub mod client;
+mod core_dumps;
 pub mod driver;
 pub mod engine;
 mod group_commit;
@@ -56,6 +57,7 @@ const FAILED: u8 = 1;
 
 /// Runs the command line; `bundle` is the application inside this binary, or empty.
 pub fn main(bundle: &'static [u8]) -> ExitCode {
+    core_dumps::forbid();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
