@@ -19,7 +19,7 @@ pub enum Body {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Header fields; each name at most once.
+    /// Header fields; each name at most once, but `set-cookie`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
@@ -82,6 +82,13 @@ impl Answer {
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.retain(|(old, _)| *old != name);
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With one more header field of a name that may be there several times.
+    #[must_use]
+    pub fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }

@@ -39,7 +39,7 @@ pub async fn create<O: Outside>(
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
     let submission = submission::read(value, app.plaintext)?;
-    let (migration, secrets) = app.begin(request, submission).await?;
+    let (migration, secrets) = app.begin(submission).await?;
     let mut created = json!({
         "id": migration.id,
         "status": migration.status.name(),
@@ -225,7 +225,7 @@ pub async fn check_account<O: Outside>(
             return errors.finish(None);
         }
     };
-    match app.outside.check(Side::Source, &account, &credential, Detail::Folders).await {
+    match app.try_account(Side::Source, &account, &credential, Detail::Folders).await? {
         Ok(report) => Ok(Answer::json(200, &json!(report))),
         Err(refusal) => {
             refused(&mut errors, "", refusal);

@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, checking, finding, life, projects, route, schedule, web};
+use crate::{Route, api, checking, client, finding, life, projects, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -74,6 +74,10 @@ pub struct App<O> {
     pub public_url: String,
     /// How long what is idle is kept, in milliseconds.
     pub retention_ms: u64,
+    /// The network that the request came from, as limits know it.
+    pub client: String,
+    /// Whoever begins something new must bring it; empty: everybody may.
+    pub creation_token: Secret,
     /// Names this process to leases where the host owns the store alone; else empty.
     pub boot: String,
 }
@@ -88,6 +92,9 @@ pub struct Secrets {
     pub webhook_secret: Option<Secret>,
 }
 
+/// A year, for RFC 6797.
+const TLS_FOR_A_YEAR: &str = "max-age=31536000";
+
 /// A body, or why there is none.
 pub type BodyRead = Result<zeroize::Zeroizing<Vec<u8>>, Refusal>;
 
@@ -97,15 +104,46 @@ impl<O: Outside> App<O> {
         let for_programs = request.path.starts_with("/api/");
         let answer = match route(request.method.as_str(), &request.path) {
             Err(refusal) => Err(refusal),
-            Ok((route, name)) => match request.check_site().and(body) {
+            Ok((route, name)) => match self.admit(route, request).and(body) {
                 Err(refusal) => Err(refusal),
                 Ok(body) => self.dispatch(route, name, request, &body).await,
             },
         };
-        match answer {
+        let answer = match answer {
             Ok(answer) => answer,
             Err(refusal) if for_programs => refusal.answer(),
             Err(refusal) => web::problem(request, &refusal),
+        };
+        match request.secure {
+            // From here on a browser comes by TLS only (RFC 6797).
+            true => answer.with("strict-transport-security", TLS_FOR_A_YEAR),
+            false => answer,
+        }
+    }
+
+    /// What is looked at before anything else: for whom a request is, from where it came, and
+    /// whether it may begin something.
+    fn admit(&self, route: Route, request: &Request) -> Result<(), Refusal> {
+        // Who only asks whether all is well may do so under any name.
+        let for_us = matches!(route, Route::Health | Route::Metrics);
+        let origin = request.origin.as_str();
+        let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+        if !for_us && !client::is_for_us(authority, &self.public_url, &request.headers) {
+            let detail = "If this is its name, whoever runs it sets the variable public_url.";
+            return Err(Refusal::because(Code::Misdirected, detail));
+        }
+        request.check_site()?;
+        match route {
+            Route::NewForm
+            | Route::New
+            | Route::ProjectNewForm
+            | Route::ProjectNew
+            | Route::Create
+            | Route::Preflight
+            | Route::CheckAccount
+            | Route::CreateProject
+            | Route::Autodetect => self.may_create(request),
+            _ => Ok(()),
         }
     }
 
@@ -226,14 +264,14 @@ impl<O: Outside> App<O> {
         detail: Detail,
     ) -> Result<(), Refusal> {
         let try_one =
-            |side, account, credential| self.outside.check(side, account, credential, detail);
+            |side, account, credential| self.try_account(side, account, credential, detail);
         let (from, to) = join(
             try_one(Side::Source, source, &credentials.source),
             try_one(Side::Destination, destination, &credentials.destination),
         )
         .await;
         let mut errors = Errors::default();
-        for (prefix, result) in [("/source", from), ("/destination", to)] {
+        for (prefix, result) in [("/source", from?), ("/destination", to?)] {
             if let Err(refusal) = result {
                 refused(&mut errors, prefix, refusal);
             }
@@ -243,20 +281,18 @@ impl<O: Outside> App<O> {
 
     /// Begins a migration, once both log-ins have worked. What is made for its owner, and known
     /// nowhere else, goes back, too.
-    pub async fn begin(
-        &self,
-        request: &Request,
-        submission: Submission,
-    ) -> Result<(Migration, Secrets), Refusal> {
+    pub async fn begin(&self, submission: Submission) -> Result<(Migration, Secrets), Refusal> {
         let seal = self.seal()?;
         let Submission { source, destination, credentials, items, options, notify, .. } =
             submission;
         schedule::check(&options, self.now())?;
         let (source, destination) = self.name_servers((source, destination)).await?;
         self.try_both((&source, &destination), &credentials, Detail::LoginOnly).await?;
+        self.admit_address(notify.email.as_deref()).await?;
         let mut bytes = [0; model::id::LENGTH];
         self.outside.fill(&mut bytes);
         let id = MigrationId::from_random(&bytes);
+        self.admit_migration(&id).await?;
         let kept = options.keep_credentials_until.is_some();
         let token = kept.then(|| hook::token(&self.outside));
         let hook = token.iter().map(|token| hook::entry(&id, token)).collect();
@@ -265,8 +301,9 @@ impl<O: Outside> App<O> {
         let given = submission.webhook_secret;
         let lacks = migration.notify.webhook.is_some() && given.is_none();
         let made = lacks.then(|| notify::signature::make_secret(&self.outside));
+        // Never what the request says: whoever sends it could name any site.
         let contact =
-            Contact { base: self.base(request), webhook_secret: made.as_ref().or(given.as_ref()) };
+            Contact { base: &self.public_url, webhook_secret: made.as_ref().or(given.as_ref()) };
         let sealing = (seal, &self.outside);
         let store = self.store();
         lifecycle::create_with(store, sealing, &migration, &credentials, contact, hook).await?;

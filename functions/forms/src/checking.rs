@@ -1,6 +1,7 @@
 //! What would happen: the look at both accounts before a migration begins.
 
 use migrate::preflight::Preflight;
+use migrate::tries::{Ended, Try};
 use model::{Account, Item};
 use serde_json::{Value, json};
 
@@ -8,6 +9,7 @@ use crate::answer::Answer;
 use crate::api;
 use crate::app::{App, Outside, refused};
 use crate::input::Errors;
+use crate::limiting;
 use crate::offer;
 use crate::refusals::Refusal;
 use crate::request::Request;
@@ -76,7 +78,20 @@ impl<O: Outside> App<O> {
         let sides = (submission.source.clone(), submission.destination.clone());
         let (source, destination) = self.name_servers(sides).await?;
         let (credentials, options) = (&submission.credentials, &submission.options);
+        let tries = [&source, &destination].map(|account| Try::new(&self.client, account));
+        let [from, to] = &tries;
+        from.begin(self.store(), self.now()).await??;
+        if let Err(wait) = to.begin(self.store(), self.now()).await? {
+            from.end(self.store(), Ended::In, self.now()).await?;
+            return Err(wait.into());
+        }
         let seen = self.outside.preflight((&source, &destination), credentials, options).await;
+        let refused_by = seen.as_ref().err();
+        let sides = [refused_by.map(|it| &it.source), refused_by.map(|it| &it.destination)];
+        for (one, refusal) in tries.iter().zip(sides) {
+            let ended = limiting::ended(refusal.and_then(Option::as_ref));
+            one.end(self.store(), ended, self.now()).await?;
+        }
         match seen {
             Ok(preflight) => {
                 let not_carried = not_carried(&source, &destination);

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Body};
 use crate::app::{App, BodyRead, Outside};
+use crate::client;
 use crate::feeds::{self, Out};
 use crate::projects;
 use crate::refusals::{Code, Refusal};
@@ -46,6 +47,8 @@ const DISCARD_TIMEOUT_S: u32 = 10;
 struct Reached {
     store: KeyValue,
     settings: Settings,
+    /// Proxies that are believed what they say of their clients.
+    proxies: Networks,
 }
 
 impl Reached {
@@ -159,8 +162,9 @@ impl Outside for Reached {
 async fn handle(request: SpinRequest) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
     let head = parts.method == http::Method::HEAD;
-    let request = asked(&parts);
-    let answer = match app().await {
+    let app = app(&parts.headers).await;
+    let request = asked(&parts, app.as_ref().ok());
+    let answer = match app {
         Ok(app) => {
             // What is large is taken only from somebody who is known.
             let body = match projects::session::admit(&app, &request).await {
@@ -178,11 +182,13 @@ async fn handle(request: SpinRequest) -> impl IntoResponse {
 }
 
 /// The request in our words.
-fn asked(parts: &http::request::Parts) -> Request {
+fn asked(parts: &http::request::Parts, app: Option<&App<Reached>>) -> Request {
     let uri = &parts.uri;
     let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
     let authority = uri.authority().map(http::uri::Authority::as_str).or(host);
-    let scheme = uri.scheme_str().unwrap_or("http");
+    let proxied = app.is_some_and(|app| client::over_tls(&parts.headers, &app.outside.proxies));
+    let scheme = if proxied { "https" } else { uri.scheme_str().unwrap_or("http") };
+    let public = app.is_some_and(|app| app.public_url.starts_with("https://"));
     let method = match parts.method {
         http::Method::HEAD => http::Method::GET,
         _ => parts.method.clone(),
@@ -193,6 +199,7 @@ fn asked(parts: &http::request::Parts) -> Request {
         query: request::query(uri.query().unwrap_or_default()),
         headers: parts.headers.clone(),
         origin: format!("{scheme}://{}", authority.unwrap_or("localhost")),
+        secure: public || scheme == "https",
     }
 }
 
@@ -245,19 +252,25 @@ async fn take(
 }
 
 /// The component as the variables want it.
-async fn app() -> Result<App<Reached>, Refusal> {
+async fn app(headers: &http::HeaderMap) -> Result<App<Reached>, Refusal> {
     let settings = host::settings()
         .await
         .map_err(|error| Refusal::because(Code::NotConfigured, error.to_string()))?;
     let store = KeyValue::open().await?;
     let plaintext = if settings.allow_plaintext { Plaintext::Allowed } else { Plaintext::Refused };
+    let proxies = Networks::parse(&settings.trusted_proxies).map_err(|error| {
+        let words = error.to_string().replace("allowed_networks", "trusted_proxies");
+        Refusal::because(Code::NotConfigured, words)
+    })?;
     Ok(App {
+        client: client::network(headers, &proxies),
+        creation_token: settings.creation_token.clone(),
         seal: Seal::from_variable(settings.secret_key.expose()),
         plaintext,
         public_url: settings.public_url.trim_end_matches('/').to_owned(),
         retention_ms: u64::from(settings.retention_days) * DAY_MS,
         boot: std::env::var("TRASLOCO_BOOT").unwrap_or_default(),
-        outside: Reached { store, settings },
+        outside: Reached { store, settings, proxies },
     })
 }
 

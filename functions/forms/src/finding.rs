@@ -27,7 +27,7 @@ pub async fn answer<O: Outside>(app: &App<O>, request: &Request) -> Result<Answe
         let pointer = "/address".to_owned();
         Refusal::input(vec![InputError { pointer, code, detail, cell: None }])
     })?;
-    let found = app.outside.detect(&address).await?;
+    let found = app.detect(&address).await?;
     Ok(Answer::json(200, &object(&found, &address)).with("cache-control", "private, no-store"))
 }
 
@@ -80,10 +80,7 @@ impl<O: Outside> App<O> {
     }
 
     /// The account with its server, which is found where it names none.
-    pub async fn name_server(
-        &self,
-        account: Account,
-    ) -> Result<Result<Account, Missing>, store::Error> {
+    pub async fn name_server(&self, account: Account) -> Result<Result<Account, Missing>, Refusal> {
         if !account.url.is_empty() {
             return Ok(Ok(account));
         }
@@ -91,7 +88,7 @@ impl<O: Outside> App<O> {
             Ok(address) => address,
             Err(missing) => return Ok(Err(missing)),
         };
-        let found = self.outside.detect(&address).await?;
+        let found = self.detect(&address).await?;
         Ok(finding::named(&account, &address, &found))
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`ROUTES`]; [`request`], [`answer`], [`refusals`]; [`input`], [`submission`] with
 //! [`account`], [`removal`] and [`schedule`] (the API's objects), [`form_fields`] and [`multipart`] (the same from
-//! a form), [`import`] (the same from a table), [`offer`]; [`app`] with [`finding`], [`checking`] and
+//! a form), [`import`] (the same from a table), [`offer`]; [`client`] (who asks), [`limiting`] (how
+//! often); [`app`] with [`finding`], [`checking`] and
 //! [`checked`] (what both faces
 //! share), [`api`] and [`web`] (the two faces), [`shown`] (the object of a migration), [`feeds`],
 //! [`metrics`], [`openapi`] with [`schemas`]. Only `entry` touches Spin.
@@ -22,6 +23,7 @@ pub mod api;
 pub mod app;
 pub mod checked;
 pub mod checking;
+pub mod client;
 #[cfg(target_family = "wasm")]
 mod entry;
 pub mod feeds;
@@ -32,6 +34,7 @@ pub mod input;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 pub mod life;
+pub mod limiting;
 pub mod metrics;
 pub mod multipart;
 pub mod offer;

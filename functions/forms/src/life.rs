@@ -5,6 +5,7 @@ use migrate::Side;
 use migrate::lifecycle::{self, Outcome};
 use migrate::login::Detail;
 use migrate::removal::{Preview, PreviewError};
+use migrate::tries::{Ended, Try};
 use model::{Action, Migration};
 use serde_json::json;
 use store::seal::Credentials;
@@ -16,7 +17,7 @@ use crate::refusals::{Code, Refusal};
 use crate::removal::{self, Removal};
 use crate::request::{Request, value};
 use crate::submission;
-use crate::{Route, api, form_fields, shown, web};
+use crate::{Route, api, form_fields, limiting, shown, web};
 
 /// `POST …/retry`, `…/pause`, `…/resume`, `…/remove` of the API.
 pub async fn call<O: Outside>(
@@ -142,7 +143,16 @@ async fn remove<O: Outside>(
     }
     let id = &migration.id;
     if dry_run {
-        return match app.outside.preview(id, from, &credential).await {
+        let one = Try::new(&app.client, &migration.destination);
+        one.begin(app.store(), app.now()).await??;
+        let seen = app.outside.preview(id, from, &credential).await;
+        let ended = match &seen {
+            Ok(_) | Err(PreviewError::Store(_)) => Ended::In,
+            Err(PreviewError::Refused(refusal)) => limiting::ended(Some(refusal)),
+            Err(PreviewError::Broke(_)) => Ended::Elsewhere,
+        };
+        one.end(app.store(), ended, app.now()).await?;
+        return match seen {
             Ok(preview) => Ok(Some(preview)),
             Err(PreviewError::Refused(refusal)) => {
                 let mut errors = Errors::default();
@@ -157,13 +167,13 @@ async fn remove<O: Outside>(
             Err(PreviewError::Store(error)) => Err(error.into()),
         };
     }
-    let check = app.outside.check(
+    let check = app.try_account(
         Side::Destination,
         &migration.destination,
         &credential,
         Detail::PasswordOnly,
     );
-    if let Err(refusal) = check.await {
+    if let Err(refusal) = check.await? {
         let mut errors = Errors::default();
         refused(&mut errors, "/destination", refusal);
         return errors.finish(None);

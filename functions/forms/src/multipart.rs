@@ -71,6 +71,7 @@ mod tests {
             query: vec![],
             headers,
             origin: String::new(),
+            secure: false,
         };
         futures::executor::block_on(read(&request, body.as_bytes())).map_err(|it| it.code)
     }

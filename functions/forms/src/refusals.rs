@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::limits::Wait;
 
 use crate::answer::Answer;
 
@@ -43,6 +44,9 @@ refusals! {
     SignIn           "sign_in"            401 "Log in to the project first."
     WrongPassword    "wrong_password"     401 "There is no project with this identifier and password."
     TooManyTries     "too_many_tries"     429 "Too many wrong passwords were tried; wait a while."
+    TooManyRequests  "too_many_requests"  429 "This was asked for too often; wait a while."
+    CreationToken    "creation_token"     401 "Only who has the token of this installation can begin something new here."
+    Misdirected      "misdirected"        421 "This installation is not reached under this name."
     Busy             "busy"               409 "Somebody else is doing this at the moment; try again."
     NotFound         "not_found"          404 "There is no migration with this identifier for this account."
     NotInThisState   "not_in_this_state"  409 "This is not possible in the migration's present state."
@@ -174,6 +178,14 @@ impl Refusal {
             answer = answer.with("retry-after", seconds.to_string());
         }
         if self.allow.is_empty() { answer } else { answer.with("allow", self.allow.join(", ")) }
+    }
+}
+
+impl From<Wait> for Refusal {
+    fn from(Wait(seconds): Wait) -> Self {
+        let detail = format!("This was tried too often; try again in {seconds} s.");
+        let refusal = Refusal::because(Code::TooManyRequests, detail);
+        Refusal { retry_after_s: Some(seconds), ..refusal }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Scheme and authority the client sees, such as `https://mail.example.org`.
     pub origin: String,
+    /// Whether browsers reach this installation by TLS, as `public_url` or a proxy says.
+    pub secure: bool,
 }
 
 impl Request {
@@ -174,7 +176,8 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         let origin = "http://here.example:3000".to_owned();
-        Request { method, path: "/new".into(), query: vec![], headers: map, origin }
+        let path = "/new".into();
+        Request { method, path, query: vec![], headers: map, origin, secure: false }
     }
 
     #[test]

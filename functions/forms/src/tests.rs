@@ -1,5 +1,6 @@
 //! The component against a store in memory and mail servers that say what a test wants.
 
+mod limits;
 mod project_pages;
 mod projects;
 
@@ -200,6 +201,8 @@ fn app() -> App<Fake> {
         public_url: String::new(),
         retention_ms: 60 * 86_400_000,
         boot: String::new(),
+        client: "192.0.2.1".into(),
+        creation_token: wire::Secret::default(),
     }
 }
 
@@ -215,8 +218,15 @@ fn send(app: &App<Fake>, method: &str, address: &str, (kind, body): (&str, &[u8]
         query: request::query(query),
         headers,
         origin: "http://here.example".into(),
+        secure: app.public_url.starts_with("https://"),
     };
     block_on(app.answer(&request, Ok(Zeroizing::new(body.to_vec()))))
+}
+
+/// Everything that is stored, but for what limits count.
+fn kept(app: &App<Fake>) -> Vec<(String, Vec<u8>)> {
+    let all = app.outside.store.all().into_iter();
+    all.filter(|(key, _)| !key.starts_with("limits/")).collect()
 }
 
 fn get(app: &App<Fake>, address: &str) -> Answer {
@@ -420,7 +430,7 @@ fn refuses_with_a_pointer_and_creates_nothing() {
         assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
         assert!(!text(&answer).contains("wrong\""), "a password in {}", text(&answer));
     }
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
 }
 
 #[test]
@@ -483,7 +493,7 @@ fn the_form_finds_servers_without_a_script() {
     let no_address =
         text(&form(&app, "/new", &typed.replace("detect=source", "detect=destination")));
     assert!(no_address.contains("id=\"destination-login-error\""), "{no_address}");
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
 }
 
 /// The value of a hidden or typed field of a page.
@@ -499,7 +509,7 @@ fn a_form_is_checked_and_then_started_with_other_names() {
     let page = form(&app, "/new", &format!("{FORM}&destination.password=right&check=yes"));
     assert_eq!(page.status, 200);
     let page = text(&page);
-    assert_eq!(app.outside.store.all(), [], "something was written");
+    assert_eq!(kept(&app), [], "something was written");
     assert!(
         page.contains("5.7&nbsp;kB") || page.contains("5.70 kB") || page.contains("kB"),
         "{page}"
@@ -518,7 +528,7 @@ fn a_form_is_checked_and_then_started_with_other_names() {
         assert_eq!(refused.status, 409, "{wrong}");
         assert!(text(&refused).contains("too old"));
     }
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
     let started = form(&app, "/new", &start(&sealed));
     assert_eq!(started.status, 303, "{}", text(&started));
     let migrations: Vec<Migration> = app
@@ -548,7 +558,7 @@ fn a_form_that_is_checked_shows_what_is_wrong() {
     assert!(text(&wrong).contains("source-password-error"), "{}", text(&wrong));
     let nothing = format!("{FORM}&destination.password=right&check=yes").replace("&items=mail", "");
     assert_eq!(form(&app, "/new", &nothing).status, 422);
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
 }
 
 #[test]
@@ -575,7 +585,7 @@ fn a_preflight_tells_all_and_writes_nothing() {
     ] {
         assert_eq!(pointers(&post(&app, "/api/v1/migrations/preflight", &body)), [expected]);
     }
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
 }
 
 #[test]
@@ -667,7 +677,7 @@ fn webhooks_are_checked_before_anything_is_created() {
         let answer = post(&app, "/api/v1/migrations", &body);
         assert_eq!((pointers(&answer).join("|").as_str(), answer.status), (expected, 422));
     }
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
 }
 
 #[test]
@@ -695,7 +705,7 @@ fn a_webhook_has_a_secret_that_is_told_at_most_once() {
         assert!(!text(&get(&app, &path)).contains("whsec"));
         let outbox = block_on(app.outside.store.get(&keys::notices(&id))).unwrap().unwrap();
         let outbox: notify::Outbox = records::decode("outbox", &outbox).unwrap();
-        assert_eq!((outbox.notices.len(), outbox.base.as_str()), (1, "http://here.example"));
+        assert_eq!((outbox.notices.len(), outbox.base.as_str()), (1, ""));
     }
 }
 
@@ -734,6 +744,7 @@ fn hooked(app: &App<Fake>, id: &str, token: &str, body: &[u8]) -> Answer {
         query: vec![],
         headers,
         origin: String::new(),
+        secure: false,
     };
     block_on(app.answer(&request, Ok(Zeroizing::new(body.to_vec()))))
 }
@@ -830,6 +841,7 @@ fn the_wire_is_checked_before_the_words() {
         query: vec![],
         headers: http::HeaderMap::new(),
         origin: String::new(),
+        secure: false,
     };
     let large = block_on(app.answer(&request, Err(Refusal::of(Code::TooLarge))));
     assert_eq!((large.status, pointers(&large).len()), (413, 0));
@@ -916,7 +928,7 @@ fn a_form_comes_back_with_what_was_typed_but_no_password() {
     }
     let nothing = form(&app, "/new", &FORM.replace("&items=mail", "&destination.password=right"));
     assert!(text(&nothing).contains("id=\"items-error\""));
-    assert_eq!(app.outside.store.all(), []);
+    assert_eq!(kept(&app), []);
 }
 
 /// What was sent; after `left` pieces nobody reads any more.

@@ -71,7 +71,14 @@ pub fn problem(request: &Request, refusal: &Refusal) -> Answer {
         http::Method::GET => request,
         _ => &elsewhere(request, "/".to_owned(), Vec::new()),
     };
-    let answer = show(request, status, |page| pages::problem::page(page, problem));
+    let mut answer = show(request, status, |page| pages::problem::page(page, problem));
+    if let Some(seconds) = refusal.retry_after_s {
+        answer = answer.with("retry-after", seconds.to_string());
+    }
+    if refusal.code == Code::CreationToken {
+        // A browser asks its user for it, and sends it along from then on.
+        answer = answer.with("www-authenticate", "Basic realm=\"trasloco\", charset=\"UTF-8\"");
+    }
     if refusal.allow.is_empty() { answer } else { answer.with("allow", refusal.allow.join(", ")) }
 }
 
@@ -166,7 +173,7 @@ pub async fn submitted<O: Outside>(
     let mut object = object(&mut fields);
     checked::put_names(&mut object, moved);
     let begun = match submission::read(object, app.plaintext) {
-        Ok(submission) => app.begin(request, submission).await,
+        Ok(submission) => app.begin(submission).await,
         Err(refusal) => Err(refusal),
     };
     match begun {
@@ -211,7 +218,7 @@ pub(crate) async fn detected<O: Outside>(
     match address {
         None => errors.push(wrong(login, Code::BadValue, None)),
         Some(address) => {
-            let detection = app.outside.detect(&address).await?;
+            let detection = app.detect(&address).await?;
             match finding::choose(&detection, ServerType::Ovh) {
                 Some(one) => {
                     put(fields, &format!("{side}.type"), one.server_type.name());

@@ -65,7 +65,8 @@ impl Networks {
         }
     }
 
-    fn lists(&self, address: IpAddr) -> bool {
+    /// Whether an entry names this address.
+    pub fn lists(&self, address: IpAddr) -> bool {
         self.listed.iter().any(|cidr| cidr.contains(address))
     }
 }

@@ -13,6 +13,12 @@ pub struct Settings {
     pub advance_token: Secret,
     /// Where users reach the application; empty: as the request says.
     pub public_url: String,
+    /// CIDRs of proxies that are believed what they say of their clients.
+    pub trusted_proxies: String,
+    /// Whoever begins something new must bring it; empty: everybody may.
+    pub creation_token: Secret,
+    /// Ports of public servers that may be named besides those of mail; `*` for all.
+    pub allowed_ports: String,
     /// CIDRs that may be reached although they are not public.
     pub allowed_networks: String,
     /// Whether connections without TLS may be asked for.
@@ -68,6 +74,9 @@ pub async fn settings() -> Result<Settings, BadSetting> {
         secret_key: secret("secret_key").await?,
         advance_token: secret("advance_token").await?,
         public_url: text("public_url", "").await?,
+        trusted_proxies: text("trusted_proxies", "").await?,
+        creation_token: secret("creation_token").await?,
+        allowed_ports: text("allowed_ports", "").await?,
         allowed_networks: text("allowed_networks", "").await?,
         allow_plaintext: switch("allow_plaintext").await?,
         extra_ca: text("extra_ca", "").await?,

@@ -62,6 +62,7 @@ pub mod special_use;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub mod tries;
 mod trouble;
 mod upkeep;
 mod verify;

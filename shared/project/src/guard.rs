@@ -7,6 +7,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use model::{ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use store::limits::{self, Rule, Wait};
 use store::{Error, Store, keys, records};
 use wire::{Random, Secret};
 
@@ -20,12 +21,12 @@ pub const PASSWORD_MAX_BYTES: usize = 1_000;
 pub const SESSION_MS: u64 = 12 * 3_600_000;
 /// Tokens at a time; the oldest goes for a new one.
 const SESSIONS_MAX: usize = 50;
-/// Wrong passwords that cost nothing.
-const GUESSES_FREE: u32 = 5;
-/// The longest wait after a wrong password.
-const WAIT_MAX_MS: u64 = 15 * 60_000;
-/// Wrong passwords are forgotten after this long without one.
-const FORGET_MS: u64 = 24 * 3_600_000;
+/// Wrong passwords from one network: six, then one in two and a half minutes.
+const GUESSES_HERE: Rule = Rule { name: "guesses at", burst: 6, refill_ms: 150_000 };
+/// Wrong passwords from all networks that never got in: a hundred, then one a minute.
+const GUESSES_ALL: Rule = Rule { name: "guesses", burst: 100, refill_ms: 60_000 };
+/// Networks that are remembered because somebody got in from there; the oldest goes for a new one.
+const KNOWN_MAX: usize = 10;
 
 /// OWASP's first choice for argon2id (19 MiB, two passes, one lane): about a tenth of a second in
 /// Wasm, within the memory of a component.
@@ -66,12 +67,12 @@ fn is(password: &Secret, hash: &str) -> bool {
         && PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(bytes, &hash).is_ok())
 }
 
-/// Wrong passwords so far.
+/// From where somebody got in: strangers who guess elsewhere, however many, do not keep them out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Guesses {
-    wrong: u32,
-    /// No further one before this (ms since 1970).
-    until_ms: u64,
+    /// Hashes of networks, the last one last.
+    #[serde(default)]
+    known: Vec<String>,
 }
 
 /// The records of a new project that begin empty.
@@ -82,15 +83,24 @@ pub(crate) fn empty(id: &ProjectId) -> Result<Vec<(String, Vec<u8>)>, Error> {
     Ok(vec![(sessions, none), (guesses, no)])
 }
 
-/// Checks a password. Each try is counted before it is looked at, so that many at once gain nothing.
+/// Checks a password that comes from `network`. Each try is counted before it is looked at, so that
+/// many at once gain nothing. A project that is not there is refused after as long as any other.
 pub async fn check(
     store: &impl Store,
     id: &ProjectId,
     password: &Secret,
-    now: Timestamp,
+    (network, now): (&str, Timestamp),
 ) -> Result<Result<(), Refused>, Error> {
-    if let Err(wait) = count(store, id, now).await? {
-        return Ok(Err(wait));
+    let here = format!("{id} {network}");
+    if let Err(Wait(seconds)) = limits::take(store, &GUESSES_HERE, &here, 1, now.0).await? {
+        return Ok(Err(Refused::Wait(seconds)));
+    }
+    let guesses: Option<Guesses> = records::read(store, &keys::project_guesses(id)).await?;
+    let known = guesses.unwrap_or_default().known.contains(&digest(network));
+    let (all, cost) = (id.to_string(), u64::from(!known));
+    if let Err(Wait(seconds)) = limits::take(store, &GUESSES_ALL, &all, cost, now.0).await? {
+        limits::give(store, &GUESSES_HERE, &here, 1, now.0).await?;
+        return Ok(Err(Refused::Wait(seconds)));
     }
     let key = keys::project_password(id);
     // Emptied where the project is being erased.
@@ -100,38 +110,17 @@ pub async fn check(
     if !right {
         return Ok(Err(Refused::Wrong));
     }
+    limits::give(store, &GUESSES_HERE, &here, 1, now.0).await?;
+    limits::give(store, &GUESSES_ALL, &all, cost, now.0).await?;
     change(store, &keys::project_guesses(id), |guesses: &mut Guesses| {
-        *guesses = Guesses::default();
+        let network = digest(network);
+        guesses.known.retain(|known| *known != network);
+        guesses.known.push(network);
+        let extra = guesses.known.len().saturating_sub(KNOWN_MAX);
+        guesses.known.drain(..extra);
     })
     .await?;
     Ok(Ok(()))
-}
-
-/// Counts a try, unless it comes too early.
-async fn count(
-    store: &impl Store,
-    id: &ProjectId,
-    now: Timestamp,
-) -> Result<Result<(), Refused>, Error> {
-    let key = keys::project_guesses(id);
-    loop {
-        let Some(before) = store.get(&key).await? else { return Ok(Ok(())) };
-        let mut guesses: Guesses = records::decode(&key, &before)?;
-        let left_ms = guesses.until_ms.saturating_sub(now.0);
-        if left_ms > 0 && left_ms <= WAIT_MAX_MS {
-            return Ok(Err(Refused::Wait(left_ms.div_ceil(1000))));
-        }
-        if now.0.saturating_sub(guesses.until_ms) > FORGET_MS {
-            guesses.wrong = 0;
-        }
-        guesses.wrong += 1;
-        let beyond = guesses.wrong.saturating_sub(GUESSES_FREE);
-        let wait_ms = if beyond == 0 { 0 } else { 1000 << beyond.min(20) };
-        guesses.until_ms = now.0 + WAIT_MAX_MS.min(wait_ms);
-        if store.swap(&key, &before, records::encode(&key, &guesses)?).await? {
-            return Ok(Ok(()));
-        }
-    }
 }
 
 /// The hashes of tokens, with the moment until which each opens the project.
@@ -217,35 +206,82 @@ mod tests {
         store
     }
 
+    async fn tried(store: &Memory, password: &str, network: &str, ms: u64) -> Result<(), Refused> {
+        check(store, &id(), &secret(password), (network, Timestamp(ms))).await.unwrap()
+    }
+
     #[test]
     fn a_hundred_guesses_are_not_looked_at() {
         block_on(async {
             let store = guarded().await;
             let mut looked_at = 0;
             for second in 0..100 {
-                let now = Timestamp(1_000_000 + second * 1_000);
-                match check(&store, &id(), &secret("open barley"), now).await.unwrap() {
+                match tried(&store, "open barley", "192.0.2.1", 1_000_000 + second * 1_000).await {
                     Err(Refused::Wrong) => looked_at += 1,
-                    Err(Refused::Wait(seconds)) => assert!(seconds <= 900),
+                    Err(Refused::Wait(seconds)) => assert!(seconds <= 150),
                     Ok(()) => panic!("let in"),
                 }
             }
-            assert_eq!(looked_at, 11);
-            let later = Timestamp(1_000_000 + 3_600_000);
-            assert_eq!(check(&store, &id(), &secret("open sesame"), later).await, Ok(Ok(())));
-            assert_eq!(
-                check(&store, &id(), &secret("open wheat"), later).await,
-                Ok(Err(Refused::Wrong))
-            );
+            assert_eq!(looked_at, 6);
+            let later = 1_000_000 + 3_600_000;
+            assert_eq!(tried(&store, "open sesame", "192.0.2.1", later).await, Ok(()));
+            let wrong = tried(&store, "open wheat", "192.0.2.1", later).await;
+            assert_eq!(wrong, Err(Refused::Wrong));
         });
+    }
+
+    /// Who knows a project's identifier guesses for hours; its owner comes and goes meanwhile.
+    #[test]
+    fn strangers_who_guess_do_not_keep_the_owner_out() {
+        block_on(async {
+            let store = guarded().await;
+            let minute = 60_000;
+            for n in 0..40 {
+                let ms = 1_000_000 + n * 15 * minute;
+                let _ = tried(&store, "open barley", "192.0.2.1", ms).await;
+                if n % 13 == 12 {
+                    assert_eq!(
+                        tried(&store, "open sesame", "198.51.100.1", ms).await,
+                        Ok(()),
+                        "{n}"
+                    );
+                }
+            }
+        });
+    }
+
+    /// So many networks that all tries are used up: those of the owner's own are not.
+    #[test]
+    fn not_even_many_strangers_do() {
+        block_on(async {
+            let store = guarded().await;
+            assert_eq!(tried(&store, "open sesame", "198.51.100.1", 1_000).await, Ok(()));
+            let mut looked_at = 0;
+            for n in 0..130 {
+                let network = format!("192.0.2.{n}");
+                let refused = tried(&store, "open barley", &network, 1_000).await;
+                looked_at += u32::from(refused == Err(Refused::Wrong));
+            }
+            assert_eq!(looked_at, 100);
+            assert_eq!(tried(&store, "open sesame", "198.51.100.1", 1_000).await, Ok(()));
+            let elsewhere = tried(&store, "open sesame", "203.0.113.1", 1_000).await;
+            assert_eq!(elsewhere, Err(Refused::Wait(60)));
+            assert_eq!(tried(&store, "open sesame", "203.0.113.1", 61_000).await, Ok(()));
+        });
+    }
+
+    #[test]
+    fn what_was_counted_before_stays_readable() {
+        let stored = b"\x01{\"wrong\":7,\"until_ms\":1790000000000}";
+        assert_eq!(records::decode::<Guesses>("g", stored), Ok(Guesses::default()));
     }
 
     #[test]
     fn nobody_is_let_into_what_is_not_there() {
         block_on(async {
             let store = Memory::default();
-            let refused = check(&store, &id(), &secret("open sesame"), Timestamp(1)).await;
-            assert_eq!(refused, Ok(Err(Refused::Wrong)));
+            let refused = tried(&store, "open sesame", "192.0.2.1", 1).await;
+            assert_eq!(refused, Err(Refused::Wrong));
             assert!(PasswordHash::new(NOBODY).is_ok());
         });
     }

@@ -39,6 +39,12 @@ pub async fn set(store: &impl Store, id: &MigrationId, due_ms: Option<u64>) -> R
     }
 }
 
+/// How many migrations stand in the list in which `id` would.
+pub async fn length(store: &impl Store, id: &MigrationId) -> Result<usize, Error> {
+    let shard: Option<Shard> = records::read(store, &keys::due(shard_of(id))).await?;
+    Ok(shard.map_or(0, |shard| shard.len()))
+}
+
 /// Says when the erasure of `id` goes on; `None` once nothing of it is left. A list of its own, so
 /// that a slice which ends meanwhile and says when it is due does not call the erasure off.
 pub async fn set_erasure(

@@ -183,6 +183,11 @@ pub fn limits(slot: u8) -> String {
     format!("limits/{slot}")
 }
 
+/// A slot of what networks have begun and may not have ended.
+pub fn begun(slot: u8) -> String {
+    format!("limits/begun/{slot}")
+}
+
 /// A shard of the index of due migrations.
 pub fn due(shard: u8) -> String {
     format!("due/{shard}")

@@ -143,6 +143,11 @@ pub async fn wait(
     Ok(lacking.map(|lacking_ms| Wait(lacking_ms.div_ceil(1000).max(1))))
 }
 
+/// Makes a record of limits that is missing: empty, and only once.
+pub async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
+    shard::make(store, key).await
+}
+
 /// Forgets full buckets, and where there are too many those that are full the soonest.
 fn tidy(slot: &mut Slot, now_ms: u64) {
     slot.retain(|_, full_ms| *full_ms > now_ms);

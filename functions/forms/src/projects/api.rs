@@ -12,6 +12,7 @@ use crate::Route;
 use crate::answer::Answer;
 use crate::api::json_body;
 use crate::app::{App, Outside};
+use crate::limiting;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 
@@ -77,6 +78,7 @@ pub async fn make<O: Outside>(
     let mut bytes = [0; model::id::LENGTH];
     app.outside.fill(&mut bytes);
     let id = ProjectId::from_random(&bytes);
+    app.spend(&limiting::PROJECTS).await?;
     let hash = guard::hash(&creation.password, &app.outside)?;
     let now = app.now();
     let project = Project {

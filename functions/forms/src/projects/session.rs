@@ -7,6 +7,7 @@ use wire::Secret;
 
 use crate::answer::Answer;
 use crate::app::{App, Outside};
+use crate::limiting;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 
@@ -15,9 +16,17 @@ fn cookie_name(id: &ProjectId) -> String {
     format!("project-{id}")
 }
 
+/// The same where browsers come by TLS: only this very host sets a cookie of such a name, and only
+/// over TLS (RFC 6265bis section 4.1.3.2).
+fn host_cookie_name(id: &ProjectId) -> String {
+    format!("__Host-project-{id}")
+}
+
 /// The token that a request brings for a project.
 fn token<'r>(request: &'r Request, id: &ProjectId) -> Option<&'r str> {
-    crate::api::bearer(request).or_else(|| request.cookie(&cookie_name(id)))
+    let safe = request.cookie(&host_cookie_name(id)).filter(|_| request.secure);
+    // One of before the installation had TLS still leads in, and out.
+    crate::api::bearer(request).or(safe).or_else(|| request.cookie(&cookie_name(id)))
 }
 
 /// The project, where the request may open it; else exactly one answer.
@@ -51,8 +60,10 @@ pub async fn begin<O: Outside>(
 ) -> Result<(ProjectId, Secret), Refusal> {
     let wrong = || Refusal::of(Code::WrongPassword);
     let id = ProjectId::parse(id).ok_or_else(wrong)?;
-    match guard::check(app.store(), &id, password, app.now()).await? {
-        Ok(()) => {}
+    // Hashing a password costs more than anything else here, so what limits it comes first.
+    app.spend(&limiting::ENTER).await?;
+    match guard::check(app.store(), &id, password, (&app.client, app.now())).await? {
+        Ok(()) => app.refund(&limiting::ENTER).await?,
         Err(guard::Refused::Wrong) => return Err(wrong()),
         Err(guard::Refused::Wait(seconds)) => {
             let detail = format!("Too many wrong passwords; try again in {seconds} s.");
@@ -80,13 +91,22 @@ pub fn with_cookie(answer: Answer, request: &Request, id: &ProjectId, token: &Se
     answer.with("set-cookie", cookie(request, id, token.expose(), seconds))
 }
 
-/// With the cookie taken away.
+/// With the cookie taken away, under each name that it may have.
 pub fn without_cookie(answer: Answer, request: &Request, id: &ProjectId) -> Answer {
-    answer.with("set-cookie", cookie(request, id, "", 0))
+    let answer = answer.with("set-cookie", cookie(request, id, "", 0));
+    match request.secure {
+        true => answer.and("set-cookie", format!("{}{ENDED}", cookie_name(id))),
+        false => answer,
+    }
 }
 
+/// What ends a cookie of before the installation had TLS.
+const ENDED: &str = "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict";
+
 fn cookie(request: &Request, id: &ProjectId, value: &str, seconds: u64) -> String {
-    let secure = if request.origin.starts_with("https://") { "; Secure" } else { "" };
-    let name = cookie_name(id);
+    let (name, secure) = match request.secure {
+        true => (host_cookie_name(id), "; Secure"),
+        false => (cookie_name(id), ""),
+    };
     format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }

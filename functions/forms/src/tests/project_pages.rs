@@ -50,9 +50,12 @@ impl Person {
             query: request::query(query),
             headers,
             origin: "https://here.example".into(),
+            secure: true,
         };
         let answer = block_on(self.app.answer(&request, Ok(Zeroizing::new(body.to_vec()))));
-        if let Some(cookie) = answer.header("set-cookie").filter(|it| it.starts_with("project-")) {
+        if let Some(cookie) =
+            answer.header("set-cookie").filter(|it| it.starts_with("__Host-project-"))
+        {
             let pair = cookie.split(';').next().unwrap();
             *self.cookie.borrow_mut() = pair.to_owned();
         }
@@ -187,7 +190,7 @@ fn what_is_wrong_with_a_new_project_is_told() {
     let page = text(&refused);
     assert!(page.contains("value=\"My firm\"") && !page.contains("too short\""));
     assert!(page.contains("href=\"#password\"") && page.contains("href=\"#email\""));
-    assert_eq!(person.app.outside.store.all(), []);
+    assert_eq!(super::kept(&person.app), []);
 }
 
 #[test]
@@ -386,6 +389,7 @@ fn other_sites_cannot_send_these_forms() {
             query: vec![],
             headers,
             origin: "https://here.example".into(),
+            secure: true,
         };
         let body = Ok(Zeroizing::new(b"confirmed=yes".to_vec()));
         assert_eq!(block_on(person.app.answer(&request, body)).status, 403, "{tail}");
@@ -403,6 +407,7 @@ fn a_table_of_a_stranger_leads_to_the_way_in() {
         query: vec![],
         headers: http::HeaderMap::new(),
         origin: "https://here.example".into(),
+        secure: false,
     };
     let refused = Err(crate::refusals::Refusal::of(crate::refusals::Code::SignIn));
     let answer = block_on(person.app.answer(&request, refused));

@@ -27,6 +27,7 @@ fn ask(
         query: crate::request::query(query),
         headers: map,
         origin: "https://here.example".into(),
+        secure: true,
     };
     let body = zeroize::Zeroizing::new(body.to_string().into_bytes());
     futures::executor::block_on(app.answer(&request, Ok(body)))
@@ -75,9 +76,11 @@ fn a_project_is_made_opened_and_closed() {
     let login = format!("{address}/login");
     let entered = ask(&open.app, ("POST", &login), &[], &json!({"password": PASSWORD}));
     let cookie = entered.header("set-cookie").unwrap().to_owned();
-    for part in ["HttpOnly", "SameSite=Strict", "Secure"] {
+    for part in ["__Host-project-", "HttpOnly", "SameSite=Strict", "Secure", "Path=/;"] {
         assert!(cookie.contains(part), "{cookie}");
     }
+    let tls_only = entered.header("strict-transport-security");
+    assert_eq!(tls_only, Some("max-age=31536000"));
     let cookie = cookie.split(';').next().unwrap();
     let with_cookie = ask(&open.app, ("GET", &address), &[("cookie", cookie)], &Value::Null);
     assert_eq!(with_cookie.status, 200);
@@ -248,6 +251,7 @@ impl Open {
             query: crate::request::query(query),
             headers,
             origin: "https://here.example".into(),
+            secure: true,
         };
         let body = zeroize::Zeroizing::new(file.as_bytes().to_vec());
         futures::executor::block_on(self.app.answer(&request, Ok(body)))

@@ -147,7 +147,8 @@ catalogue! {
     refusal_authentication_failed refusal_unreachable refusal_unsupported refusal_bad_url
     refusal_expired refusal_no_server refusal_required refusal_too_long refusal_wrong_type refusal_unknown_field refusal_bad_value
     refusal_bad_date refusal_too_many refusal_repeated refusal_example refusal_out_of_order
-    refusal_sign_in refusal_wrong_password refusal_too_many_tries refusal_busy refusal_too_short
+    refusal_sign_in refusal_wrong_password refusal_too_many_tries
+        refusal_too_many_requests refusal_creation_token refusal_misdirected refusal_busy refusal_too_short
     refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
     refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
     refusal_unavailable refusal_not_configured
