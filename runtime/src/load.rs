@@ -133,7 +133,9 @@ fn variables(manifest: &Manifest, options: &Options, folder: &Folder) -> Result<
     }
     let environment = |name: &str| std::env::var(name).ok();
     let sources = Sources { flags: &options.variables, environment: &environment, made };
-    Variables::resolve(&manifest.variables, sources)
+    let variables = Variables::resolve(&manifest.variables, sources)?;
+    variables.check()?;
+    Ok(variables)
 }
 
 fn all_settings(

@@ -46,8 +46,9 @@ pub struct Variable {
     /// Whether a value must be given.
     #[serde(default)]
     pub required: bool,
-    #[serde(default, rename = "secret")]
-    _secret: bool,
+    /// Whether its value is to be seen by nobody.
+    #[serde(default)]
+    pub secret: bool,
     #[serde(default, rename = "description")]
     _description: String,
 }

@@ -33,6 +33,13 @@ impl Variables {
                 let known: Vec<&str> = declared.keys().map(String::as_str).collect();
                 bail!("--variable {name}: there is no such variable; known: {}", known.join(", "));
             }
+            let secret = declared.get(&name).is_some_and(|variable| variable.secret);
+            if secret && !flag.contains("=@") && !value.is_empty() {
+                log::warn!(
+                    "--variable {name}=… is in the list of processes, which other users of this \
+                     machine can read; write {name}=@FILE"
+                );
+            }
             flags.insert(name, value);
         }
         let mut values = BTreeMap::new();
@@ -51,6 +58,19 @@ impl Variables {
             };
         }
         Ok(Variables(values))
+    }
+
+    /// Refuses what would make this installation send mails with links that lead nowhere, or to
+    /// wherever a request said.
+    pub fn check(&self) -> Result<()> {
+        let set = |name| self.get(name).is_some_and(|value| !value.trim().is_empty());
+        if set("smtp_url") && !set("public_url") {
+            bail!(
+                "smtp_url is set and public_url is not: mails have links to this installation, so \
+                 give --variable public_url=https://…, the address at which its users reach it"
+            )
+        }
+        Ok(())
     }
 
     /// The value of a variable.
@@ -128,6 +148,24 @@ mod tests {
         assert_eq!(variables.get("a"), Some(""));
         assert_eq!(variables.get("b"), Some("e"));
         assert_eq!(variables.get("secret_key"), Some("own"));
+    }
+
+    #[test]
+    fn mails_need_the_address_that_their_links_have() {
+        let declared: BTreeMap<String, manifest::Variable> =
+            toml::from_str("smtp_url = { default = \"\" }\npublic_url = { default = \"\" }")
+                .unwrap();
+        let check = |flags: &[&str]| {
+            let flags: Vec<String> = flags.iter().map(|flag| flag.to_string()).collect();
+            let environment = |_: &str| None;
+            let sources =
+                Sources { flags: &flags, environment: &environment, made: HashMap::new() };
+            Variables::resolve(&declared, sources).unwrap().check()
+        };
+        assert!(check(&[]).is_ok() && check(&["public_url=https://a.example"]).is_ok());
+        let refused = check(&["smtp_url=smtps://u:hunter2@h"]).unwrap_err().to_string();
+        assert!(refused.contains("public_url") && !refused.contains("hunter2"), "{refused}");
+        assert!(check(&["smtp_url=smtps://h", "public_url=https://a.example"]).is_ok());
     }
 
     #[test]

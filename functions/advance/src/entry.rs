@@ -76,7 +76,10 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let boot = std::env::var(BOOT).unwrap_or_default();
     let dialer = Dialer {
         host: &Host,
-        networks: Networks::parse(&settings.allowed_networks).map_err(misconfigured)?,
+        networks: Networks::parse(&settings.allowed_networks)
+            .map_err(misconfigured)?
+            .with_ports(&settings.allowed_ports)
+            .map_err(misconfigured)?,
         trust: Trust::new(&settings.extra_ca)
             .map_err(misconfigured)?
             .with_records(RecordLayer::parse(&settings.tls).map_err(misconfigured)?),
@@ -109,6 +112,9 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
             public_url: settings.public_url.trim_end_matches('/').to_owned(),
         },
     };
+    if !settings.smtp_url.expose().is_empty() && settings.public_url.is_empty() {
+        eprintln!("{}", notify::NO_PUBLIC_URL);
+    }
     let hands = Instances::new(&settings);
     // Beside each other: a slow mail server is no reason for a migration to stand still.
     let (tick, told) = join(tick(&world, &hands), notify::tick(&office)).await;

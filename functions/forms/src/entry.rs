@@ -58,7 +58,10 @@ impl Reached {
         let settings = &self.settings;
         Ok(Dialer {
             host: &HOST,
-            networks: Networks::parse(&settings.allowed_networks).map_err(|e| e.to_string())?,
+            networks: Networks::parse(&settings.allowed_networks)
+                .map_err(|error| error.to_string())?
+                .with_ports(&settings.allowed_ports)
+                .map_err(|error| error.to_string())?,
             trust: Trust::new(&settings.extra_ca)
                 .map_err(|e| e.to_string())?
                 .with_records(RecordLayer::parse(&settings.tls).map_err(|e| e.to_string())?),

@@ -220,7 +220,7 @@ fn failed(error: &rustls::Error, name: &ServerName<'_>) -> Failure {
 /// cipher with the client, without an alert.
 fn hung_up(error: Error) -> Failure {
     match error {
-        Error::Closed => Failure::NoCommonCipher(Error::Tls(sentences::HUNG_UP.to_owned())),
+        Error::Closed => Failure::NoCommonCipher(Error::Tls(sentences::NO_TLS.to_owned())),
         error => Failure::Failed(error),
     }
 }

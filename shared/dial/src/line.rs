@@ -217,6 +217,12 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
     async fn connected(&self, endpoint: &Endpoint) -> Attempt<H::Stream, Error> {
         let addresses =
             resolve::permitted(self.host, &self.doh_url, &self.networks, &endpoint.host).await?;
+        let (networks, port) = (&self.networks, endpoint.port);
+        let reached = |address: &IpAddr| networks.permits_port(*address, port);
+        let addresses: Vec<IpAddr> = addresses.into_iter().filter(reached).collect();
+        if addresses.is_empty() {
+            return Err(Error::Port { port });
+        }
         let mut failure = Error::Closed;
         let last = addresses.len().saturating_sub(1);
         for (at, address) in addresses.into_iter().enumerate() {
@@ -435,7 +441,8 @@ mod tests {
     #[test]
     fn servers_that_cannot_speak_our_tls() {
         let (plain, tries) = answered(b"* OK [CAPABILITY IMAP4rev1] ready\r\n");
-        assert!(plain.contains("without TLS on this port: \"* OK [CAPABILITY IMAP4rev1] ready\""));
+        assert!(plain.contains("a mail server answers without TLS on this port"), "{plain}");
+        assert!(!plain.contains("CAPABILITY"), "{plain}");
         assert_eq!(tries, 1);
         let (old, tries) = answered(&[21, 3, 1, 0, 2, 2, 70]);
         assert!(old.contains("older than 1.2"), "{old}");
@@ -444,7 +451,7 @@ mod tests {
         assert!(strange.contains("shares no TLS cipher"), "{strange}");
         assert_eq!(tries, 2);
         let (silent, tries) = answered(b"");
-        assert!(silent.contains("closed the connection during"), "{silent}");
+        assert_eq!(silent, format!("TLS: {}", crate::NO_TLS));
         assert_eq!(tries, 2);
     }
 
@@ -531,6 +538,33 @@ mod tests {
             assert!(matches!(error, Some(Error::Forbidden { .. })), "{host} {error:?}");
         }
         assert_eq!(world.connected.borrow().len(), 1);
+    }
+
+    /// Strangers name servers, so public addresses are not looked through port by port.
+    #[test]
+    fn public_servers_are_reached_at_the_ports_of_mail() {
+        let authority = Authority::new();
+        let (mut world, _far_ends) = world();
+        world.names.push(("mail.example", addresses(&["9.9.9.9"])));
+        let open = |allowed: &str, address: &str| {
+            let mut dialer = dialer(&world, &authority);
+            dialer.networks = Networks::parse("127.0.0.1").unwrap().with_ports(allowed).unwrap();
+            block_on(dialer.open(&endpoint(&format!("imap://{address}"))))
+                .map(|it| it.address.port())
+        };
+        for port in [143, 993, 585, 110, 995] {
+            assert_eq!(open("", &format!("mail.example:{port}")), Ok(port));
+        }
+        for port in [22, 25, 465, 587, 3306, 8080, 65535] {
+            let refused = open("", &format!("mail.example:{port}"));
+            assert_eq!(refused, Err(Error::Port { port }));
+        }
+        let connected = world.connected.borrow().len();
+        assert_eq!(connected, 5, "the others were not even connected to");
+        assert_eq!(open("1143, 22", "mail.example:1143"), Ok(1143));
+        assert_eq!(open("*", "mail.example:3306"), Ok(3306));
+        assert_eq!(open("", "127.0.0.1:40000"), Ok(40000), "the operator listed this one");
+        assert!(Networks::default().with_ports("x").is_err());
     }
 
     #[test]

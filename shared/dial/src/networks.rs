@@ -21,12 +21,33 @@ enum Cidr {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     listed: Vec<Cidr>,
+    ports: Ports,
 }
+
+/// At which ports public addresses may be reached; those that are listed, at any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Ports {
+    #[default]
+    All,
+    These(Vec<u16>),
+}
+
+/// The ports of IMAP (143, 993, and 585 of old), POP3 (110, 995), and of the web pages that tell where
+/// mail servers are, and webhooks (443, 80). Those that take mail (25, 465, 587) are none of them.
+const MAIL_PORTS: [u16; 7] = [143, 993, 585, 110, 995, 443, 80];
 
 /// An entry of `allowed_networks` that is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("allowed_networks: {entry} is not a network such as 192.168.0.0/16 or fd00::/8")]
 pub struct NotANetwork {
+    /// The entry.
+    pub entry: String,
+}
+
+/// An entry of `allowed_ports` that is not a port.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("allowed_ports: {entry} is not a port number such as 1143, nor *")]
+pub struct NotAPort {
     /// The entry.
     pub entry: String,
 }
@@ -44,13 +65,37 @@ impl Networks {
             }
             listed.push(Cidr::take(entry).ok_or_else(wrong)?);
         }
-        Ok(Networks { listed })
+        Ok(Networks { listed, ports: Ports::All })
+    }
+
+    /// The same, with public addresses reached at the ports of mail only, and at those of
+    /// `allowed_ports`: numbers, separated by commas or spaces; `*` means all.
+    pub fn with_ports(self, allowed_ports: &str) -> Result<Networks, NotAPort> {
+        let entries = allowed_ports.split([',', ' ', '\n', '\t', '\r']);
+        let mut ports = MAIL_PORTS.to_vec();
+        for entry in entries.filter(|entry| !entry.is_empty()).take(NETWORKS_MAX) {
+            if entry == "*" {
+                return Ok(Networks { ports: Ports::All, ..self });
+            }
+            let wrong = || NotAPort { entry: entry.chars().take(60).collect() };
+            ports.push(entry.parse().map_err(|_| wrong())?);
+        }
+        Ok(Networks { ports: Ports::These(ports), ..self })
+    }
+
+    /// Whether this address, which is permitted, may be connected to at this port.
+    pub fn permits_port(&self, address: IpAddr, port: u16) -> bool {
+        match &self.ports {
+            Ports::All => true,
+            Ports::These(ports) => ports.contains(&port) || self.lists(canonical(address)),
+        }
     }
 
     /// Every address: for a server that the operator named.
     pub fn everything() -> Networks {
         let (bits, prefix) = (0, 0);
-        Networks { listed: vec![Cidr::V4 { bits, prefix }, Cidr::V6 { bits: 0, prefix }] }
+        let listed = vec![Cidr::V4 { bits, prefix }, Cidr::V6 { bits: 0, prefix }];
+        Networks { listed, ports: Ports::All }
     }
 
     /// Whether this address may be connected to. Addresses that carry an IPv4 address inside

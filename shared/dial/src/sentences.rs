@@ -5,11 +5,8 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 
 /// Most names of a certificate that are shown; some are for hundreds.
 const NAMES_SHOWN: usize = 5;
-/// Most characters shown of a server that answered in plain text.
-const PLAIN_SHOWN: usize = 60;
-
-/// The connection ended within the handshake.
-pub(crate) const HUNG_UP: &str = "the server closed the connection during the TLS handshake";
+/// Whatever is there, if anything, it speaks no TLS; one sentence for all of it.
+pub const NO_TLS: &str = "no server speaks TLS there";
 /// More unfinished handshake data than any server has reason to send.
 pub(crate) const TOO_MUCH_PENDING: &str = "the server sends a handshake message without end";
 
@@ -20,7 +17,7 @@ pub(crate) fn of_handshake(error: &Error, name: &ServerName<'_>) -> String {
         Error::InvalidCertificate(problem) => of_certificate(problem, &name),
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => "the server does not speak TLS on this port".to_owned(),
+        ) => NO_TLS.to_owned(),
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
@@ -67,18 +64,20 @@ pub(crate) fn is_no_common_cipher(error: &Error) -> bool {
     )
 }
 
-/// Where the first octets of a server are no TLS record: what it said instead.
+/// Where the first octets of a server are no TLS record: whether it is a mail server, which says so
+/// itself. What anything else says is not repeated.
 pub(crate) fn of_plain_text(first: &[u8]) -> Option<String> {
     // ContentType 20 to 24 (RFC 8446 section 5.1, RFC 6520); an old server's alert is 21 too.
     if first.first().is_some_and(|kind| (20..=24).contains(kind)) {
         return None;
     }
-    let line = first.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or(first);
-    let shown: String = String::from_utf8_lossy(line).chars().take(PLAIN_SHOWN).collect();
-    Some(format!(
-        "the server answers without TLS on this port: \"{}\"; imap:// or pop:// may be meant",
-        shown.escape_debug()
-    ))
+    let greetings: [&[u8]; 4] = [b"* OK ", b"* BYE ", b"+OK", b"-ERR"];
+    let is_mail = greetings.iter().any(|greeting| first.starts_with(greeting));
+    let sentence = match is_mail {
+        true => "a mail server answers without TLS on this port; imap:// or pop:// may be meant",
+        false => NO_TLS,
+    };
+    Some(sentence.to_owned())
 }
 
 fn of_certificate(problem: &CertificateError, name: &str) -> String {
@@ -161,8 +160,10 @@ mod tests {
     #[test]
     fn plain_text_is_recognised() {
         let said = of_plain_text(b"* OK Dovecot ready.\r\n* more").unwrap();
-        assert!(said.contains("\"* OK Dovecot ready.\""), "{said}");
-        assert!(of_plain_text(b"HTTP/1.1 400 Bad Request\r\n").is_some());
+        assert!(said.contains("without TLS") && !said.contains("Dovecot"), "{said}");
+        for other in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"SSH-2.0-x\r\n", b"220 ftp\r\n"] {
+            assert_eq!(of_plain_text(other).as_deref(), Some(NO_TLS));
+        }
         assert_eq!(of_plain_text(&[22, 3, 3, 0, 1]), None);
         assert_eq!(of_plain_text(&[21, 3, 1, 0, 2]), None);
     }

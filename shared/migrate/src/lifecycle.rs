@@ -31,7 +31,7 @@ pub enum Outcome {
 /// How the owner of a new migration is reached.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Contact<'a> {
-    /// Scheme and authority of this installation, as the owner used it.
+    /// Where users reach this installation, as the operator says; never as a request does.
     pub base: &'a str,
     /// Signs what goes to `notify.webhook`.
     pub webhook_secret: Option<&'a Secret>,

@@ -5,17 +5,24 @@ use std::pin::pin;
 use futures::future::select;
 use futures::join;
 use imap::Session;
+use model::{Phase, Timestamp};
 use store::Store;
+use store::limits::Wait;
 use store::seal::Credentials;
 
 use crate::login::{self, Line};
 use crate::run::Run;
 use crate::source::Source;
-use crate::trouble::{At, Halt, Side};
+use crate::tries;
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// A server has this long to close a line that is given up.
 const FAREWELL_MS: u64 = 2_000;
+
+/// Why a row of a project is not begun.
+const GUESSED: &str =
+    "Too many wrong passwords were tried for one of these accounts; it is tried again later.";
 
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
@@ -31,6 +38,13 @@ pub(crate) async fn open<H: Host, S: Store>(
     credentials: &Credentials,
 ) -> Result<Lines<H>, Halt> {
     let world = run.world;
+    let (store, now) = (run.store(), run.now());
+    let sides = [&run.migration.source, &run.migration.destination];
+    // The log-ins of a project's row are tried here for the first time.
+    let untried = run.migration.project.is_some() && run.cursor.phase == Phase::Discover;
+    if untried && let Err(Wait(seconds)) = tries::reserve(store, sides, now).await? {
+        return Err(Halt::Later(Timestamp(now.0 + seconds * 1000), GUESSED));
+    }
     let source_dialer = run.source_dialer.unwrap_or(&world.dialer);
     let (source, destination) = join!(
         login::open_source(world.host, source_dialer, &run.migration.source, &credentials.source),
@@ -41,6 +55,13 @@ pub(crate) async fn open<H: Host, S: Store>(
             &credentials.destination
         ),
     );
+    let was_refused = [
+        source.as_ref().is_err_and(Trouble::is_refused_login),
+        matches!(destination, Err(imap::Error::AuthenticationFailed(_))),
+    ];
+    for (account, refused) in sides.into_iter().zip(was_refused) {
+        tries::settle(store, account, (untried, refused), now).await?;
+    }
     let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
     let (source, slow_source) = source;
     let slow = [slow_source, destination.slow];

@@ -170,6 +170,37 @@ async fn greet<H: Host>(
     dialer: &Dialer<'_, H>,
     endpoint: &Endpoint,
 ) -> Result<Session<Line<H>>, imap::Error> {
+    greeted(dialer, endpoint).await.map_err(|error| match error {
+        imap::Error::Wire(error) => unproven(endpoint, error).into(),
+        imap::Error::NotImap { .. } | imap::Error::Unreadable { .. } => {
+            no_server(endpoint, false).into()
+        }
+        told => told,
+    })
+}
+
+/// What is told of a peer that has not proved to be a mail server: the same of one that refuses the
+/// connection, of a filter that lets nothing through, and of a server of another protocol.
+pub(crate) fn unproven(endpoint: &Endpoint, error: wire::Error) -> wire::Error {
+    match error {
+        wire::Error::Closed => no_server(endpoint, true),
+        wire::Error::TimedOut { .. } | wire::Error::Unreachable { .. } | wire::Error::Http(_) => {
+            no_server(endpoint, false)
+        }
+        wire::Error::Tls(sentence) if sentence == dial::NO_TLS => no_server(endpoint, false),
+        told => told,
+    }
+}
+
+pub(crate) fn no_server(endpoint: &Endpoint, hung_up: bool) -> wire::Error {
+    let address = format!("{}:{}", endpoint.host, endpoint.port);
+    wire::Error::NoServer { address, hung_up }
+}
+
+async fn greeted<H: Host>(
+    dialer: &Dialer<'_, H>,
+    endpoint: &Endpoint,
+) -> Result<Session<Line<H>>, imap::Error> {
     let resumed = RefCell::new(None);
     let start_tls = async |line: Line<H>| -> Result<Line<H>, imap::Error> {
         let mut session = Session::greet(line).await?;

@@ -277,9 +277,12 @@ impl From<Halt> for PreviewError {
             Halt::Store(error) => PreviewError::Store(error),
             Halt::Trouble(side, error) => PreviewError::Broke(trouble::sentence(side, &error)),
             Halt::Impossible(sentence) => PreviewError::Broke(sentence),
-            Halt::Budget | Halt::Stopped | Halt::Paused | Halt::Quiet(_) | Halt::Lost => {
-                PreviewError::Broke("It was interrupted.".to_owned())
-            }
+            Halt::Budget
+            | Halt::Stopped
+            | Halt::Paused
+            | Halt::Quiet(_)
+            | Halt::Later(..)
+            | Halt::Lost => PreviewError::Broke("It was interrupted.".to_owned()),
         }
     }
 }

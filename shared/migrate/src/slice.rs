@@ -211,7 +211,7 @@ pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(
             lines.farewell(run.world.host, run.migration.project.is_some()).await;
         }
         // Nothing is wrong with the line.
-        Err(Halt::Budget | Halt::Stopped | Halt::Paused | Halt::Quiet(_)) => {
+        Err(Halt::Budget | Halt::Stopped | Halt::Paused | Halt::Quiet(_) | Halt::Later(..)) => {
             lines.source.part(run.world.host).await;
         }
         Err(Halt::Lost | Halt::Trouble(..) | Halt::Impossible(_) | Halt::Store(_)) => {}
@@ -323,6 +323,11 @@ pub(crate) async fn conclude<H: Host, S: Store>(
             run.migration.waiting = Some(Waiting { until, reason });
             Some(until.0)
         }
+        Err(Halt::Later(until, reason)) => {
+            run.migration.status = Status::Waiting;
+            run.migration.waiting = Some(Waiting { until, reason: reason.to_owned() });
+            Some(until.0)
+        }
         Err(Halt::Impossible(sentence)) => fail(&mut run, sentence, now),
         Err(Halt::Trouble(side, error)) => troubled(&mut run, side, &error, now),
     };
@@ -369,7 +374,14 @@ fn needs_owner(result: &Result<(), Halt>) -> bool {
         Err(Halt::Impossible(_) | Halt::Stopped) => true,
         Err(Halt::Trouble(_, error)) => trouble::verdict(error) == Verdict::Fail,
         Ok(())
-        | Err(Halt::Budget | Halt::Paused | Halt::Quiet(_) | Halt::Lost | Halt::Store(_)) => false,
+        | Err(
+            Halt::Budget
+            | Halt::Paused
+            | Halt::Quiet(_)
+            | Halt::Later(..)
+            | Halt::Lost
+            | Halt::Store(_),
+        ) => false,
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Ended {
 }
 
 /// The host of an account's server, in lower case; what was typed where that names none.
-fn host(account: &Account) -> String {
+pub fn host(account: &Account) -> String {
     let default = dial::Scheme::Imaps;
     match Endpoint::parse_as(&account.url, default, Plaintext::Allowed) {
         Ok(endpoint) => endpoint.host,
@@ -120,25 +120,43 @@ impl Try {
     }
 }
 
-/// How long the first log-in of a row that nobody has tried yet has to wait, where the account's
-/// passwords were wrong too often; `None` where it may be tried.
-pub(crate) async fn wait(
+/// A row of a project whose log-ins nobody has tried yet comes again after this long at the latest.
+const LOOK_AGAIN_S: u64 = 30;
+
+/// Takes what the log-ins of a run may cost that nobody has tried before; seconds to wait where one of
+/// the accounts had too many wrong passwords. It is given back by [`settle`].
+pub(crate) async fn reserve(
     store: &impl Store,
-    account: &Account,
+    accounts: [&Account; 2],
     now: Timestamp,
-) -> Result<Option<Wait>, Error> {
-    limits::wait(store, &ACCOUNT, &identity(account), now.0).await
+) -> Result<Result<(), Wait>, Error> {
+    let [source, destination] = accounts.map(identity);
+    if let Err(Wait(seconds)) = limits::take(store, &ACCOUNT, &source, 1, now.0).await? {
+        return Ok(Err(Wait(seconds.min(LOOK_AGAIN_S))));
+    }
+    if let Err(Wait(seconds)) = limits::take(store, &ACCOUNT, &destination, 1, now.0).await? {
+        limits::give(store, &ACCOUNT, &source, 1, now.0).await?;
+        return Ok(Err(Wait(seconds.min(LOOK_AGAIN_S))));
+    }
+    Ok(Ok(()))
 }
 
-/// Notes that a run's password was wrong.
-pub(crate) async fn was_wrong(
+/// Counts how a run's log-in ended.
+pub(crate) async fn settle(
     store: &impl Store,
     account: &Account,
+    (reserved, refused): (bool, bool),
     now: Timestamp,
 ) -> Result<(), Error> {
-    let (identity, host) = (identity(account), host(account));
-    limits::charge(store, &ACCOUNT, &identity, COST, now.0).await?;
-    limits::charge(store, &HOST, &host, COST, now.0).await
+    let identity = identity(account);
+    if reserved {
+        limits::give(store, &ACCOUNT, &identity, 1, now.0).await?;
+    }
+    if refused {
+        limits::charge(store, &ACCOUNT, &identity, COST, now.0).await?;
+        limits::charge(store, &HOST, &host(account), COST, now.0).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub(crate) enum Halt {
     Paused,
     /// The quiet hours have begun; until when they last.
     Quiet(Timestamp),
+    /// Not before this moment, for a reason; nothing was begun.
+    Later(Timestamp, &'static str),
     /// Someone else has the lease.
     Lost,
     /// A server or the line.
@@ -63,6 +65,17 @@ pub(crate) enum Trouble {
     },
     /// It is slow, and others wait for the place that the slice has.
     InTheWay,
+}
+
+impl Trouble {
+    /// Whether the server did not take login and password.
+    pub(crate) fn is_refused_login(&self) -> bool {
+        matches!(
+            self,
+            Trouble::Imap(imap::Error::AuthenticationFailed(_))
+                | Trouble::Pop(pop::Error::AuthenticationFailed(_))
+        )
+    }
 }
 
 impl From<imap::Error> for Trouble {
@@ -156,7 +169,7 @@ pub(crate) fn is_crowded(error: &Trouble) -> bool {
             in_words(&reply.text)
         }
         Trouble::Imap(imap::Error::Wire(error)) | Trouble::Pop(pop::Error::Wire(error)) => {
-            matches!(error, wire::Error::Closed)
+            matches!(error, wire::Error::Closed | wire::Error::NoServer { hung_up: true, .. })
         }
         Trouble::Imap(_) | Trouble::Pop(_) | Trouble::Slow { .. } | Trouble::InTheWay => false,
     }
@@ -185,7 +198,9 @@ fn pop_verdict(error: &pop::Error) -> Verdict {
         | pop::Error::NoStartTls
         | pop::Error::Unsendable { .. }
         | pop::Error::OutOfTurn { .. }
-        | pop::Error::Wire(wire::Error::Forbidden { .. }) => Verdict::Fail,
+        | pop::Error::Wire(wire::Error::Forbidden { .. } | wire::Error::Port { .. }) => {
+            Verdict::Fail
+        }
         pop::Error::Refused(reply) => match &reply.code {
             Some(pop::Code::SysPerm) => Verdict::Fail,
             Some(pop::Code::LoginDelay) => {
@@ -217,7 +232,9 @@ fn imap_verdict(error: &imap::Error) -> Verdict {
         imap::Error::Refused(reply) | imap::Error::Bye(reply) => {
             Verdict::Wait { at_least_s: asks_to_wait(reply).unwrap_or(1) }
         }
-        imap::Error::Wire(wire::Error::Forbidden { .. }) => Verdict::Fail,
+        imap::Error::Wire(wire::Error::Forbidden { .. } | wire::Error::Port { .. }) => {
+            Verdict::Fail
+        }
         imap::Error::Wire(_) | imap::Error::Unreadable { .. } | imap::Error::NotImap { .. } => {
             Verdict::Wait { at_least_s: 0 }
         }

@@ -24,8 +24,8 @@ pub struct Settings {
     pub smtp_url: Secret,
     /// Sender of mails.
     pub mail_from: String,
-    /// Where users reach the application, without a slash at the end; empty: as they did when
-    /// they created the migration.
+    /// Where users reach the application, without a slash at the end. Without it no mail is sent:
+    /// what a request says of it may be anybody's address.
     pub public_url: String,
 }
 
@@ -142,7 +142,7 @@ async fn pass<H: Network + Http + Clock, S: Store>(
         let spent_ms = office.host.monotonic_ms().saturating_sub(begun_ms);
         if spent_ms < PASS_MS
             && claim.delivery.is_due(notice, now_ms)
-            && !settle(office, (&migration, &outbox), notice, &mut claim, told).await?
+            && !settle(office, &migration, notice, &mut claim, told).await?
         {
             return Ok(());
         }
@@ -159,13 +159,13 @@ async fn pass<H: Network + Http + Clock, S: Store>(
 /// more.
 async fn settle<H: Network + Http + Clock, S: Store>(
     office: &Office<'_, H, S>,
-    (migration, outbox): (&Migration, &Outbox),
+    migration: &Migration,
     notice: &Notice,
     claim: &mut Claim<'_, S>,
     told: &mut Told,
 ) -> Result<bool, Error> {
-    let public_url = office.settings.public_url.as_str();
-    let base = if public_url.is_empty() { outbox.base.as_str() } else { public_url };
+    // Never what a request said, which older records have in the outbox.
+    let base = office.settings.public_url.as_str();
     let ended = if claim.delivery.may_be_sent(notice.number) {
         let sentence = "It is not known whether a mail was taken: sending was interrupted.";
         Ended::Never(sentence.to_owned())

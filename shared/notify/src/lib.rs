@@ -28,4 +28,5 @@ mod tests;
 mod webhook;
 
 pub use deliver::{Office, Settings, Told, tick};
+pub use mail::NO_PUBLIC_URL;
 pub use outbox::Outbox;

@@ -5,6 +5,7 @@ use model::Migration;
 use pages::Language;
 use smtp::{Envelope, Error, Session};
 use store::Store;
+use store::limits::{self, Rule, Wait};
 use wire::{Clock, Http, Network, Secret, within};
 
 use crate::deliver::{Claim, Office};
@@ -19,6 +20,13 @@ const OFFER_TIMEOUT_S: u32 = 30;
 const ACCEPT_TIMEOUT_S: u32 = 60;
 /// Longest silence on the line.
 const IDLE_TIMEOUT_S: u32 = 60;
+
+/// Mails to one address: 60, then one in ten minutes. Tries count, too.
+const TO_ADDRESS: Rule = Rule { name: "mails to", burst: 60, refill_ms: 600_000 };
+
+/// What the operator is told where mails cannot be sent.
+pub const NO_PUBLIC_URL: &str =
+    "No mail was sent: public_url must be set where smtp_url is, so that links in mails lead here.";
 
 /// How a mail ended, and whether the record is still ours.
 pub(crate) enum Posted {
@@ -41,6 +49,18 @@ pub(crate) async fn send<H: Network + Http + Clock, S: Store>(
     let settings = &office.settings;
     if settings.smtp_url.expose().is_empty() {
         return Ok(Posted::Ended(Ended::Skipped));
+    }
+    if base.is_empty() {
+        return Ok(Posted::Ended(Ended::Later(NO_PUBLIC_URL.to_owned())));
+    }
+    let now_ms = office.host.now_ms();
+    let address = recipient.trim().to_lowercase();
+    // A whole company's owner may have one address; a stranger's is not to be flooded.
+    if let Err(Wait(seconds)) = limits::take(office.store, &TO_ADDRESS, &address, 1, now_ms).await?
+    {
+        let sentence =
+            format!("No mail was sent: this address has had many; again in {seconds} s.");
+        return Ok(Posted::Ended(Ended::Later(sentence)));
     }
     let Some(sender) = Sender::parse(&settings.mail_from) else {
         let sentence = "No mail was sent: mail_from must be an e-mail address.";

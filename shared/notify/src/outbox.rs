@@ -39,7 +39,8 @@ pub struct Notice {
 /// Everything that is to be told of one migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
-    /// Scheme and authority of this installation, as the owner used it.
+    /// The address of this installation when the migration was created; kept for older records, and
+    /// used for nothing.
     pub base: String,
     /// The number of the last notice; 0 before the first.
     pub last: u32,

@@ -21,6 +21,7 @@ pub mod home;
 mod language;
 pub mod layout;
 pub mod mail;
+pub mod neutral;
 pub mod preflight;
 pub mod problem;
 pub mod project;

@@ -8,6 +8,7 @@ use model::{Counters, Event, Migration, Outcome, Status, Verdict};
 
 use crate::Language;
 use crate::layout::encode;
+use crate::neutral;
 use crate::show::{bytes, moment_text, number};
 use crate::words::{Words, fill};
 
@@ -71,7 +72,9 @@ pub fn letter(language: Language, migration: &Migration, event: &Event, base: &s
 fn content(words: &'static Words, migration: &Migration, event: &Event, base: &str) -> Content {
     let account = encode(&migration.key_account().login);
     let page = format!("{base}/migrations/{}?account={account}", migration.id);
-    let (from, to) = (&migration.source.login, &migration.destination.login);
+    let logins = [&migration.source.login, &migration.destination.login];
+    let [from, to] = logins.map(|login| neutral::login(login));
+    let (from, to) = (&from, &to);
     let badge = words.status(status(event));
     let subject = |template: &str| {
         let status = badge.to_lowercase();
@@ -112,7 +115,7 @@ fn content(words: &'static Words, migration: &Migration, event: &Event, base: &s
             content.subject = subject(words.mail_waiting_subject);
             content.title = words.mail_waiting_title;
             content.text = words.mail_waiting_text.to_owned();
-            content.said = Some(reason.clone());
+            content.said = Some(neutral::said(reason));
             content.rows.push((words.mail_waiting_since, moment_text(*since)));
             content.rows.push((words.waiting_until, moment_text(*until)));
         }
@@ -139,7 +142,7 @@ fn status(event: &Event) -> Status {
 fn ended(words: &'static Words, outcome: &Outcome, content: &mut Content) {
     let failures = number(words, outcome.failures);
     content.button = words.mail_open_report;
-    content.said = outcome.last_error.clone();
+    content.said = outcome.last_error.as_deref().map(neutral::said);
     (content.tone, content.title) = match outcome.status {
         Status::Completed => (Tone::Good, words.mail_completed_title),
         Status::Failed => (Tone::Bad, words.mail_failed_title),
@@ -410,6 +413,34 @@ mod tests {
             "/report?account=",
         ] {
             assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    /// Whoever creates a migration writes both logins and, by their server, the reason.
+    #[test]
+    fn no_mail_carries_a_strangers_message() {
+        let mut migration = migration(Status::Failed);
+        let lure = "URGENT: confirm your account at https://phish.example now";
+        (migration.source.login, migration.destination.login) =
+            (lure.into(), "phish.example".into());
+        let reason = format!("The source refused: {lure} or at www.phish.example.");
+        let since = Timestamp(1_000_000);
+        let mut events = events();
+        events.push(Event::Waiting { sync_point: 1, since, until: since, reason: reason.clone() });
+        if let Event::Ended(mut outcome) = outcome(Status::Failed, 0, Verdict::Unknown) {
+            outcome.last_error = Some(reason);
+            events.push(Event::Ended(outcome));
+        }
+        for language in Language::ALL {
+            for event in &events {
+                let Letter { subject, html, text } = letter(language, &migration, event, BASE);
+                assert!(!subject.contains("URGENT") && !subject.contains("phish"), "{subject}");
+                // The link to the page has the login as its key, encoded, on our own site.
+                let page = |text: &str| text.replace(&encode(lure), "");
+                for part in [page(&html), page(&text)] {
+                    assert!(!part.contains("phish"), "{part}");
+                }
+            }
         }
     }
 

@@ -61,6 +61,24 @@ pub enum Error {
         /// The address.
         address: String,
     },
+    /// Public servers are reached at the ports of mail only (`allowed_ports`).
+    #[error(
+        "port {port} is no port of a mail server, and this installation reaches no other ones \
+             (allowed_ports)"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+    },
+    /// Nobody there speaks as a mail server. What is there instead, if anything, is not told: whoever
+    /// may name any server would look through networks with the help of this installation.
+    #[error("no mail server answers at {address}")]
+    NoServer {
+        /// Host and port, as they were named.
+        address: String,
+        /// Whether the line was opened and then closed.
+        hung_up: bool,
+    },
     /// The TLS handshake or a TLS record failed, in rustls's words.
     #[error("TLS: {0}")]
     Tls(String),

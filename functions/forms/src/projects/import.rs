@@ -9,7 +9,7 @@ use project::members::{self, Filter, Row};
 use project::record;
 use serde_json::{Value, json};
 
-use super::add;
+use super::{add, repeated};
 use crate::answer::Answer;
 use crate::app::{App, Outside};
 use crate::import::{self, Entry as Read};
@@ -70,6 +70,7 @@ pub async fn run<O: Outside>(
     let whole = (0, count, usize::MAX);
     let (known, _) = members::list(app.store(), &project.id, whole, &Filter::default()).await?;
     refuse_known(&entries, &known)?;
+    repeated::refuse(&entries, &known)?;
     if dry_run {
         return Ok(Imported::Fits(import::preview(&entries)));
     }

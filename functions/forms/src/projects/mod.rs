@@ -1,7 +1,7 @@
 //! Projects: many migrations behind one password.
 //!
 //! Reading order: [`session`] (who is let in), [`input`] (the API's objects), [`shown`] (what is
-//! told of a project), [`api`] (the JSON face), [`add`] (migrations that are added), [`import`] (many of them),
+//! told of a project), [`api`] (the JSON face), [`add`] (migrations that are added), [`import`] (many of them) with [`repeated`],
 //! [`export`] (their state as a table),
 //! [`web`] (the pages' face), [`openapi`] (their description).
 //!
@@ -14,6 +14,7 @@ pub mod export;
 pub mod import;
 pub mod input;
 pub mod openapi;
+pub mod repeated;
 pub mod session;
 pub mod shown;
 pub mod web;

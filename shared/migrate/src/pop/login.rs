@@ -9,7 +9,7 @@ use store::seal::Credential;
 use wire::within;
 
 use super::maildrop::Maildrop;
-use crate::login::{AccountReport, Detail, FolderSummary, Line};
+use crate::login::{AccountReport, Detail, FolderSummary, Line, no_server, unproven};
 use crate::world::Host;
 
 /// Opens a line, says hello, logs in.
@@ -27,6 +27,22 @@ async fn logged_in<H: Host>(
     endpoint: &Endpoint,
     account: &Account,
     credential: &Credential,
+) -> Result<Session<Line<H>>, pop::Error> {
+    let mut session = greeted(dialer, endpoint).await.map_err(|error| match error {
+        pop::Error::Wire(error) => unproven(endpoint, error).into(),
+        pop::Error::NotPop { .. } | pop::Error::Unreadable { .. } => {
+            no_server(endpoint, false).into()
+        }
+        told => told,
+    })?;
+    session.authenticate(&credentials(account, credential)).await?;
+    Ok(session)
+}
+
+/// A session that knows whether its line is encrypted.
+async fn greeted<H: Host>(
+    dialer: &Dialer<'_, H>,
+    endpoint: &Endpoint,
 ) -> Result<Session<Line<H>>, pop::Error> {
     let resumed = RefCell::new(None);
     let start_tls = async |line: Line<H>| -> Result<Line<H>, pop::Error> {
@@ -48,7 +64,6 @@ async fn logged_in<H: Host>(
         Tls::None if dialer.allow_plaintext => session.permit_clear(),
         Tls::Implicit | Tls::StartTls | Tls::None => {}
     }
-    session.authenticate(&credentials(account, credential)).await?;
     Ok(session)
 }
 

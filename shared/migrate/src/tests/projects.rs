@@ -379,7 +379,8 @@ fn the_password_is_not_with_the_project() {
         let project = record::read(&bed.memory, &id()).await.unwrap().unwrap();
         assert!(!format!("{project:?}").contains("hash"));
         let password = Secret::new("x".into());
-        let refused = guard::check(&bed.memory, &id(), &password, ("192.0.2.1", Timestamp(1))).await;
+        let refused =
+            guard::check(&bed.memory, &id(), &password, ("192.0.2.1", Timestamp(1))).await;
         assert_eq!(refused, Ok(Err(guard::Refused::Wrong)));
     });
 }

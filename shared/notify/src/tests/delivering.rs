@@ -245,6 +245,42 @@ fn without_a_mail_server_nobody_waits() {
     assert!(bed.finish()[0].contains("smtp_url must begin with"));
 }
 
+/// What a request said of this installation's address may be anybody's: it is in no mail, and in no
+/// call, not even out of a record of before.
+#[test]
+fn without_an_address_of_its_own_no_mail_is_sent() {
+    let mut bed = Bed::new(both());
+    bed.settings.public_url = String::new();
+    let given_up = bed.finish();
+    assert!(given_up[0].contains("public_url must be set"), "{given_up:?}");
+    assert_eq!((bed.mails().len(), bed.calls().len()), (0, 1));
+    let call = String::from_utf8_lossy(&bed.calls()[0].1).into_owned();
+    assert!(!call.contains("here.example") && call.contains("\"page\":\"/migrations/"), "{call}");
+    // Set right within a day, all is told.
+    let mut bed = Bed::new(by_mail());
+    bed.settings.public_url = String::new();
+    bed.tick(None).unwrap();
+    bed.settings.public_url = "https://move.example".into();
+    assert_eq!(bed.finish(), Vec::<String>::new());
+    assert!(bed.mails()[0].contains("https://move.example/migrations/"), "{}", bed.mails()[0]);
+}
+
+#[test]
+fn one_address_gets_so_many_mails_and_no_more() {
+    let bed = Bed::new(by_mail());
+    futures::executor::block_on(async {
+        let rule = store::limits::Rule { name: "mails to", burst: 60, refill_ms: 600_000 };
+        for _ in 0..60 {
+            let taken = store::limits::take(&bed.memory, &rule, "anna@b.example", 1, bed.now_ms());
+            taken.await.unwrap().unwrap();
+        }
+    });
+    bed.tick(None).unwrap();
+    assert_eq!(bed.mails().len(), 0);
+    assert_eq!(bed.finish(), Vec::<String>::new(), "it comes later");
+    assert_eq!(bed.mails().len(), 1);
+}
+
 #[test]
 fn what_is_erased_is_not_told() {
     let bed = Bed::new(both());
