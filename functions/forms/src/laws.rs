@@ -30,6 +30,7 @@ fn request(media_type: &str) -> Option<Request> {
         query: Vec::new(),
         headers,
         origin: String::new(),
+        secure: false,
     })
 }
 

@@ -330,7 +330,10 @@ impl<H: Network + Http + Clock> Search<'_, H> {
             Ok(()) => candidate.confirmed = true,
             Err(error) => {
                 self.note_refusal(&endpoint.host, &error);
-                let gone = matches!(error, Error::Forbidden { .. } | Error::Unresolved { .. });
+                let gone = matches!(
+                    error,
+                    Error::Forbidden { .. } | Error::Unresolved { .. } | Error::Port { .. }
+                );
                 let Some(confidence) = silent.filter(|_| !gone) else { return };
                 candidate.confidence = confidence;
             }
