@@ -160,7 +160,7 @@ impl<S: Stream> Session<S> {
     ) -> Result<Reply, Error> {
         let mut explained = String::new();
         let explain = |challenge: &[u8]| {
-            explained = String::from_utf8_lossy(challenge).into_owned();
+            explained = wire::words(challenge);
             Some(acknowledgement.to_owned())
         };
         let mut reply = self.exchange(mechanism, Some(first), sasl_ir, explain).await?;

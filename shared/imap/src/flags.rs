@@ -7,6 +7,10 @@ use crate::response::Cursor;
 /// Most keywords kept of one message or mailbox: Dovecot and Cyrus stop at some hundred.
 pub(crate) const KEYWORDS_MAX: usize = 1_000;
 
+/// Most octets of the keywords of one message: 26 of the longest that Dovecot keeps, with room.
+/// What is beyond is dropped, so that the flags of a batch of messages have an end.
+const MESSAGE_OCTETS_MAX: usize = 2_000;
+
 const SYSTEM: [(&str, SystemFlag); 6] = [
     ("\\Seen", SystemFlag::Seen),
     ("\\Answered", SystemFlag::Answered),
@@ -124,6 +128,16 @@ impl Flags {
                 name => flags.insert_bytes(name),
             }
         }
+    }
+
+    /// The flags of one message, whose keywords are kept up to [`MESSAGE_OCTETS_MAX`].
+    pub(crate) fn of_message(mut self) -> Self {
+        let mut octets = 0;
+        self.keywords.retain(|keyword| {
+            octets += keyword.len() + 1;
+            octets <= MESSAGE_OCTETS_MAX
+        });
+        self
     }
 
     fn insert_bytes(&mut self, name: &[u8]) {

@@ -19,6 +19,10 @@ pub const MAILBOXES_MAX: usize = 100_000;
 /// 40 octets in LIST and in STATUS.
 const NAMES_MAX: usize = 8 * 1024 * 1024;
 
+/// Most octets of a mailbox's name on the line. Dovecot and Cyrus stop at 490 or fewer; of a
+/// longer one only the beginning is told, with [`Mailbox::overlong`].
+pub const NAME_OCTETS_MAX: usize = 1_000;
+
 /// What a mailbox is for (RFC 6154 section 2, RFC 8457).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpecialUse {
@@ -57,6 +61,9 @@ pub struct Mailbox {
     pub special_use: Option<SpecialUse>,
     /// Its STATUS, where it was asked for and the server gave it.
     pub status: Option<MailboxStatus>,
+    /// Whether `name` is only the beginning of one that is longer than [`NAME_OCTETS_MAX`]; such a
+    /// mailbox cannot be used.
+    pub overlong: bool,
 }
 
 /// Figures of a mailbox that is not selected (STATUS); `None` where the server did not say.
@@ -153,7 +160,7 @@ impl Found {
             }
             Line::StatusOf(mut cursor) if !self.overflow => {
                 let (name, status) = read_status_of(&mut cursor, spelling)?;
-                if self.has_room(&name) {
+                if name.raw().len() <= NAME_OCTETS_MAX && self.has_room(&name) {
                     self.statuses.push((name, status));
                 }
             }
@@ -163,7 +170,12 @@ impl Found {
     }
 
     fn add(&mut self, mailbox: Mailbox) {
-        if let Some(own) = self.at(&mailbox.name) {
+        if mailbox.overlong {
+            // Another one may begin with the same octets.
+            if self.has_room(&mailbox.name) {
+                self.mailboxes.push(mailbox);
+            }
+        } else if let Some(own) = self.at(&mailbox.name) {
             // Seen: servers that list INBOX twice, once for each of two namespaces.
             own.subscribed |= mailbox.subscribed;
             own.special_use = own.special_use.or(mailbox.special_use);
@@ -453,8 +465,8 @@ mod tests {
     fn endless_lists_end() {
         let many: String =
             (0..=MAILBOXES_MAX).map(|n| format!("S: * LIST () \"/\" m{n}\n")).collect();
-        let long: String = (0..150)
-            .map(|n| format!("S: * LIST () \"/\" \"{}\"\n", format!("{n:05}").repeat(12_000)))
+        let long: String = (0..10_000)
+            .map(|n| format!("S: * LIST () \"/\" \"{}\"\n", format!("{n:05}").repeat(180)))
             .collect();
         for dialogue in [many, long] {
             let dialogue = format!(
@@ -463,6 +475,25 @@ mod tests {
             let error = play_error(&dialogue, async |session| session.list(false).await);
             assert_eq!(error, Error::TooMany { what: "mailboxes", limit: MAILBOXES_MAX });
         }
+    }
+
+    /// Names that no server makes cost their folders, and nothing else.
+    #[test]
+    fn overlong_names_are_told_by_their_beginning() {
+        let long: String = (0..150)
+            .map(|n| format!("S: * LIST () \"/\" \"{n:05}{}\"\n", "漢".repeat(20_000)))
+            .collect();
+        let dialogue = format!(
+            "C: A1 LIST \"\" \"*\"\nC: A2 LSUB \"\" \"*\"\n{long}S: * LIST () \"/\" \"{}\"\nS: A1 OK\nS: A2 OK",
+            "x".repeat(NAME_OCTETS_MAX)
+        );
+        let listed = play("", &dialogue, async |session| session.list(false).await).unwrap();
+        assert_eq!(listed.len(), 151);
+        for (n, own) in listed.iter().take(150).enumerate() {
+            assert!(own.overlong && !own.selectable);
+            assert_eq!(own.name.text(), format!("{n:05}{}", "漢".repeat(331)));
+        }
+        assert!(listed.last().is_some_and(|own| !own.overlong && own.selectable));
     }
 
     #[test]

@@ -54,6 +54,12 @@ impl MailboxName {
         MailboxName { raw: raw.to_vec(), text }
     }
 
+    /// The beginning of a name that is too long, for people: no server knows it.
+    pub(crate) fn shortened(&self, octets: usize) -> Self {
+        let raw = self.raw.get(..octets).unwrap_or(&self.raw).to_vec();
+        MailboxName { raw, text: wire::cut(&self.text, octets).to_owned() }
+    }
+
     /// The name for people, hierarchy delimiters and all.
     pub fn text(&self) -> &str {
         &self.text

@@ -28,7 +28,7 @@ pub struct Reply {
     pub status: Status,
     /// The response code in brackets, if there was one.
     pub code: Option<Code>,
-    /// The server's words, without the code.
+    /// The server's words, without the code; at most [`wire::WORDS_MAX`] characters.
     pub text: String,
 }
 
@@ -158,9 +158,9 @@ impl Reply {
         });
         match coded {
             Some((code, words)) => {
-                Reply { status, code: Some(Code::read(code)), text: lossy(words) }
+                Reply { status, code: Some(Code::read(code)), text: wire::words(words) }
             }
-            None => Reply { status, code: None, text: lossy(text) },
+            None => Reply { status, code: None, text: wire::words(text) },
         }
     }
 }
@@ -195,7 +195,7 @@ impl Code {
         let rest = rest.trim_ascii();
         let known = Self::plain(&name.to_ascii_uppercase())
             .or_else(|| Self::with_value(&name.to_ascii_uppercase(), rest));
-        known.unwrap_or_else(|| Code::Other(lossy(code)))
+        known.unwrap_or_else(|| Code::Other(wire::words(code)))
     }
 
     fn plain(name: &[u8]) -> Option<Self> {
@@ -235,10 +235,10 @@ impl Code {
         Some(match name {
             b"CAPABILITY" => Code::Capability(lossy(rest)),
             b"PERMANENTFLAGS" => Code::PermanentFlags(lossy(rest)),
-            b"WEBALERT" => Code::WebAlert(lossy(rest)),
+            b"WEBALERT" => Code::WebAlert(wire::words(rest)),
             b"MAILBOXID" => {
                 let id = rest.strip_prefix(b"(").and_then(|id| id.strip_suffix(b")"));
-                Code::MailboxId(lossy(id.unwrap_or(rest)))
+                Code::MailboxId(wire::words(id.unwrap_or(rest)))
             }
             b"UIDNEXT" => Code::UidNext(cursor.number32().ok()?),
             b"UIDVALIDITY" => Code::UidValidity(cursor.number32().ok()?),

@@ -42,16 +42,31 @@ impl UidSet {
             None => self.ranges.push((first, last)),
             Some(end) if end.1.checked_add(1) == Some(first) => end.1 = last,
             Some(end) if end.1 < first => self.ranges.push((first, last)),
-            Some(_) => {
+            Some(_) if self.unordered => {
                 self.ranges.push((first, last));
                 self.normalise();
             }
+            Some(_) => self.put_between(first, last),
         }
+    }
+
+    /// Adds a range to ascending ones, among which it lies or which it touches.
+    fn put_between(&mut self, mut first: u32, mut last: u32) {
+        let from = self.ranges.partition_point(|range| range.1.saturating_add(1) < first);
+        let to = self.ranges.partition_point(|range| range.0 <= last.saturating_add(1));
+        for range in self.ranges.get(from..to).unwrap_or_default() {
+            (first, last) = (first.min(range.0), last.max(range.1));
+        }
+        self.ranges.splice(from..to.max(from), [(first, last)]);
     }
 
     /// Takes a UID out.
     pub fn remove(&mut self, uid: u32) {
         if !self.contains(uid) {
+            return;
+        }
+        if !self.unordered {
+            self.take_between(uid);
             return;
         }
         let without = |&(first, last): &(u32, u32)| {
@@ -61,6 +76,15 @@ impl UidSet {
             [outside, below.map(|end| (first, end)), above.map(|start| (start, last))]
         };
         self.ranges = self.ranges.iter().flat_map(without).flatten().collect();
+    }
+
+    /// Takes out of ascending ranges a UID that is in one of them.
+    fn take_between(&mut self, uid: u32) {
+        let at = self.ranges.partition_point(|range| range.1 < uid);
+        let Some(&(first, last)) = self.ranges.get(at) else { return };
+        let below = uid.checked_sub(1).filter(|end| first <= *end).map(|end| (first, end));
+        let above = uid.checked_add(1).filter(|start| *start <= last).map(|start| (start, last));
+        self.ranges.splice(at..=at, [below, above].into_iter().flatten());
     }
 
     fn normalise(&mut self) {
@@ -113,6 +137,11 @@ impl UidSet {
     /// The ranges in order.
     pub fn ranges(&self) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
         self.ranges.iter().map(|&(first, last)| first..=last)
+    }
+
+    /// How many ranges there are.
+    pub fn range_count(&self) -> usize {
+        self.ranges.len()
     }
 
     /// Reads `uid-set`: numbers and ranges with commas; `None` where it is none, or holds `*` or 0.
@@ -214,6 +243,30 @@ mod tests {
             set.remove(uid);
             assert_eq!(set.to_string(), left);
         }
+    }
+
+    /// Compared with a set that knows nothing of ranges.
+    #[test]
+    fn changes_anywhere() {
+        let (mut set, mut plain) = (UidSet::new(), std::collections::BTreeSet::new());
+        let mut random = 12_345u32;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (first, length) = (1 + (random >> 8) % 300, (random >> 24) % 5);
+            if random >> 28 < 9 {
+                set.insert_range(first..=first + length);
+                plain.extend(first..=first + length);
+            } else {
+                set.remove(first);
+                plain.remove(&first);
+            }
+            assert!(set.iter().eq(plain.iter().copied()));
+            assert!(set.ranges.is_sorted_by(|a, b| a.1 + 1 < b.0), "{set}");
+        }
+        set.insert_range(u32::MAX..=u32::MAX);
+        set.insert_range(1..=u32::MAX - 1);
+        set.insert_range(1..=u32::MAX);
+        assert_eq!(set.to_string(), "1:4294967295");
     }
 
     #[test]

@@ -21,10 +21,12 @@ use crate::slice::Lines;
 use crate::transfer::{Fate, Target, ask, transfer};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
-use crate::{reconcile, repair};
+use crate::{journal, reconcile, repair};
 
 /// Messages in one batch: enough that the answer's round trip does not count.
 const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };
+/// Bytes that the intention of a batch may take in the store, with room for its own fields.
+const BATCH_RECORD_BYTES: usize = 900_000;
 /// Bytes in a batch before the line's rate is known.
 const BATCH_BYTES: u64 = 16 << 20;
 /// A batch is what the line carries in this time: a stop takes effect after it, and a cut costs it.
@@ -184,6 +186,8 @@ async fn window_through<H: Host, S: Store>(
     batches(run, lines, at, messages).await?;
     let folder = run.folder_mut(at)?;
     folder.done_uid = folder.done_uid.max(window.last_uid);
+    // Only those above it are asked for again.
+    folder.moved_uids = Uids::default();
     folder.counts.left_out += window.elsewhere;
     run.mail().skipped += window.elsewhere;
     if left_out + window.elsewhere > 0 {
@@ -320,14 +324,19 @@ fn batch_bytes(bytes_per_second: u64) -> u64 {
 fn plan(messages: &[Message], batch_bytes: u64) -> Vec<std::ops::Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);
+    let mut record = 0;
     for (at, message) in messages.iter().enumerate() {
+        let own = journal::weight(&message.flags.to_string());
         if at > start
-            && (at - start >= BATCH_MESSAGES || bytes.saturating_add(message.size) > batch_bytes)
+            && (at - start >= BATCH_MESSAGES
+                || record + own > BATCH_RECORD_BYTES
+                || bytes.saturating_add(message.size) > batch_bytes)
         {
             batches.push(start..at);
-            (start, bytes) = (at, 0);
+            (start, bytes, record) = (at, 0, 0);
         }
         bytes = bytes.saturating_add(message.size);
+        record += own;
     }
     if start < messages.len() {
         batches.push(start..messages.len());
@@ -494,5 +503,9 @@ mod tests {
         let big = [message(1), message(BATCH_BYTES + 1), message(1), message(BATCH_BYTES - 1)];
         assert_eq!(plan(&big, BATCH_BYTES), [0..1, 1..2, 2..4]);
         assert_eq!(plan(&[], BATCH_BYTES), []);
+        // Messages whose flags leave no room for as many in one record.
+        let mut flagged = message(1);
+        flagged.flags.insert(&"k".repeat(BATCH_RECORD_BYTES / 2));
+        assert_eq!(plan(&[flagged.clone(), flagged], BATCH_BYTES), [0..1, 1..2]);
     }
 }

@@ -92,6 +92,14 @@ impl Name {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Uids(pub(crate) UidSet);
 
+impl Uids {
+    /// The most octets that it takes in a record.
+    pub(crate) fn octets(&self) -> usize {
+        // Two numbers of ten digits and two signs for each range.
+        self.0.range_count() * 22
+    }
+}
+
 impl Serialize for Uids {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
@@ -192,6 +200,18 @@ pub(crate) struct Folder {
     /// Whether messages of its journal are gone at the source; they may stand in other folders.
     #[serde(default)]
     pub(crate) orphans: bool,
+    /// Pages of them; 0 with `orphans` for the one list of earlier versions.
+    #[serde(default)]
+    pub(crate) orphan_pages: u32,
+    /// The most pages of them that there ever were; those behind the last are of older sync points.
+    #[serde(default)]
+    pub(crate) orphan_pages_max: u32,
+    /// How many of them there are.
+    #[serde(default)]
+    pub(crate) orphan_count: u32,
+    /// Every journalled source UID up to this one was looked at for changes in this sync point.
+    #[serde(default)]
+    pub(crate) changes_uid: u32,
     /// Every source UID up to this one is settled.
     pub(crate) done_uid: u32,
     /// Message number to look from.
@@ -240,8 +260,34 @@ impl Folder {
     /// The most remarks kept of one folder.
     const REMARKS_MAX: usize = 20;
 
+    /// Octets kept of a remark.
+    const REMARK_OCTETS: usize = 2_000;
+    /// Octets kept of the list of refused messages: some 25,000 that stand alone. What is refused
+    /// beyond is counted, and not tried again by itself.
+    const REFUSED_OCTETS: usize = 250_000;
+
+    /// Remembers a message that was refused, so that it can be tried again.
+    pub(crate) fn refuse(&mut self, uid: u32) {
+        if self.refused_uids.octets() < Folder::REFUSED_OCTETS {
+            self.refused_uids.0.insert(uid);
+        } else {
+            self.remark(
+                "So many messages of this folder were refused that a further try takes only the \
+                 first of them."
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// A new sync point looks for messages that left the folder, from its first one on.
+    pub(crate) fn forget_orphans(&mut self) {
+        (self.orphans, self.orphan_pages, self.orphan_count) = (false, 0, 0);
+        self.changes_uid = 0;
+    }
+
     /// Adds a sentence once.
     pub(crate) fn remark(&mut self, sentence: String) {
+        let sentence = crate::run::plain(&sentence, Folder::REMARK_OCTETS);
         if self.remarks.len() < Folder::REMARKS_MAX && !self.remarks.contains(&sentence) {
             self.remarks.push(sentence);
         }

@@ -1,10 +1,10 @@
 //! Looks at both accounts and brings the folder table up to date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
 use imap::{Mailbox, MailboxName, Namespaces, SpecialUse, Spelling};
-use model::Phase;
+use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
 use crate::cursor::{Counts, Folder, Name, State, Uids};
@@ -24,6 +24,8 @@ pub(crate) const FOLDERS_MAX: usize = 20_000;
 pub(crate) struct Found {
     pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) hierarchy: Hierarchy,
+    /// The beginnings of names that are too long.
+    pub(crate) overlong: Vec<String>,
 }
 
 /// The phase.
@@ -50,6 +52,7 @@ pub(crate) async fn discover<H: Host, S: Store>(
     let mapped =
         mapping::map((&own, &source.hierarchy), (&theirs, &destination.hierarchy), options);
     let renamed = renames::detect(run, lines, &source.mailboxes).await?;
+    refuse_overlong(run, &source.overlong);
     update(run, &mapped, (&source, &destination), gmail);
     let spelling = destination.hierarchy.spelling;
     renames::plan(run, (&mapped, &source.mailboxes), &renamed, spelling)?;
@@ -81,7 +84,39 @@ pub(crate) fn own(
         let name = mailbox.name.text();
         mailbox.name.is_inbox() || !shared.iter().any(|prefix| name.starts_with(prefix))
     };
-    Found { mailboxes: mailboxes.into_iter().filter(own).collect(), hierarchy }
+    let (long, mailboxes): (Vec<Mailbox>, Vec<Mailbox>) =
+        mailboxes.into_iter().filter(own).partition(|mailbox| mailbox.overlong);
+    let overlong = long.iter().map(|mailbox| mailbox.name.text().to_owned()).collect();
+    Found { mailboxes, hierarchy, overlong }
+}
+
+/// Folders with overlong names that are told one by one.
+const OVERLONG_TOLD_MAX: usize = 100;
+
+/// Says which folders are left out since their names are too long.
+fn refuse_overlong<H: Host, S: Store>(run: &mut Run<'_, H, S>, names: &[String]) {
+    let line = |folder: &str, reason: String| Failure {
+        item: Item::Mail,
+        folder: folder.to_owned(),
+        subject: String::new(),
+        date: None,
+        size_bytes: 0,
+        code: FailureCode::FolderRefused,
+        reason,
+    };
+    let most = imap::NAME_OCTETS_MAX;
+    for name in names.iter().take(OVERLONG_TOLD_MAX) {
+        let reason = format!(
+            "The name of this folder at the source has more than {most} octets; the folder was not \
+             moved."
+        );
+        run.fail(line(name, reason));
+    }
+    let more = names.len().saturating_sub(OVERLONG_TOLD_MAX);
+    if let (1.., Some(name)) = (more, names.last()) {
+        let reason = format!("{more} further folders have names of more than {most} octets.");
+        run.fail(line(name, reason));
+    }
 }
 
 fn hierarchy(namespaces: &Namespaces, listed: Option<char>, spelling: Spelling) -> Hierarchy {
@@ -138,17 +173,14 @@ fn update<H: Host, S: Store>(
         .collect();
     let theirs: BTreeMap<&[u8], &Mailbox> =
         destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
-    let known_and_listed = |folder: &Folder| {
-        let name = folder.source.mailbox();
-        let there = |own: &Mailbox| own.selectable && own.name.raw() == name.raw();
-        source.mailboxes.iter().any(there)
-    };
+    let open = source.mailboxes.iter().filter(|own| own.selectable);
+    let open: BTreeSet<&[u8]> = open.map(|own| own.name.raw()).collect();
     for folder in &mut run.folders {
         // Its messages may turn up in another folder.
-        let went_away = folder.listed && !known_and_listed(folder);
+        let went_away = folder.listed && !open.contains(folder.source.mailbox().raw());
         folder.stale |= went_away && folder.segments > 0;
         (folder.listed, folder.done) = (false, true);
-        folder.orphans = false;
+        folder.forget_orphans();
         // A run that was stopped had not tried these again.
         let left = std::mem::take(&mut folder.retry_uids.0);
         folder.counts.failed += left.len();
@@ -205,6 +237,10 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
         retry_uids: Uids::default(),
         moved_uids: Uids::default(),
         orphans: false,
+        orphan_pages: 0,
+        orphan_pages_max: 0,
+        orphan_count: 0,
+        changes_uid: 0,
         done_uid: 0,
         number_hint: 1,
         done: false,
@@ -253,7 +289,7 @@ fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
     });
     folder.done = nothing_new && !replaced;
     folder.stale = same.is_some() && folder.segments > 0 && !replaced && !(nothing_new && quiet);
-    folder.orphans = false;
+    folder.forget_orphans();
 }
 
 /// Leaves only what was refused to do. What is settled stays as it was, so that the next

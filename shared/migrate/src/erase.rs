@@ -15,10 +15,11 @@ use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::lifecycle::{self, Outcome};
 use crate::pop::NAMES_PER_PAGE;
 use crate::slice::Advanced;
+use crate::table;
 use crate::world::{Host, World};
 use crate::{projects, servers};
 
-/// Keys erased in one call, which keeps a single write short.
+/// Keys erased in one call, or a page's more, which keeps a single write short.
 const DELETE_MANY_MAX: usize = if cfg!(test) { 3 } else { 500 };
 /// Values read at once to be counted: a mebibyte each at most.
 const READ_MANY_MAX: usize = 16;
@@ -225,8 +226,7 @@ async fn piece(
     while progress.folders < cursor.folders && listed.len() < DELETE_MANY_MAX {
         let page = progress.folders / per_page;
         if rows.0 != Some(page) {
-            let stored = records::read(store, &keys::folders(id, page)).await?;
-            rows = (Some(page), stored.unwrap_or_default());
+            rows = (Some(page), table::remains(store, id, page).await?);
         }
         let row = rows.1.get(usize::try_from(progress.folders % per_page).unwrap_or(0));
         let lists = row.map_or_else(Vec::new, |row| lists(id, progress.folders, row));
@@ -248,7 +248,7 @@ async fn piece(
         if progress.folder_pages == 0 && !listed.is_empty() {
             return Ok(listed);
         }
-        listed.push(keys::folders(id, progress.folder_pages));
+        listed.extend(table::keys_of(id, progress.folder_pages));
         progress.folder_pages += 1;
     }
     let unique_ids = cursor.unique_ids.div_ceil(NAMES_PER_PAGE);
@@ -256,7 +256,7 @@ async fn piece(
         listed.push(keys::unique_ids(id, progress.unique_id_pages));
         progress.unique_id_pages += 1;
     }
-    let room = DELETE_MANY_MAX - listed.len();
+    let room = DELETE_MANY_MAX.saturating_sub(listed.len());
     if listed.is_empty() {
         // A list that was begun anew may have left pages behind its end; the last go first, so that
         // none stands alone when this is cut off.
@@ -293,9 +293,11 @@ async fn end_of_failures(store: &impl Store, id: &MigrationId, first: u32) -> Re
 /// The keys of what belongs to one folder; of each list one more than is known of.
 fn lists(id: &MigrationId, number: u32, row: &Folder) -> Vec<Box<dyn Iterator<Item = String>>> {
     let (id, own, orphans) = (id.clone(), id.clone(), keys::orphans(id, number));
+    let other = id.clone();
+    let more = (1..=row.orphan_pages_max).map(move |page| keys::more_orphans(&other, number, page));
     let journal = (0..=row.segments).map(move |segment| keys::journal(&id, number, segment));
     let manifest = (0..=row.segments).map(move |segment| keys::manifest(&own, number, segment));
-    vec![Box::new(journal), Box::new(manifest), Box::new(std::iter::once(orphans))]
+    vec![Box::new(journal), Box::new(manifest), Box::new(std::iter::once(orphans).chain(more))]
 }
 
 /// Deletes keys; how many bytes they and their values had.

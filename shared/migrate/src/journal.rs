@@ -4,10 +4,22 @@
 //! left there, so that verifying, synchronising and removing read instead of guessing. About 18
 //! bytes a message: UIDs, sizes and dates are written as differences from the entry before.
 
+use std::collections::BTreeMap;
+
 use imap::{Flags, InternalDate};
 use store::Error;
 
 const VERSION: u8 = 1;
+/// The most octets that an entry takes: four numbers of up to ten octets, a time zone, the identity,
+/// its flags' index, and where these stand.
+const ENTRY_OCTETS: usize = 60;
+/// Octets of entries in one record, whose limit is a mebibyte.
+const PIECE_OCTETS: usize = 1_000_000;
+
+/// The most octets that a message with these flags takes in a record.
+pub(crate) fn weight(flags: &str) -> usize {
+    ENTRY_OCTETS + flags.len()
+}
 
 /// How a message came to be at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +91,38 @@ impl Segment {
     /// A segment of the same run and folder without entries.
     pub fn like(&self) -> Segment {
         Segment { entries: Vec::new(), ..self.clone() }
+    }
+
+    /// The segment in parts that each have room in one record of the store.
+    pub fn pieces(&self) -> Vec<Segment> {
+        let mut pieces = Vec::new();
+        let mut piece = self.empty();
+        let mut octets = 0;
+        // Where the flag sets of this segment are in the piece.
+        let mut places: BTreeMap<u32, u32> = BTreeMap::new();
+        for entry in &self.entries {
+            let set = usize::try_from(entry.flags).ok().and_then(|at| self.flag_sets.get(at));
+            let set = set.map_or("", String::as_str);
+            if octets + weight(set) > PIECE_OCTETS {
+                pieces.push(std::mem::replace(&mut piece, self.empty()));
+                places.clear();
+                octets = 0;
+            }
+            let flags = *places.entry(entry.flags).or_insert_with(|| {
+                octets += set.len();
+                piece.flag_sets.push(set.to_owned());
+                u32::try_from(piece.flag_sets.len() - 1).unwrap_or(0)
+            });
+            octets += ENTRY_OCTETS;
+            piece.entries.push(Entry { flags, ..entry.clone() });
+        }
+        pieces.push(piece);
+        pieces
+    }
+
+    /// A segment of the same run and folder without entries and flags.
+    fn empty(&self) -> Segment {
+        Segment { flag_sets: Vec::new(), ..self.like() }
     }
 
     /// The stored bytes.
@@ -332,6 +376,48 @@ mod tests {
         assert_eq!(Intention::decode("k", &bytes), Ok(intention));
         for cut in 0..bytes.len() {
             assert!(Intention::decode("k", &bytes[..cut]).is_err(), "{cut}");
+        }
+    }
+
+    /// What is put together fits into the store, and nothing is lost on the way.
+    #[test]
+    fn pieces_fit_and_lose_nothing() {
+        for (count, keyword) in [(0, 1), (1, 2_000), (100_000, 3), (3_000, 2_000), (100_000, 0)] {
+            let mut segment = Segment { source_uid_validity: u32::MAX, ..Segment::default() };
+            for n in 0..count {
+                // The worst of everything: far apart, long, no two with the same flags.
+                let far = if n % 2 == 0 { u32::MAX - n } else { n + 1 };
+                let date = if n % 2 == 0 { 253_402_300_799 } else { -62_135_596_800 };
+                if keyword > 0 || n == 0 {
+                    segment.flag_sets.push(format!("{n:0keyword$}"));
+                }
+                segment.entries.push(Entry {
+                    source_uid: far,
+                    destination_uid: far,
+                    size: u64::MAX,
+                    date: InternalDate::new(date, 0).unwrap(),
+                    identity: u64::MAX,
+                    flags: if keyword > 0 { n } else { 0 },
+                    origin: Origin::Adopted,
+                });
+            }
+            let pieces = segment.pieces();
+            let mut back = Vec::new();
+            for piece in &pieces {
+                let bytes = piece.encode();
+                store::check_size("k", &bytes).unwrap();
+                let piece = Segment::decode("k", &bytes).unwrap();
+                assert_eq!(piece.source_uid_validity, u32::MAX);
+                for entry in &piece.entries {
+                    let flags = piece.flag_sets[entry.flags as usize].clone();
+                    back.push((entry.source_uid, flags));
+                }
+            }
+            let told =
+                |entry: &Entry| (entry.source_uid, segment.flag_sets[entry.flags as usize].clone());
+            assert_eq!(back, segment.entries.iter().map(told).collect::<Vec<_>>());
+            let octets = count as usize * (ENTRY_OCTETS + keyword);
+            assert!(pieces.len() <= octets / PIECE_OCTETS + 1, "{}", pieces.len());
         }
     }
 

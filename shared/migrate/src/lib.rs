@@ -59,6 +59,7 @@ mod settle;
 mod slice;
 mod source;
 pub mod special_use;
+mod table;
 #[cfg(test)]
 mod tests;
 mod transfer;

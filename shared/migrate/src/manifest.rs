@@ -13,7 +13,7 @@ use store::{Error, Store, keys, records};
 use crate::cursor::Cursor;
 use crate::header::Header;
 use crate::lifecycle;
-use crate::run::load_folders;
+use crate::table;
 
 /// Lines held at a time while the manifest is written: about 150 bytes each.
 const LINES_MAX: usize = if cfg!(test) { 3 } else { 50_000 };
@@ -33,6 +33,8 @@ impl Lines {
             .chars()
             .map(|c| if c.is_control() { '?' } else { c })
             .collect();
+        // What is no UTF-8 has become longer.
+        let id = wire::cut(&id, MESSAGE_ID_MAX).to_owned();
         let id = if id.is_empty() { "-".to_owned() } else { id };
         let digest = header.digest.map_or_else(|| "-".to_owned(), |digest| hex(&digest));
         self.0.push(format!("{id}\t{size}\t{digest}\n"));
@@ -70,7 +72,7 @@ impl Manifest {
     /// Begins; nothing is read of the lines yet.
     pub async fn open(store: &impl Store, id: &MigrationId) -> Result<Self, Error> {
         let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
-        let rows = load_folders(store, id, cursor.map_or(0, |cursor| cursor.folders)).await?;
+        let rows = table::all(store, id, cursor.map_or(0, |cursor| cursor.folders)).await?;
         let mut folders: Vec<(String, u32, u32)> = rows
             .into_iter()
             .zip(0u32..)

@@ -123,11 +123,12 @@ pub fn map(
     let purposes = purposes(destination, destination_hierarchy);
     let existing: BTreeMap<&[u8], &Listed> =
         destination.iter().map(|folder| (folder.name.raw(), folder)).collect();
-    let mut taken: BTreeSet<Vec<u8>> = BTreeSet::new();
-    let mut branches: Vec<(Vec<String>, Vec<String>)> =
-        special_branches((source, source_hierarchy), (&purposes, destination_hierarchy));
+    let mut taken = Taken::default();
+    let special = special_branches((source, source_hierarchy), (&purposes, destination_hierarchy));
     let chosen = options.folder_map.iter().map(|(from, to)| (levels(from), levels(to)));
-    branches.splice(0..0, chosen);
+    // Of two for one branch the folder's purpose counts, and of these the last.
+    let branches: Branches = chosen.chain(special).collect();
+    let excluded = Excluded::of(options);
 
     let mut order: Vec<usize> = (0..source.len()).collect();
     // Exact homes first: a folder with a purpose is not pushed aside by a namesake.
@@ -137,11 +138,11 @@ pub fn map(
         let Some(folder) = source.get(at) else { continue };
         let path: Vec<String> =
             source_hierarchy.path(&folder.name).into_iter().map(str::to_owned).collect();
-        if !folder.selectable || is_excluded(folder, &path, options) {
+        if !folder.selectable || excluded.covers(folder, &path) {
             continue;
         }
         let wanted = moved(&path, &branches);
-        let (name, parts) = free_name(destination_hierarchy, &wanted, &mut taken);
+        let (name, parts) = taken.free_name(destination_hierarchy, &wanted);
         let remark = (parts != wanted).then(|| {
             format!(
                 "The destination cannot spell this name; it is called {} there.",
@@ -166,26 +167,44 @@ fn levels(path: &str) -> Vec<String> {
     path.split('/').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-fn is_excluded(folder: &Listed, path: &[String], options: &Options) -> bool {
-    options.exclude_folders.iter().any(|excluded| {
-        let named = levels(excluded);
-        let below = path.len() >= named.len()
-            && path
-                .iter()
-                .zip(&named)
-                .all(|(own, other)| own.to_lowercase() == other.to_lowercase());
-        let purpose = folder
-            .special_use
-            .map(|purpose| special_use::attribute(purpose).trim_start_matches('\\'));
-        (below && !named.is_empty())
-            || purpose.is_some_and(|word| word.eq_ignore_ascii_case(excluded))
-    })
+/// What `exclude_folders` names, in small letters: levels of branches, and purposes.
+struct Excluded {
+    branches: BTreeSet<Vec<String>>,
+    purposes: BTreeSet<String>,
 }
 
+impl Excluded {
+    fn of(options: &Options) -> Self {
+        let small: Vec<String> =
+            options.exclude_folders.iter().map(|named| named.to_lowercase()).collect();
+        let branches = small.iter().map(|named| levels(named)).filter(|named| !named.is_empty());
+        Excluded { branches: branches.collect(), purposes: small.into_iter().collect() }
+    }
+
+    /// Whether a folder is left out: itself, one above it, or its purpose is named.
+    fn covers(&self, folder: &Listed, path: &[String]) -> bool {
+        let small: Vec<String> = path.iter().map(|part| part.to_lowercase()).collect();
+        let purpose = folder
+            .special_use
+            .map(|purpose| special_use::attribute(purpose).trim_start_matches('\\').to_lowercase());
+        prefixes(&small).any(|above| self.branches.contains(above))
+            || purpose.is_some_and(|word| self.purposes.contains(&word))
+    }
+}
+
+/// `path` and what is above it, the longest first.
+fn prefixes(path: &[String]) -> impl Iterator<Item = &[String]> {
+    (1..=path.len()).rev().filter_map(|levels| path.get(..levels))
+}
+
+/// Source branch → destination branch.
+type Branches = BTreeMap<Vec<String>, Vec<String>>;
+
 /// The longest branch that covers `path`, replaced.
-fn moved(path: &[String], branches: &[(Vec<String>, Vec<String>)]) -> Vec<String> {
-    let covering = branches.iter().filter(|(from, _)| path.starts_with(from));
-    match covering.max_by_key(|(from, _)| from.len()) {
+fn moved(path: &[String], branches: &Branches) -> Vec<String> {
+    // A branch without levels is all there is.
+    let mut above = prefixes(path).chain([&[][..]]);
+    match above.find_map(|from| Some((from, branches.get(from)?))) {
         Some((from, to)) => to.iter().chain(path.iter().skip(from.len())).cloned().collect(),
         None => path.to_vec(),
     }
@@ -227,25 +246,44 @@ fn special_branches(
     pairs.filter(|(from, to)| from != to).collect()
 }
 
-/// The name for `wanted` that no other source folder has got yet.
-fn free_name(
-    hierarchy: &Hierarchy,
-    wanted: &[String],
-    taken: &mut BTreeSet<Vec<u8>>,
-) -> (MailboxName, Vec<String>) {
-    let mut path = wanted.to_vec();
-    for n in 2u32.. {
-        let (name, parts) = hierarchy.name(&path);
-        if taken.insert(name.raw().to_vec()) {
-            let shown = if parts.len() < path.len() { path } else { parts };
-            return (name, shown);
+/// The names that source folders have got.
+#[derive(Default)]
+struct Taken {
+    names: BTreeSet<Vec<u8>>,
+    /// Of a name that several want: the number that the next of them tries first.
+    next: BTreeMap<Vec<u8>, u32>,
+}
+
+impl Taken {
+    /// The name for `wanted` that no other source folder has got yet.
+    fn free_name(
+        &mut self,
+        hierarchy: &Hierarchy,
+        wanted: &[String],
+    ) -> (MailboxName, Vec<String>) {
+        let (first, spelled) = hierarchy.name(wanted);
+        if self.names.insert(first.raw().to_vec()) {
+            let shown = if spelled.len() < wanted.len() { wanted.to_vec() } else { spelled };
+            return (first, shown);
         }
-        path = wanted.to_vec();
-        if let Some(last) = path.last_mut() {
-            last.push_str(&format!(" ({n})"));
+        let from = self.next.get(first.raw()).copied().unwrap_or(2);
+        for n in from.. {
+            let mut path = wanted.to_vec();
+            if let Some(last) = path.last_mut() {
+                // The number must not be what is cut off at the end of a long name.
+                let number = format!(" ({n})");
+                *last = hierarchy.spellable(last);
+                *last = wire::cut(last, PART_MAX_BYTES - number.len()).to_owned() + &number;
+            }
+            let (name, parts) = hierarchy.name(&path);
+            if self.names.insert(name.raw().to_vec()) {
+                self.next.insert(first.raw().to_vec(), n + 1);
+                let shown = if parts.len() < path.len() { path } else { parts };
+                return (name, shown);
+            }
         }
+        (first, wanted.to_vec())
     }
-    hierarchy.name(&path)
 }
 
 #[cfg(test)]
@@ -328,6 +366,24 @@ mod tests {
             (&[], '.', ""),
             &["v1.2 + v1_2 *", "v1_2 + v1_2 (2) *", "a\\b + a\\b", "~x + _~x *"],
         );
+    }
+
+    /// Names that differ only where they are cut off, or only in what cannot be spelled.
+    #[test]
+    fn as_many_as_there_may_be_never_meet() {
+        let (from, to) = (side('/', ""), side('.', ""));
+        let long = |n: usize| format!("{}{n}", "x".repeat(PART_MAX_BYTES));
+        let alike =
+            |n: usize| (0..15).map(|bit| if n >> bit & 1 == 1 { '.' } else { '_' }).collect();
+        for name in [&long as &dyn Fn(usize) -> String, &alike] {
+            let names: Vec<String> = (0..20_000).map(name).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mine = folders(&names, &from);
+            let mapped = map((&mine, &from), (&[], &to), &Options::default());
+            let different: BTreeSet<&[u8]> =
+                mapped.iter().map(|own| own.destination.raw()).collect();
+            assert_eq!(different.len(), 20_000);
+        }
     }
 
     #[test]

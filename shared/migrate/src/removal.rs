@@ -16,7 +16,7 @@ use crate::header;
 use crate::ledger::{Ledger, Row};
 use crate::lifecycle;
 use crate::login::{self, Refusal};
-use crate::run::load_folders;
+use crate::table;
 use crate::trouble::{self, At, Halt, Side};
 use crate::world::Host;
 
@@ -201,7 +201,7 @@ pub async fn preview<H: Host>(
     };
     let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
     let count = cursor.map_or(0, |cursor| cursor.folders);
-    let folders = load_folders(store, id, count).await?;
+    let folders = table::all(store, id, count).await?;
     let session = login::open(host, dialer, &migration.destination, credential).await;
     let mut session = session
         .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error.into())))?

@@ -4,6 +4,7 @@ use model::{Failure, FolderReport, MigrationId};
 use store::{Error, Store, keys, records};
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, Folder};
+use crate::table;
 
 /// Failures after the `after`-th, at most `limit`, each with its ordinal from 1.
 pub async fn failures(
@@ -36,12 +37,11 @@ pub async fn folders(
     page: u32,
 ) -> Result<Option<Vec<FolderReport>>, Error> {
     let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
-    let per_page = u32::try_from(crate::cursor::FOLDERS_PER_PAGE).unwrap_or(1);
-    if cursor.is_none_or(|cursor| page.saturating_mul(per_page) >= cursor.folders) {
+    let beyond = |cursor: &Cursor| page.saturating_mul(table::per_page()) >= cursor.folders;
+    if cursor.as_ref().is_none_or(beyond) {
         return Ok(None);
     }
-    let key = keys::folders(id, page);
-    let rows: Option<Vec<Folder>> = records::read(store, &key).await?;
-    let listed = |rows: Vec<Folder>| rows.iter().map(Folder::report).collect();
-    Ok(rows.map(listed))
+    let count = cursor.map_or(0, |cursor| cursor.folders);
+    let rows = table::page(store, id, page, count).await?;
+    Ok(Some(rows.iter().map(Folder::report).collect()))
 }

@@ -10,6 +10,7 @@ use store::{Store, control, keys, records};
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::fruitless::Before;
+use crate::table;
 use crate::trouble::Halt;
 use crate::watch;
 use crate::world::{Host, World};
@@ -48,7 +49,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         let id = migration.id.clone();
         let stored: Option<Cursor> = records::read(world.store, &keys::cursor(&id)).await?;
         let cursor = stored.unwrap_or_else(Cursor::new);
-        let folders = load_folders(world.store, &id, cursor.folders).await?;
+        let folders = table::all(world.store, &id, cursor.folders).await?;
         let outbox = Outbox::read(world.store, &migration).await?;
         let bytes_before =
             migration.progress.get(&Item::Mail).map_or(0, |mail| mail.bytes_migrated);
@@ -119,7 +120,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
                 point.failed += 1;
             }
         }
-        self.failures.push(failure);
+        self.failures.push(bounded(failure));
     }
 
     /// Goes to another phase; written at the next checkpoint.
@@ -164,9 +165,8 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         let mut pairs = std::mem::take(&mut self.staged);
         for page in std::mem::take(&mut self.dirty) {
             let rows = self.folders.iter().skip(page * FOLDERS_PER_PAGE).take(FOLDERS_PER_PAGE);
-            let key = keys::folders(&id, u32::try_from(page).unwrap_or(u32::MAX));
-            let value = records::encode(&key, &rows.collect::<Vec<_>>())?;
-            pairs.push((key, value));
+            let number = u32::try_from(page).unwrap_or(u32::MAX);
+            pairs.extend(table::encode(&id, number, &rows.collect::<Vec<_>>())?);
         }
         self.write_failures(&mut pairs).await?;
         if self.fruitless && self.progressed {
@@ -200,6 +200,8 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             };
             // A page may hold rows of a checkpoint that was never finished: the cursor counts.
             rows.truncate(usize::try_from(used).unwrap_or(0));
+            // Some may have been written before there was a limit.
+            let mut rows: Vec<Failure> = rows.into_iter().map(bounded).collect();
             let room = usize::try_from(FAILURES_PER_PAGE - used).unwrap_or(0);
             rows.extend(fresh.by_ref().take(room));
             self.cursor.failures += rows.len() as u64 - used;
@@ -224,23 +226,27 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     }
 }
 
-fn damaged(at: usize) -> Halt {
-    Halt::Impossible(format!("The folder table of this migration has no row {at}."))
+/// Octets kept of a failure's texts: with all in quotation marks a page of them is below a mebibyte.
+const FOLDER_OCTETS: usize = 1_500;
+const SUBJECT_OCTETS: usize = 1_000;
+const REASON_OCTETS: usize = 2_000;
+
+/// A failure that has room in its page.
+fn bounded(failure: Failure) -> Failure {
+    Failure {
+        folder: plain(&failure.folder, FOLDER_OCTETS),
+        subject: plain(&failure.subject, SUBJECT_OCTETS),
+        reason: plain(&failure.reason, REASON_OCTETS),
+        ..failure
+    }
 }
 
-/// The folder table.
-pub(crate) async fn load_folders(
-    store: &impl Store,
-    id: &MigrationId,
-    count: u32,
-) -> Result<Vec<Folder>, store::Error> {
-    let pages = count.div_ceil(u32::try_from(FOLDERS_PER_PAGE).unwrap_or(1));
-    let names: Vec<String> = (0..pages).map(|page| keys::folders(id, page)).collect();
-    let mut folders = Vec::new();
-    for (key, value) in names.iter().zip(store.get_many(&names).await?) {
-        let missing = || store::Error::Unreadable { key: key.clone(), reason: "it is gone".into() };
-        folders.extend(records::decode::<Vec<Folder>>(key, &value.ok_or_else(missing)?)?);
-    }
-    folders.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-    Ok(folders)
+/// At most `octets` of a text, with blanks for control characters, which JSON spells with six.
+pub(crate) fn plain(text: &str, octets: usize) -> String {
+    let cut = wire::cut(text, octets);
+    cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn damaged(at: usize) -> Halt {
+    Halt::Impossible(format!("The folder table of this migration has no row {at}."))
 }

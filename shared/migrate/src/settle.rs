@@ -94,17 +94,19 @@ pub(crate) fn settle<H: Host, S: Store>(
     Ok(())
 }
 
-/// Stages a segment of a folder's journal.
+/// Stages a segment of a folder's journal; as several where it has no room in one record.
 pub(crate) fn stage_segment<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
     segment: &Segment,
 ) -> Result<(), Halt> {
-    let folder = run.folder_mut(at)?;
-    let number = folder.segments;
-    folder.segments += 1;
-    let key = keys::journal(run.id(), u32::try_from(at).unwrap_or(u32::MAX), number);
-    run.stage(key, segment.encode());
+    for piece in segment.pieces() {
+        let folder = run.folder_mut(at)?;
+        let number = folder.segments;
+        folder.segments += 1;
+        let key = keys::journal(run.id(), u32::try_from(at).unwrap_or(u32::MAX), number);
+        run.stage(key, piece.encode());
+    }
     Ok(())
 }
 
@@ -132,7 +134,7 @@ pub(crate) fn lost<H: Host, S: Store>(
     let folder = run.folder_mut(at)?;
     folder.counts.failed += u64::from(code.is_loss());
     if code.is_loss() {
-        folder.refused_uids.0.insert(message.uid);
+        folder.refuse(message.uid);
     }
     let seconds = u64::try_from(message.date.unix_s()).unwrap_or(0);
     let failure = Failure {

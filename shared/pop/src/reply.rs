@@ -10,7 +10,7 @@ pub struct Reply {
     pub ok: bool,
     /// The response code in brackets, if there was one.
     pub code: Option<Code>,
-    /// The server's words, without the code.
+    /// The server's words, without the code; at most [`wire::WORDS_MAX`] characters.
     pub text: String,
     /// With `LOGIN-DELAY`: seconds that must pass between two logins, where they were announced.
     pub wait_s: Option<u64>,
@@ -81,9 +81,9 @@ impl Reply {
         // Words of a positive answer may well begin with a bracket and mean nothing by it.
         Some(match coded.filter(|_| !ok) {
             Some((code, words)) => {
-                Reply { ok, code: Some(Code::read(code)), text: lossy(words), wait_s: None }
+                Reply { ok, code: Some(Code::read(code)), text: wire::words(words), wait_s: None }
             }
-            None => Reply { ok, code: None, text: lossy(text), wait_s: None },
+            None => Reply { ok, code: None, text: wire::words(text), wait_s: None },
         })
     }
 }
@@ -105,7 +105,7 @@ impl Code {
             b"LOGIN-DELAY" => Code::LoginDelay,
             b"SYS/TEMP" => Code::SysTemp,
             b"SYS/PERM" => Code::SysPerm,
-            _ => Code::Other(lossy(code)),
+            _ => Code::Other(wire::words(code)),
         }
     }
 }
@@ -121,10 +121,6 @@ impl fmt::Display for Code {
             Code::Other(code) => write!(f, "{}", code.escape_debug()),
         }
     }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub struct Reply {
     pub code: u16,
     /// The enhanced status code, where the server gives one.
     pub enhanced: Option<Enhanced>,
-    /// The text of all lines, without codes; the server's own words.
+    /// The text of all lines, without codes; the server's own words, of each line at most
+    /// [`wire::WORDS_MAX`] characters.
     pub lines: Vec<String>,
 }
 
@@ -53,15 +54,21 @@ impl Reply {
     }
 }
 
-/// On one line, as a person would quote it.
+/// On one line, as a person would quote it; at most [`wire::WORDS_MAX`] characters of the words.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
         if let Some(Enhanced { class, subject, detail }) = self.enhanced {
             write!(f, " {class}.{subject}.{detail}")?;
         }
+        let mut room = wire::WORDS_MAX;
         for line in self.lines.iter().filter(|line| !line.is_empty()) {
-            write!(f, " {}", line.escape_debug())?;
+            let words: String = line.escape_debug().take(room).collect();
+            room -= words.chars().count();
+            if room == 0 {
+                return write!(f, " {words}");
+            }
+            write!(f, " {words}")?;
         }
         Ok(())
     }
@@ -85,7 +92,7 @@ impl Input {
             let line = self.line(stream).await?;
             let (code, more, text) = split(&line)?;
             let (enhanced, text) = split_enhanced(text);
-            let text = String::from_utf8_lossy(text).trim_end().to_owned();
+            let text = wire::words(text).trim_end().to_owned();
             let reply = reply.get_or_insert(Reply { code, enhanced, lines: Vec::new() });
             if reply.code != code {
                 return Err(unreadable("the lines of a reply have different codes", &line));

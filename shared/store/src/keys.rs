@@ -68,6 +68,11 @@ pub fn orphans(id: &MigrationId, folder: u32) -> String {
     format!("m/{id}/orphans/{folder}")
 }
 
+/// A further page of them, from 1.
+pub fn more_orphans(id: &MigrationId, folder: u32, page: u32) -> String {
+    format!("m/{id}/orphans/{folder}/{page}")
+}
+
 /// What the owner is to be told; written by whoever writes the migration's record.
 pub fn notices(id: &MigrationId) -> String {
     format!("m/{id}/notices")
@@ -91,6 +96,11 @@ pub fn unique_ids(id: &MigrationId, page: u32) -> String {
 /// A page of the folder table.
 pub fn folders(id: &MigrationId, page: u32) -> String {
     format!("m/{id}/folders/{page}")
+}
+
+/// What has no room in a page of the folder table; from 1.
+pub fn more_folders(id: &MigrationId, page: u32, part: u32) -> String {
+    format!("m/{id}/folders/{page}/{part}")
 }
 
 /// A page of failures.

@@ -20,6 +20,37 @@ pub fn encode<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// A list as several records, each small enough for the store; one even where it is empty. An
+/// error where a single value is too large for a record of its own.
+pub fn encode_split<T: Serialize>(key: &str, values: &[T]) -> Result<Vec<Vec<u8>>, Error> {
+    let mut records = Vec::new();
+    let mut bytes = vec![VERSION, b'['];
+    for value in values {
+        let start = bytes.len();
+        serde_json::to_writer(&mut bytes, value).map_err(|error| Error::Unreadable {
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })?;
+        // What separates it from the one before, and what ends the list.
+        if start > 2 && bytes.len() + 2 > crate::VALUE_MAX_BYTES {
+            let mut next = vec![VERSION, b'['];
+            next.extend(bytes.drain(start..));
+            // The comma behind the one before.
+            bytes.pop();
+            bytes.push(b']');
+            records.push(std::mem::replace(&mut bytes, next));
+        }
+        bytes.push(b',');
+        crate::check_size(key, &bytes)?;
+    }
+    if bytes.len() > 2 {
+        bytes.pop();
+    }
+    bytes.push(b']');
+    records.push(bytes);
+    Ok(records)
+}
+
 /// The value of a record's bytes.
 pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
     let unreadable = |reason: String| Error::Unreadable { key: key.to_owned(), reason };
@@ -61,6 +92,28 @@ mod tests {
         let migration: Migration = decode("m/x", stored)?;
         assert_eq!((migration.sync_point(), migration.source.login.as_str()), (1, "anna"));
         assert_eq!(decode::<Migration>("m/x", &encode("m/x", &migration)?)?, migration);
+        Ok(())
+    }
+
+    #[test]
+    fn lists_are_split_by_bytes() -> Result<(), Error> {
+        for length in [0, 1, 7, 100_000, crate::VALUE_MAX_BYTES / 2 - 4, crate::VALUE_MAX_BYTES / 2]
+        {
+            for count in [0, 1, 2, 3, 30] {
+                let values = vec!["\"".repeat(length / 2); count];
+                let records = encode_split("k", &values)?;
+                let mut back = Vec::new();
+                for record in &records {
+                    crate::check_size("k", record)?;
+                    back.extend(decode::<Vec<String>>("k", record)?);
+                }
+                assert_eq!(back, values, "{length} {count}");
+                let bytes: usize = records.iter().map(Vec::len).sum();
+                assert!(records.len() <= 2 * bytes / crate::VALUE_MAX_BYTES + 1);
+            }
+        }
+        let giant = ["x".repeat(crate::VALUE_MAX_BYTES)];
+        assert!(matches!(encode_split("k", &giant), Err(Error::TooLarge { .. })));
         Ok(())
     }
 

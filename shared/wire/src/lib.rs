@@ -15,6 +15,7 @@ pub mod fed;
 pub mod pipe;
 pub mod script;
 mod secret;
+mod words;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ use std::pin::pin;
 pub use bytes::Bytes;
 use futures::future::{Either, select};
 pub use secret::Secret;
+pub use words::{WORDS_MAX, cut, words};
 
 /// The line broke; neither side said anything about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

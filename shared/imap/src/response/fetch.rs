@@ -109,7 +109,7 @@ impl Fetched {
                 return Ok(true);
             }
             b"FLAGS" => {
-                own.flags = Some(Flags::read(cursor));
+                own.flags = Some(Flags::read(cursor).of_message());
                 Item::Flags
             }
             b"INTERNALDATE" => {

@@ -1,7 +1,7 @@
 //! Reads LIST, LSUB, XLIST, STATUS and NAMESPACE (RFC 9051 section 7.3).
 
 use super::{Cursor, Malformed};
-use crate::list::{Mailbox, MailboxStatus, Namespace, Namespaces, SpecialUse};
+use crate::list::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces, SpecialUse};
 use crate::mailbox_name::{MailboxName, Spelling};
 
 /// Most namespaces of one kind; real servers have one to three.
@@ -21,6 +21,7 @@ pub(crate) fn read_mailbox(
         subscribed: false,
         special_use: None,
         status: None,
+        overlong: false,
     };
     cursor.expect(b'(', "a list of attributes was expected")?;
     loop {
@@ -37,6 +38,10 @@ pub(crate) fn read_mailbox(
     mailbox.delimiter = read_delimiter(cursor)?;
     cursor.spaces();
     mailbox.name = read_name(cursor, spelling)?;
+    if mailbox.name.raw().len() > NAME_OCTETS_MAX {
+        mailbox.name = mailbox.name.shortened(NAME_OCTETS_MAX);
+        (mailbox.overlong, mailbox.selectable) = (true, false);
+    }
     Ok(mailbox)
 }
 
@@ -121,7 +126,7 @@ pub(crate) fn read_status_of(
             }
             b"MAILBOXID" => {
                 cursor.expect(b'(', "MAILBOXID without parenthesis")?;
-                status.mailbox_id = Some(String::from_utf8_lossy(cursor.atom()).into_owned());
+                status.mailbox_id = Some(wire::words(cursor.atom()));
                 cursor.expect(b')', "MAILBOXID without parenthesis")?;
             }
             _ => cursor.skip_value()?,

@@ -132,6 +132,7 @@ impl<S: Stream> Maildrop<S> {
             subscribed: false,
             special_use: None,
             status: Some(status),
+            overlong: false,
         }
     }
 

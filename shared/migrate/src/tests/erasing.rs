@@ -149,8 +149,7 @@ fn a_million_items_in_slices() {
     block_on(async {
         let mut cursor: Cursor =
             records::read(&bed.memory, &keys::cursor(&bed.id)).await.unwrap().unwrap();
-        let mut rows =
-            crate::run::load_folders(&bed.memory, &bed.id, cursor.folders).await.unwrap();
+        let mut rows = crate::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
         for (at, row) in rows.iter_mut().enumerate() {
             row.segments = if at == 1 { segments } else { row.segments.max(at as u32) };
             for segment in 0..row.segments {

@@ -8,6 +8,7 @@ mod fake_pop;
 mod faults;
 mod finding;
 mod life;
+mod limits;
 mod lines;
 mod notices;
 mod pop;
