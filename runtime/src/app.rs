@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::driver;
+use crate::health::{self, Pulse};
 use crate::instance::{Body, Ready};
 use crate::key_value::Database;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub struct App {
     pub(crate) database: Arc<Database>,
     pub(crate) advance_token: Option<String>,
     pub(crate) metrics: Metrics,
+    /// How the driver fares.
+    pub(crate) pulse: Pulse,
     pub(crate) instances: Arc<Semaphore>,
     /// Where slices run, so that pages do not wait behind them.
     pub(crate) batch: Option<Handle>,
@@ -69,6 +72,9 @@ impl App {
         let mut response = self.call(&name, request).await;
         if METRICS_PATHS.contains(&path.as_str()) && method == Method::GET {
             response = self.with_own_metrics(response).await;
+        }
+        if health::PATHS.contains(&path.as_str()) && method == Method::GET {
+            response = health::judged(response, self.folder.free_bytes()).await;
         }
         if !method.is_safe() && path != driver::PATH {
             self.changed.notify_one();
@@ -136,6 +142,8 @@ impl App {
             (settings.name.as_str(), settings.memory_peak_bytes.load(Ordering::Relaxed))
         });
         text.extend_from_slice(self.metrics.text(peaks).as_bytes());
+        let own = self.pulse.text(self.database.failed_writes(), self.folder.free_bytes());
+        text.extend_from_slice(own.as_bytes());
         parts.status = StatusCode::OK;
         parts.headers.remove(CONTENT_LENGTH);
         let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -1,6 +1,7 @@
 //! Requests of this program to its own components, in process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -21,8 +22,33 @@ pub struct Answer {
     pub json: Value,
 }
 
+/// No answer is waited for any longer, unless somebody says so: twice what a page may take that tries
+/// out accounts.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Sends a request with a JSON body and reads the JSON answer.
 pub async fn send(
+    app: &Arc<App>,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    bearer: Option<&str>,
+) -> Result<Answer> {
+    send_within(app, ANSWER_TIMEOUT, (method, path, body, bearer)).await
+}
+
+/// The same for whoever waits for `limit` at most.
+pub async fn send_within(
+    app: &Arc<App>,
+    limit: Duration,
+    (method, path, body, bearer): (Method, &str, Option<&Value>, Option<&str>),
+) -> Result<Answer> {
+    let sending = send_patiently(app, method, path, body, bearer);
+    let answer = tokio::time::timeout(limit, sending).await;
+    answer.with_context(|| format!("{path} gave no answer for {} s", limit.as_secs()))?
+}
+
+async fn send_patiently(
     app: &Arc<App>,
     method: Method,
     path: &str,

@@ -5,7 +5,7 @@
 //! a connection of their own, so that they never wait for a disk.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub struct Database {
     reader: Option<Mutex<Connection>>,
     /// Whether the write-ahead log may still have what was deleted.
     deleted: AtomicBool,
+    /// Writes that failed.
+    failed: AtomicU64,
 }
 
 impl Database {
@@ -106,7 +108,21 @@ impl Database {
             Journal::Delete => None,
         };
         let deleted = AtomicBool::new(journal == Journal::Wal);
-        Ok(Database { writer: Writer::new(writer), reader, deleted })
+        let failed = AtomicU64::new(0);
+        Ok(Database { writer: Writer::new(writer), reader, deleted, failed })
+    }
+
+    /// Writes that failed so far.
+    pub fn failed_writes(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    fn write(&self, write: Write) -> Result<i64, Error> {
+        let written = self.writer.write(write);
+        if written.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        written
     }
 
     /// The value of a key.
@@ -173,7 +189,7 @@ impl Database {
 
     /// Sets several values, all or none.
     pub fn set_many(&self, store: &str, values: &[(String, Vec<u8>)]) -> Result<(), Error> {
-        self.writer.write(Write { store: store.to_owned(), what: What::Set(values.to_vec()) })?;
+        self.write(Write { store: store.to_owned(), what: What::Set(values.to_vec()) })?;
         Ok(())
     }
 
@@ -184,7 +200,7 @@ impl Database {
 
     /// Deletes several keys, all or none.
     pub fn delete_many(&self, store: &str, keys: &[String]) -> Result<(), Error> {
-        self.writer.write(Write { store: store.to_owned(), what: What::Delete(keys.to_vec()) })?;
+        self.write(Write { store: store.to_owned(), what: What::Delete(keys.to_vec()) })?;
         self.deleted.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -192,7 +208,7 @@ impl Database {
     /// Adds to a counter (8 bytes, little endian; absent is 0) and returns it.
     pub fn increment(&self, store: &str, key: &str, delta: i64) -> Result<i64, Error> {
         let what = What::Increment { key: key.to_owned(), delta };
-        self.writer.write(Write { store: store.to_owned(), what })
+        self.write(Write { store: store.to_owned(), what })
     }
 
     /// Sets a value if it still is `expected` (`None`: absent); `false` where it is not.
@@ -205,7 +221,7 @@ impl Database {
     ) -> Result<bool, Error> {
         let (key, expected) = (key.to_owned(), expected.map(<[u8]>::to_vec));
         let what = What::Swap { key, expected, value: value.to_vec() };
-        Ok(self.writer.write(Write { store: store.to_owned(), what })? == 1)
+        Ok(self.write(Write { store: store.to_owned(), what })? == 1)
     }
 
     /// Empties the write-ahead log if anything was deleted since the last time: until then the log

@@ -25,6 +25,7 @@ mod core_dumps;
 pub mod driver;
 pub mod engine;
 mod group_commit;
+mod health;
 pub mod instance;
 pub mod key_value;
 pub mod load;

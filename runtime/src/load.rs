@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::bindings;
 use crate::bundle::Bundle;
 use crate::engine::{self, Code};
+use crate::health::Pulse;
 use crate::instance::{Ready, Settings, State};
 use crate::key_value::{Database, FILE_NAME, Journal};
 use crate::manifest::{self, Manifest};
@@ -45,6 +46,10 @@ const PROVIDED_PACKAGES: [&str; 7] = [
     "wasi:random/",
     "wasi:sockets/",
 ];
+
+/// No instance lives longer where nothing else is asked for: half as long again as the longest slice,
+/// or what waits for one, may take.
+const INSTANCE_MAX: Duration = Duration::from_secs(3 * 3600);
 
 /// Where the application comes from.
 pub enum Origin {
@@ -87,6 +92,7 @@ pub fn load(options: &Options) -> Result<Arc<App>> {
         database: Arc::new(database),
         advance_token: variables.get("advance_token").map(str::to_owned),
         metrics: Metrics::default(),
+        pulse: Pulse::default(),
         instances: App::permits(),
         batch: options.batch.clone(),
         changed: Notify::new(),
@@ -168,7 +174,7 @@ fn all_settings(
             memory_limit_bytes: options.memory_limit_bytes,
             memory_peak_bytes: AtomicU64::new(0),
             as_spin: options.as_spin,
-            request_timeout: options.request_timeout,
+            request_timeout: Some(options.request_timeout.unwrap_or(INSTANCE_MAX)),
         })
     };
     manifest.component.iter().map(one).collect()

@@ -57,6 +57,11 @@ impl Folder {
         Ok(Folder { path: path.to_owned(), _lock: lock })
     }
 
+    /// What is free on its disk, bytes, where the system says so.
+    pub fn free_bytes(&self) -> Option<u64> {
+        crate::health::free_bytes(&self.path)
+    }
+
     /// A path inside the folder.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -118,8 +118,12 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let hands = Instances::new(&settings);
     // Beside each other: a slow mail server is no reason for a migration to stand still.
     let (tick, told) = join(tick(&world, &hands), notify::tick(&office)).await;
-    let (tick, told) =
-        (tick.map_err(|error| failed(&error))?, told.map_err(|error| failed(&error))?);
+    let tick = tick.map_err(|error| failed(&error))?;
+    // What cannot be told is no reason to do nothing else.
+    let told = told.unwrap_or_else(|error| notify::deliver::Told {
+        given_up: vec![format!("owners cannot be told: {error}")],
+        ..Default::default()
+    });
     for sentence in told.given_up.iter().chain(&tick.troubles) {
         eprintln!("{sentence}");
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use host::{Host, Settings};
 use http::{Method, Request, StatusCode};
 use migrate::advance::{Ended, Hands};
+use migrate::limits::SLICE_MAX_MS;
 use model::MigrationId;
 use serde::Deserialize;
 use wire::Secret;
@@ -14,9 +15,8 @@ use wire::Secret;
 const INSIDE: &str = "http://advance.spin.internal";
 /// Its path.
 const PATH: &str = "/api/v1/advance";
-/// How much longer than its budget a slice may take: a server may be silent for a minute, at each of
-/// a few steps.
-const GRACE_S: u32 = 300;
+/// How much longer than the longest slice one is waited for: it still has to write down how it ended.
+const GRACE_S: u64 = 300;
 /// The longest answer.
 const ANSWER_MAX_BYTES: usize = 10_000;
 /// The most slices at a time, whatever is asked for.
@@ -58,7 +58,9 @@ impl<'a> Instances<'a> {
             .header("authorization", format!("Bearer {}", self.token.expose()))
             .body(Bytes::new())
             .map_err(|error| wire::Error::Http(error.to_string()))?;
-        let seconds = self.slice_seconds.saturating_add(GRACE_S);
+        // The slice ends itself (`migrate::limits`); this is for an instance that hangs.
+        let longest_s = SLICE_MAX_MS / 1000 + u64::from(self.slice_seconds) + GRACE_S;
+        let seconds = u32::try_from(longest_s).unwrap_or(u32::MAX);
         let answer = Host.send_within(request, ANSWER_MAX_BYTES, seconds).await?;
         if answer.status() != StatusCode::OK {
             eprintln!("a slice was answered with {}", answer.status());

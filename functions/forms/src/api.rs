@@ -4,7 +4,6 @@ use migrate::Side;
 use migrate::login::Detail;
 use migrate::report;
 use serde_json::{Value, json};
-use store::{Store, keys};
 
 use crate::answer::Answer;
 use crate::app::{App, Outside, Secrets, refused};
@@ -232,14 +231,6 @@ pub async fn check_account<O: Outside>(
             errors.finish(None)
         }
     }
-}
-
-/// `GET /healthz`: the store can be read, credentials can be sealed, servers can be called.
-pub async fn health<O: Outside>(app: &App<O>) -> Result<Answer, Refusal> {
-    app.store().get(&keys::due(0)).await?;
-    app.seal()?;
-    app.outside.ready().map_err(|wrong| Refusal::because(Code::NotConfigured, wrong))?;
-    Ok(Answer::json(200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})))
 }
 
 /// `GET /problems/{code}`: what a refusal's type means.

@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, checking, client, finding, life, projects, route, schedule, web};
+use crate::{Route, api, checking, client, finding, health, life, projects, route, schedule, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -216,8 +216,8 @@ impl<O: Outside> App<O> {
             | Route::ExportCsv
             | Route::ExportXlsx
             | Route::AddToProject => projects::api::call(self, route, name, request, body).await,
-            Route::Health => api::health(self).await,
-            Route::Metrics => metrics::answer(self.outside.store()).await,
+            Route::Health => health::answer(self).await,
+            Route::Metrics => metrics::answer(self).await,
             Route::OpenApi => Ok(Answer::json(200, &crate::openapi::description())),
             Route::Problem => api::problem(name),
         }

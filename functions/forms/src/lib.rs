@@ -29,6 +29,7 @@ mod entry;
 pub mod feeds;
 pub mod finding;
 pub mod form_fields;
+pub mod health;
 pub mod import;
 pub mod input;
 #[cfg(any(test, fuzzing))]

@@ -2,14 +2,17 @@
 
 use std::fmt::Write;
 
+use migrate::backlog::backlog;
 use store::metrics::ALL;
-use store::{Store, due, keys};
+use store::{Store, keys};
 
 use crate::answer::Answer;
+use crate::app::{App, Outside};
 use crate::refusals::Refusal;
 
 /// `GET /metrics`.
-pub async fn answer(store: &impl Store) -> Result<Answer, Refusal> {
+pub async fn answer<O: Outside>(app: &App<O>) -> Result<Answer, Refusal> {
+    let store = app.store();
     let names: Vec<String> = ALL.iter().map(|(name, _)| keys::metric(name)).collect();
     let values = store.get_many(&names).await?;
     let mut text = String::new();
@@ -17,9 +20,18 @@ pub async fn answer(store: &impl Store) -> Result<Answer, Refusal> {
         let value = value.map_or(0, |bytes| read_counter(&bytes));
         metric(&mut text, (&format!("{name}_total"), "counter"), help, value);
     }
-    let active = due::all(store).await?.len();
-    let help = "Migrations that have something to do";
-    metric(&mut text, ("migrations_active", "gauge"), help, u64::try_from(active).unwrap_or(0));
+    let backlog = backlog(store, app.now().0, &app.boot).await?;
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        metric(&mut text, (name, "gauge"), help, value);
+    };
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    gauge("migrations_active", "Migrations that have something to do", number(backlog.active));
+    let help = "For how long that waits which is due first and nobody works on";
+    gauge("oldest_due_seconds", help, backlog.oldest_ms / 1000);
+    let help = "Lists of what is due that cannot be read";
+    gauge("damaged_lists", help, number(backlog.damaged));
+    let help = "Slices that are beyond their budget, over slow lines";
+    gauge("long_slices", help, migrate::long_slices(store).await?.into());
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
     Ok(Answer::whole(200, media_type, text.into()))
 }

@@ -1071,6 +1071,33 @@ fn metrics_count() {
 }
 
 #[test]
+fn health_tells_what_waits() {
+    let app = app();
+    begun(&app);
+    let told = |status| {
+        let answer = get(&app, "/healthz");
+        let told = object(&answer);
+        assert_eq!(answer.status, status, "{told}");
+        (told["status"].clone(), told["oldest_due_seconds"].clone(), told["store"].clone())
+    };
+    assert_eq!(told(200), (json!("ok"), json!(0), json!("ok")));
+    *app.outside.now.borrow_mut() += 299_000;
+    assert_eq!(told(200), (json!("ok"), json!(299), json!("ok")));
+    *app.outside.now.borrow_mut() += 2_000;
+    assert_eq!(told(503), (json!("failing"), json!(301), json!("ok")));
+    let text = text(&get(&app, "/metrics"));
+    assert!(text.contains("trasloco_oldest_due_seconds 301\n"), "{text}");
+    assert!(text.contains("trasloco_long_slices 0\n"), "{text}");
+    for shard in 0..keys::DUE_SHARDS {
+        block_on(app.outside.store.set(&keys::due(shard), b"\x01{".to_vec())).unwrap();
+    }
+    let damaged = json!("a list of what is due is damaged");
+    assert_eq!(told(503), (json!("failing"), json!(0), damaged));
+    assert_eq!(get(&app, "/metrics").status, 200);
+    assert_eq!(get(&app, "/").status, 200);
+}
+
+#[test]
 fn files_may_be_kept_and_pages_not() {
     let app = app();
     let page = get(&app, "/");

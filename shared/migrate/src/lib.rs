@@ -20,6 +20,7 @@
 
 mod adopt;
 pub mod advance;
+pub mod backlog;
 mod changes;
 mod copy;
 mod cursor;

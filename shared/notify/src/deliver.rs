@@ -14,6 +14,8 @@ use crate::webhook;
 
 /// How long one call begins new tries; one that has begun is ended.
 const PASS_MS: u64 = 10_000;
+/// What cannot be read is looked at again after this long.
+const DAMAGED_LOOK_MS: u64 = 3_600_000;
 /// A driver looks again after this long at the earliest: somebody else may be at what is due.
 const LOOK_AGAIN_MS: u64 = 250;
 
@@ -63,7 +65,15 @@ pub async fn tick<H: Network + Http + Clock, S: Store>(
     for (due_ms, id) in listed {
         let spent_ms = office.host.monotonic_ms().saturating_sub(begun_ms);
         if due_ms <= now_ms && spent_ms < PASS_MS {
-            pass(office, &id, due_ms, &mut told).await?;
+            match pass(office, &id, due_ms, &mut told).await {
+                // Only an operator can mend it, and other owners must not wait for that.
+                Err(Error::Unreadable { key, reason }) => {
+                    told.given_up.push(format!("the record {key} cannot be read: {reason}"));
+                    let later_ms = Some(now_ms + DAMAGED_LOOK_MS);
+                    due::settle_notices(office.store, &id, due_ms, later_ms).await?;
+                }
+                passed => passed?,
+            }
         }
     }
     Ok(told)
