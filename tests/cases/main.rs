@@ -12,6 +12,7 @@ mod autodetect;
 mod components;
 mod crashes;
 mod erasure;
+mod fair;
 mod hostile;
 mod large;
 mod life;

@@ -188,8 +188,23 @@ async fn list<S: Stream>(
     Ok(found)
 }
 
-/// What a removal from sync point `from` on would do; nothing is changed.
+/// A page waits for a preview: so long, whatever the server does.
+const PREVIEW_TIMEOUT_S: u32 = 120;
+
+/// What a removal from sync point `from` on would do, as far as it is found within
+/// [`PREVIEW_TIMEOUT_S`]; nothing is changed.
 pub async fn preview<H: Host>(
+    (host, dialer): (&H, &Dialer<'_, H>),
+    store: &impl Store,
+    id: &MigrationId,
+    from: u32,
+    credential: &Credential,
+) -> Result<Preview, PreviewError> {
+    let work = look((host, dialer), store, id, from, credential);
+    wire::within(host, PREVIEW_TIMEOUT_S, work).await
+}
+
+async fn look<H: Host>(
     (host, dialer): (&H, &Dialer<'_, H>),
     store: &impl Store,
     id: &MigrationId,
@@ -263,6 +278,12 @@ pub enum PreviewError {
     Broke(String),
     /// The store failed.
     Store(store::Error),
+}
+
+impl From<wire::Error> for PreviewError {
+    fn from(error: wire::Error) -> Self {
+        PreviewError::Broke(format!("The destination: {error}."))
+    }
 }
 
 impl From<store::Error> for PreviewError {

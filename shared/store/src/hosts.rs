@@ -94,7 +94,8 @@ impl Known {
 
     /// Somebody waits; whether that is news.
     fn note_wanted(&mut self, now_ms: u64) -> bool {
-        let known = now_ms < self.wanted_ms + WANTED_NOTE_MS && self.wanted_ms <= now_ms;
+        let noted_ms = self.wanted_ms;
+        let known = noted_ms > 0 && (noted_ms..noted_ms + WANTED_NOTE_MS).contains(&now_ms);
         if !known {
             self.wanted_ms = now_ms;
         }
@@ -419,6 +420,25 @@ mod tests {
             give_back(&store, "mx", (holder, false), 5_000).await.unwrap();
             assert!(!took(&store, 0, 3, 2, 5_001).await, "it did not say goodbye");
             assert!(took(&store, 0, 3, 2, 5_001 + LEAVING_MS).await);
+        });
+    }
+
+    #[test]
+    fn who_finds_a_server_full_is_known_to_wait() {
+        block_on(async {
+            let (store, leases) = leased(2).await;
+            let mx = || std::iter::once("mx".to_owned());
+            assert!(took(&store, 0, leases[0].fence(), 1, 1_000).await);
+            assert_eq!(are_wanted(&store, mx(), 1_000).await, Ok(false));
+            assert!(!took(&store, 1, leases[1].fence(), 1, 1_000).await);
+            assert_eq!(are_wanted(&store, mx(), 1_001).await, Ok(true));
+            assert_eq!(are_wanted(&store, mx(), 1_000 + WANTED_MS).await, Ok(false));
+            want(&store, "mx", 50_000).await.unwrap();
+            assert_eq!(are_wanted(&store, mx(), 50_001).await, Ok(true));
+            assert_eq!(lines(&store, "mx").await, Ok(1));
+            // What cannot be read is learnt again.
+            store.set(&shard_of("mx"), b"\x01{".to_vec()).await.unwrap();
+            assert!(took(&store, 1, leases[1].fence(), 1, 60_000).await);
         });
     }
 

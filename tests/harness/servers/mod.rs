@@ -16,7 +16,7 @@ pub use fake::{Fake, Line, Silent, Talker};
 pub use gate::Gate;
 pub(crate) use packages::installed;
 pub use recipient::Recipient;
-pub use relay::Relay;
+pub use relay::{Drip, Relay};
 
 /// Password of every account on the real servers.
 pub const PASSWORD: &str = "secret";

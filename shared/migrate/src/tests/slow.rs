@@ -9,7 +9,7 @@ use super::bed::{Bed, Server};
 use super::lines::Speed;
 use super::whole::{fill, sample};
 use crate::lifecycle;
-use crate::limits::{LONG_SLICES_MAX, WINDOW_MS, YIELD_AFTER_MS};
+use crate::limits::{LONG_SLICES_MAX, SLICES_MAX, WINDOW_MS, YIELD_AFTER_MS};
 
 /// The longest that a slice may last whose server brings nothing: its budget, a window, a look.
 const SLICE_END_MS: u64 = 10_000 + WINDOW_MS + 2_000;
@@ -208,12 +208,44 @@ fn somebody_waits(memory: &Memory, now_ms: u64) {
 }
 
 fn takes_a_long_place(memory: &Memory, n: u32, now_ms: u64) {
-    let id = model::MigrationId::from_random(&[10 + u8::try_from(n).unwrap(); 26]);
-    let (key, value) = store::lease::unclaimed(&id).unwrap();
-    at_once(store::Store::set(memory, &key, value)).unwrap();
-    let lease = at_once(store::lease::claim(memory, &id, now_ms + 25_000, "0")).unwrap().unwrap();
+    let lease = at_work(memory, n, now_ms);
+    let id = other(n);
     let holder = store::hosts::Holder { id: &id, fence: lease.fence(), boot: "0" };
     let name = crate::servers::LONG_SLICES;
     let took = at_once(store::hosts::take(memory, name, (holder, 1), LONG_SLICES_MAX, now_ms));
     assert!(took.unwrap().is_ok());
+}
+
+fn other(n: u32) -> model::MigrationId {
+    let n = u8::try_from(n).unwrap();
+    let mut random = [7; 26];
+    (random[0], random[1]) = (n % 32, n / 32);
+    model::MigrationId::from_random(&random)
+}
+
+/// Somebody else's migration on which a slice works.
+fn at_work(memory: &Memory, n: u32, now_ms: u64) -> store::lease::Lease {
+    let id = other(n);
+    let (key, value) = store::lease::unclaimed(&id).unwrap();
+    at_once(store::Store::set(memory, &key, value)).unwrap();
+    at_once(store::due::set(memory, &id, Some(1))).unwrap();
+    at_once(store::lease::claim(memory, &id, now_ms + 25_000, "0")).unwrap().unwrap()
+}
+
+#[test]
+fn no_more_slices_than_may_be_and_those_that_bring_nothing_make_room() {
+    let bed = bed(&Features::modern());
+    let most = u32::try_from(SLICES_MAX).unwrap();
+    let mut leases: Vec<_> = (0..most).map(|n| at_work(&bed.memory, n, bed.now_ms())).collect();
+    bed.tick(None).unwrap();
+    assert_eq!(bed.migration().status, Status::Pending, "there is no room");
+    at_once(leases.pop().unwrap().release(&bed.memory)).unwrap();
+    at_once(store::due::set(&bed.memory, &other(most - 1), None)).unwrap();
+    // Others have found no room just now: a drip has seconds, where it would have a minute.
+    drips(&bed.source.speed, 0);
+    let began_ms = bed.now_ms();
+    bed.tick(None).unwrap();
+    assert_eq!(bed.migration().status, Status::Waiting);
+    let took_ms = bed.now_ms() - began_ms;
+    assert!(took_ms < 30_000, "{took_ms}");
 }
