@@ -162,22 +162,13 @@ impl<H: Host, S: Store, W: Hands> Fan<'_, '_, H, S, W> {
                 Ok(Ended::Busy) => {
                     self.busy.insert(id, world.host.now_ms() + BUSY_LOOK_MS);
                 }
-                Err(error) => self.failed(id, &error).await,
+                // The store could not do something for this one: the others go on.
+                Err(error) => {
+                    self.note(&error);
+                    self.busy.insert(id, world.host.now_ms() + BUSY_LOOK_MS);
+                }
             }
         }
-    }
-
-    /// The store could not do something for one migration: the others go on. What cannot be read is
-    /// looked at again later, since only an operator can mend it.
-    async fn failed(&mut self, id: MigrationId, error: &Error) {
-        self.note(error);
-        let now_ms = self.world.host.now_ms();
-        if is_damage(error) {
-            let later_ms = now_ms + fruitless::DAMAGED_LOOK_MS;
-            // Where that cannot be written either, it is tried again as any other.
-            let _ = due::set(self.world.store, &id, Some(later_ms)).await;
-        }
-        self.busy.insert(id, now_ms + BUSY_LOOK_MS);
     }
 
     fn note(&mut self, error: &Error) {
@@ -268,7 +259,14 @@ pub async fn advance<H: Host, S: Store>(
     world: &World<'_, H, S>,
     id: &MigrationId,
 ) -> Result<Ended, Error> {
-    slice::advance(world, id).await.map(Advanced::ended)
+    let done = slice::advance(world, id).await;
+    if done.as_ref().is_err_and(is_damage) {
+        // Only an operator can mend it. Where this cannot be written either, it is tried again as any
+        // other.
+        let later_ms = world.host.now_ms() + fruitless::DAMAGED_LOOK_MS;
+        let _ = due::set(world.store, id, Some(later_ms)).await;
+    }
+    done.map(Advanced::ended)
 }
 
 /// Until it is time to look for more work; for ever where nothing more is to be begun.

@@ -18,7 +18,7 @@ pub const LEAST_BYTES_PER_S: u64 = 2_048;
 pub const WINDOW_MS: u64 = 60_000;
 
 /// The same where migrations wait because there are [`SLICES_MAX`] slices already.
-pub const PRESSED_WINDOW_MS: u64 = 5_000;
+pub const PRESSED_WINDOW_MS: u64 = 15_000;
 
 /// No slice lasts longer. Within this, 50 MB (more than mail servers take as a message) go over a
 /// line of 56 kbit/s.

@@ -281,8 +281,8 @@ mod tests {
     fn a_drip_is_no_progress_and_a_slow_line_is() {
         let one_in_twenty = |second| u64::from(second % 20 == 0);
         assert_eq!(paced(one_in_twenty), (70, Pace::Slow { carried: [3, 0], seconds: 60 }));
-        let pressed = Pace::Slow { carried: [0, 0], seconds: 5 };
-        assert_eq!(paced_in(PRESSED_WINDOW_MS, one_in_twenty), (15, pressed));
+        let pressed = Pace::Slow { carried: [1, 0], seconds: 15 };
+        assert_eq!(paced_in(PRESSED_WINDOW_MS, one_in_twenty), (25, pressed));
         assert_eq!(paced(|_| 0), (70, Pace::Slow { carried: [0, 0], seconds: 60 }));
         // 56 kbit/s, shared by two.
         assert!(matches!(paced(|_| 3_000), (7_200, Pace::Over(_))));
