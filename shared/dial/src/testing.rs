@@ -1,4 +1,5 @@
 //! Doubles for the tests of this crate: an authority, a TLS server in memory, a world to dial in.
+#![cfg_attr(fuzzing, allow(dead_code))] // the laws need some of them
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
