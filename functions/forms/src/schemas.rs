@@ -237,6 +237,7 @@ fn failure() -> Value {
         FailureCode::TooLarge,
         FailureCode::Refused,
         FailureCode::Unreadable,
+        FailureCode::Incomplete,
         FailureCode::FolderRefused,
         FailureCode::FlagNotKept,
         FailureCode::FolderRenamed,
@@ -257,8 +258,12 @@ fn verdict() -> Value {
 }
 
 fn folder_report() -> Value {
+    let names = ["source", "migrated", "adopted", "elsewhere", "left_out", "failed"];
+    let sums: serde_json::Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), count())).collect();
     json!({"type": "object", "properties": {
         "source": {"type": "string"}, "destination": {"type": "string"},
+        "sums": {"type": ["object", "null"], "properties": sums},
         "source_messages": count(), "source_bytes": count(),
         "destination_messages": count(), "destination_bytes": count(),
         "migrated": count(), "adopted": count(), "left_out": count(), "failed": count(),

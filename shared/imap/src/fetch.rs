@@ -471,7 +471,8 @@ mod tests {
              S: * 6 FETCH (UID 6 FLAGS ())
              S: A1 OK done",
             &[(Sequence::UidsFrom(5), FLAGS)],
-            &[&["6", "done"]],
+            // A part of what is known about a message that was asked about.
+            &[&["9", "6", "done"]],
         );
         check(
             "C: A1 UID FETCH 5:6 (UID BODY.PEEK[])
@@ -483,6 +484,34 @@ mod tests {
              S: A1 OK done",
             &[(uids("5:6"), BODY)],
             &[&["5 2", "\"yy\" 0", "done"]],
+        );
+    }
+
+    #[test]
+    fn items_may_come_in_several_responses() {
+        let items = FetchItems { size: true, ..FLAGS };
+        check(
+            "C: A1 FETCH 1:2 (UID FLAGS RFC822.SIZE)
+             S: * 1 FETCH (UID 7 RFC822.SIZE 5)
+             S: * 2 FETCH (FLAGS (\\Seen) UID 8)
+             S: * 1 FETCH (FLAGS () UID 7)
+             S: * 2 FETCH (UID 8 RFC822.SIZE 6)
+             S: A1 OK done",
+            &[(Sequence::Numbers { first: 1, last: Some(2) }, items)],
+            &[&["7", "8", "7", "8", "done"]],
+        );
+        // A body that comes twice does not keep the last one out.
+        check(
+            "C: A1 UID FETCH 5:6 (UID BODY.PEEK[])
+             S: * 1 FETCH (UID 5 BODY[] {1}
+             S: a)
+             S: * 1 FETCH (UID 5 BODY[] {1}
+             S: a)
+             S: * 2 FETCH (UID 6 BODY[] {1}
+             S: b)
+             S: A1 OK done",
+            &[(uids("5:6"), BODY)],
+            &[&["5 1", "\"a\" 0", "5 1", "\"a\" 0", "6 1", "\"b\" 0", "done"]],
         );
     }
 

@@ -66,6 +66,8 @@ struct Held {
     behind: usize,
     attributes: Attributes,
     part: Part,
+    /// It has what was asked for, as far as that is told by its key.
+    whole: bool,
 }
 
 /// Where in a response the reader is.
@@ -123,7 +125,9 @@ impl Fetching {
         }
         let Some(held) = self.held.take() else { return Ready::Nothing };
         if held.behind == 0 {
-            fetch.left = fetch.left.map(|left| left.saturating_sub(1));
+            // Parts do not count: a message whose other part is still to come would be left over.
+            let counts = u64::from(held.whole);
+            fetch.left = fetch.left.map(|left| left.saturating_sub(counts));
             self.part = held.part;
             return Ready::Message(held.attributes);
         }
@@ -140,11 +144,13 @@ impl Fetching {
             Asked::Fetch(fetch) => Some(fetch),
             Asked::Select { .. } => None,
         });
-        let Some((behind, _)) =
-            (0..).zip(fetches).find(|(_, fetch)| fetch.accepts(&fetched, has_body))
-        else {
-            return false;
-        };
+        let fetches: Vec<(usize, &Fetch)> = (0..).zip(fetches).collect();
+        let whole = fetches.iter().find(|(_, fetch)| fetch.answers(&fetched, has_body));
+        // What is asked for may come in several responses, and news of flags in between (RFC 9051
+        // section 7.5.2 ties no item to another): whoever asked about the message is told.
+        let part = || fetches.iter().find(|(_, fetch)| fetch.concerns(&fetched, has_body));
+        let Some(behind) = whole.or_else(part).map(|(behind, _)| *behind) else { return false };
+        let is_whole = whole.is_some();
         let Fetched { mut attributes, body: gathered, .. } = fetched;
         let number = attributes.number;
         let part = match (body, gathered) {
@@ -153,7 +159,7 @@ impl Fetching {
             (None, None) => Part::Between,
         };
         attributes.body = body.or(attributes.body);
-        self.held = Some(Held { behind, attributes, part });
+        self.held = Some(Held { behind, attributes, part, whole: is_whole });
         true
     }
 
@@ -197,7 +203,14 @@ impl Range {
 }
 
 impl Fetch {
-    fn accepts(&self, fetched: &Fetched, has_body: bool) -> bool {
+    /// Whether this is the message, or a message, that it waits for.
+    fn answers(&self, fetched: &Fetched, has_body: bool) -> bool {
+        let whole = self.key().is_none_or(|key| fetched.has(key));
+        self.left != Some(0) && whole && self.concerns(fetched, has_body)
+    }
+
+    /// Whether it asked about this message.
+    fn concerns(&self, fetched: &Fetched, has_body: bool) -> bool {
         let Attributes { number, uid, .. } = fetched.attributes;
         // A UID that comes behind the body is not known yet.
         let unknown = uid == 0 && has_body;
@@ -208,8 +221,7 @@ impl Fetch {
                 (*first..=*last).contains(&number) && (uid > 0 || unknown)
             }
         };
-        let whole = self.key().is_none_or(|key| fetched.has(key));
-        inside && self.left != Some(0) && has_body == self.items.body && whole
+        inside && has_body == self.items.body
     }
 
     /// The item without which a response is no answer: news of flags carries FLAGS alone.

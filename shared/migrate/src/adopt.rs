@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use imap::{FetchEvent, FetchItems, Mode, Sequence, Session, UidSet};
+use imap::{Attributes, FetchEvent, FetchItems, Mode, Sequence, Session, UidSet};
 use sha2::{Digest, Sha256};
 use store::Store;
 use wire::Stream;
 
 use crate::cursor::Message;
-use crate::header;
 use crate::journal::{Entry, Origin};
+use crate::listing;
 use crate::reconcile;
 use crate::run::Run;
 use crate::settle::{segment_for, stage_segment};
@@ -38,6 +38,10 @@ pub(crate) struct Shelf {
     rows: Vec<Row>,
     /// Sizes mean nothing between these two servers.
     any_size: bool,
+    /// What this migration put there before the source numbered its messages anew.
+    ours: UidSet,
+    /// Of these, what this very sync point put there.
+    ours_now: UidSet,
 }
 
 /// What a range of a folder looks like: UID, size, date, identity.
@@ -64,19 +68,13 @@ pub(crate) async fn read<S: Stream>(session: &mut Session<S>) -> Result<Vec<Mess
     let mut rows = Vec::new();
     loop {
         match session.next().await? {
-            FetchEvent::Message(row) if row.uid != 0 => {
-                let Some(date) = row.internal_date.or_else(|| imap::InternalDate::new(0, 0)) else {
-                    continue;
-                };
-                rows.push(Message {
-                    uid: row.uid,
-                    size: row.size.unwrap_or(0),
-                    date,
-                    flags: imap::Flags::new(),
-                    identity: row.message_id.map_or(0, |block| header::identity(&block)),
-                });
+            FetchEvent::Message(told) if told.uid != 0 => {
+                rows.push(listing::Row::of(Attributes { flags: None, ..told }));
             }
-            FetchEvent::Done => return Ok(rows),
+            FetchEvent::Done => {
+                let rows = listing::merged(rows).into_iter();
+                return Ok(rows.filter_map(listing::Row::message).collect());
+            }
             FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
             FetchEvent::Message(_)
             | FetchEvent::Chunk(_)
@@ -110,7 +108,7 @@ impl Shelf {
         };
         let mut rows: Vec<Row> = listed.into_iter().map(row).collect();
         rows.sort();
-        Ok(Shelf { rows, any_size })
+        Ok(Shelf { rows, any_size, ..Shelf::default() })
     }
 
     /// Takes the copy of `message` off the shelf, if its Message-ID tells it.
@@ -186,39 +184,63 @@ pub(crate) async fn shelf<H: Host, S: Store>(
     lines: &mut Lines<H>,
     at: usize,
 ) -> Result<Option<Shelf>, Halt> {
-    let folder = run.folder(at)?;
-    if !folder.adopt {
-        return Ok(None);
+    match run.folder(at)?.adopt {
+        true => look(run, lines, at).await,
+        false => Ok(None),
     }
+}
+
+/// What the destination's folder holds that no journal knows.
+pub(crate) async fn look<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+) -> Result<Option<Shelf>, Halt> {
+    let folder = run.folder(at)?;
     let any_size =
         lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
     let name = folder.destination.mailbox();
     let mut shelf =
         Shelf::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
-    // What the journal knows belongs to a source message already.
+    // What the journal knows belongs to a source message already, unless that has another number now.
     for number in 0..folder.segments {
         let segment = reconcile::segment(run, at, number).await?;
-        if segment.destination_uid_validity == folder.destination_uid_validity
-            && segment.source_uid_validity == folder.found.uid_validity
-        {
+        if segment.destination_uid_validity != folder.destination_uid_validity {
+            continue;
+        }
+        if segment.source_uid_validity == folder.found.uid_validity {
             segment.entries.iter().for_each(|entry| shelf.take_uid(entry.destination_uid));
+            continue;
+        }
+        let copied = segment.entries.iter().filter(|entry| entry.origin == Origin::Copied);
+        for uid in copied.map(|entry| entry.destination_uid).filter(|uid| *uid != 0) {
+            shelf.ours.insert(uid);
+            if segment.sync_point == run.migration.sync_point() {
+                shelf.ours_now.insert(uid);
+            }
         }
     }
     Ok(Some(shelf))
 }
 
-/// Leaves out what the destination has already, and journals it.
+/// Tells what the destination lacks from what it has already, which is journalled.
 pub(crate) async fn adopted<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     messages: Vec<Message>,
     shelf: &mut Shelf,
-) -> Result<Vec<Message>, Halt> {
+) -> Result<(Vec<Message>, Vec<Message>), Halt> {
     let mut segment = segment_for(run, at)?;
     segment.destination_uid_validity = run.folder(at)?.destination_uid_validity;
     let (mut kept, mut found) = (Vec::new(), Vec::new());
-    for message in messages {
+    for mut message in messages {
+        if message.size == 0 {
+            // The source announced no size; the message itself has one.
+            let own: UidSet = std::iter::once(message.uid).collect();
+            let read = reconcile::headers(&mut lines.source, &own).await.at(Side::Source)?;
+            message.size = read.first().map_or(0, |(_, _, octets)| *octets);
+        }
         let uid = match shelf.take(&message) {
             Some(uid) => Some(uid),
             None if message.identity == 0 => twin(lines, &message, shelf).await?,
@@ -238,16 +260,23 @@ pub(crate) async fn adopted<H: Host, S: Store>(
             date: message.date,
             identity: message.identity,
             flags,
-            origin: Origin::Adopted,
+            origin: if shelf.ours.contains(*uid) { Origin::Copied } else { Origin::Adopted },
         });
     }
     if !found.is_empty() {
-        let n = found.len() as u64;
-        run.mail().skipped += n;
-        run.folder_mut(at)?.counts.adopted += n;
+        let (all, ours) = (found.len(), |set: &UidSet| {
+            found.iter().filter(|(_, uid)| set.contains(*uid)).count()
+        });
+        // What this sync point put there is counted as migrated, and what an earlier one did was
+        // counted then.
+        run.mail().skipped += (all - ours(&shelf.ours_now)) as u64;
+        let folder = run.folder_mut(at)?;
+        // The slice may end before the rest of the window is through.
+        found.iter().for_each(|(message, _)| folder.moved_uids.0.insert(message.uid));
+        folder.counts.adopted += (all - ours(&shelf.ours)) as u64;
         stage_segment(run, at, &segment)?;
     }
-    Ok(kept)
+    Ok((kept, found.into_iter().map(|(message, _)| message).collect()))
 }
 
 /// The copy of a message without Message-ID: one with the same content.
@@ -291,7 +320,7 @@ mod tests {
         let row = |identity, size, uid| Row { identity, size, uid, taken: false };
         let mut rows = vec![row(5, 10, 3), row(5, 10, 1), row(5, 11, 2), row(0, 10, 4)];
         rows.sort();
-        let mut shelf = Shelf { rows, any_size: false };
+        let mut shelf = Shelf { rows, ..Shelf::default() };
         assert_eq!(shelf.take(&message(5, 10)), Some(1));
         assert_eq!(shelf.take(&message(5, 10)), Some(3));
         assert_eq!(shelf.take(&message(5, 10)), None);

@@ -6,29 +6,31 @@
 use std::collections::BTreeMap;
 
 use imap::{Mode, UidSet};
-use model::{Failure, FailureCode, Item, Phase, Timestamp};
+use model::{Failure, FailureCode, Item, Options, Phase, Timestamp};
 use store::{Store, keys};
 
 use crate::adopt::{Shelf, adopted, shelf};
+use crate::attempt::attempt;
 use crate::cursor::{Message, Uids};
+use crate::journal;
 use crate::journal::{Entry, Intention, Origin};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Row};
 use crate::listing::{self, Wanted, Window};
 use crate::moves::{self, Orphans};
+use crate::renumbered;
 use crate::run::Run;
-use crate::settle::{lost, lost_folder, segment_for, settle};
+use crate::settle::{lost_folder, segment_for, stage_segment};
 use crate::slice::Lines;
-use crate::transfer::{Fate, Target, ask, transfer};
-use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::transfer::ask;
+use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
-use crate::{journal, reconcile, repair};
 
 /// Messages in one batch: enough that the answer's round trip does not count.
 const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };
 /// Bytes that the intention of a batch may take in the store, with room for its own fields.
 const BATCH_RECORD_BYTES: usize = 900_000;
 /// Bytes in a batch before the line's rate is known.
-const BATCH_BYTES: u64 = 16 << 20;
+const BATCH_BYTES: u64 = if cfg!(test) { 5 << 20 } else { 16 << 20 };
 /// A batch is what the line carries in this time: a stop takes effect after it, and a cut costs it.
 const BATCH_MS: u64 = 1_000;
 /// The bounds of that.
@@ -77,7 +79,7 @@ async fn copy_folder<H: Host, S: Store>(
     let identity = folder.adopt || folder.recognise || !orphans.is_empty();
     let options = &run.migration.options;
     let dates = options.since.is_some() || options.until.is_some();
-    let wanted = Wanted { identity, unlabelled_only: folder.unlabelled_only, dates };
+    let mut wanted = Wanted { identity, unlabelled_only: folder.unlabelled_only, dates };
     let exists_before = u32::try_from(found.messages).unwrap_or(u32::MAX);
     if found.messages > 0 {
         let mut first = folder.number_hint.clamp(1, exists_before);
@@ -86,6 +88,16 @@ async fn copy_folder<H: Host, S: Store>(
         lines.source.start_window((first, exists_before), wanted).await.at(Side::Source)?;
         let selected = lines.source.selected().await.at(Side::Source)?;
         let exists = selected.exists;
+        if renumbered::is(run.folder(at)?, &selected) {
+            listing::discard(&mut lines.source).await.at(Side::Source)?;
+            if renumbered::is_given_up(run.folder(at)?) {
+                return renumbered::give_up(run, at);
+            }
+            renumbered::begin_anew(run, at, &selected)?;
+            run.checkpoint().await?;
+            (first, wanted.identity) = (1, true);
+            lines.source.start_window((first, exists), wanted).await.at(Side::Source)?;
+        }
         let shelf = shelf(run, lines, at).await?;
         let mut known = Known { shelf, brought: brought(run, at).await?, orphans };
         loop {
@@ -103,7 +115,7 @@ async fn copy_folder<H: Host, S: Store>(
         run.folder_mut(at)?.number_hint = exists.max(1);
     }
     let folder = run.folder_mut(at)?;
-    folder.settled = Some(found);
+    folder.settled = Some(folder.found);
     (folder.done, folder.adopt, folder.readopt, folder.recognise) = (true, false, false, false);
     folder.moved_uids = Uids::default();
     run.progressed = true;
@@ -127,7 +139,18 @@ async fn brought<H: Host, S: Store>(
 ) -> Result<BTreeMap<(u64, i64), u32>, Halt> {
     let mut brought = BTreeMap::new();
     if run.folder(at)?.recognise {
-        for row in Ledger::read(run, at).await?.rows {
+        let folder = run.folder(at)?;
+        let now = (folder.found.uid_validity, folder.destination_uid_validity);
+        let mut rows = Ledger::read(run, at).await?.rows;
+        // A message has a row for each way in which the source numbered it; one that has a number
+        // of now at both sides is settled.
+        let place = |row: &Row| (row.destination_uid_validity, row.entry.destination_uid);
+        let is_former = |row: &Row| (row.source_uid_validity, row.destination_uid_validity) != now;
+        rows.sort_by_key(|row| (place(row), is_former(row)));
+        rows.dedup_by_key(|row| place(row));
+        rows.retain(is_former);
+        // Without a Message-ID, one second is no sign that two messages are one.
+        for row in rows.into_iter().filter(|row| row.entry.identity != 0) {
             *brought.entry((row.entry.identity, row.entry.date.unix_s())).or_default() += 1;
         }
     }
@@ -144,7 +167,12 @@ async fn retry_folder<H: Host, S: Store>(
     let (uids, name) = (folder.retry_uids.0.clone(), folder.source.mailbox());
     let unlabelled_only = folder.unlabelled_only;
     if !uids.is_empty() && folder.exists {
-        lines.source.select(&name).await.at(Side::Source)?;
+        let selected = lines.source.select(&name).await.at(Side::Source)?;
+        if renumbered::is(run.folder(at)?, &selected) {
+            renumbered::begin_anew(run, at, &selected)?;
+            run.checkpoint().await?;
+            return Err(Halt::Budget);
+        }
         let wanted = Wanted { identity: false, unlabelled_only, dates: false };
         let messages = listing::of(&mut lines.source, uids.clone(), wanted).await;
         let messages = messages.at(Side::Source)?;
@@ -179,16 +207,20 @@ async fn window_through<H: Host, S: Store>(
     let mut messages = chosen(run, at, fresh.collect())?;
     messages = moves::carry(run, lines, at, messages, known.orphans).await?;
     if let Some(shelf) = &mut known.shelf {
-        messages = adopted(run, lines, at, messages, shelf).await?;
+        let (kept, found) = adopted(run, lines, at, messages, shelf).await?;
+        for message in found {
+            let same = known.brought.get_mut(&(message.identity, message.date.unix_s()));
+            same.into_iter().for_each(|left| *left = left.saturating_sub(1));
+        }
+        messages = kept;
     }
     messages = not_deleted(run, at, messages, &mut known.brought)?;
     let left_out = (listed - messages.len()) as u64;
     batches(run, lines, at, messages).await?;
     let folder = run.folder_mut(at)?;
     folder.done_uid = folder.done_uid.max(window.last_uid);
-    // Only those above it are asked for again.
-    folder.moved_uids = Uids::default();
-    folder.counts.left_out += window.elsewhere;
+    let done_uid = folder.done_uid;
+    folder.moved_uids = Uids(folder.moved_uids.0.iter().filter(|uid| *uid > done_uid).collect());
     run.mail().skipped += window.elsewhere;
     if left_out + window.elsewhere > 0 {
         run.checkpoint().await?;
@@ -197,7 +229,7 @@ async fn window_through<H: Host, S: Store>(
 }
 
 /// Carries messages over, batch by batch.
-async fn batches<H: Host, S: Store>(
+pub(crate) async fn batches<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
@@ -209,11 +241,12 @@ async fn batches<H: Host, S: Store>(
     let mut batches = batches.iter().filter_map(|range| messages.get(range.clone())).peekable();
     let mut asked = false;
     while let Some(batch) = batches.next() {
-        if !asked {
+        if !asked && !run.cursor.bodies_alone {
             ask(&mut lines.source, batch).await.at(Side::Source)?;
         }
         // A message that is refused alone is fetched again, which needs a line without more on it.
-        let mut next = batches.peek().copied().filter(|_| multi);
+        let several = multi && batch.len() > 1 && !run.cursor.bodies_alone;
+        let mut next = batches.peek().copied().filter(|_| several);
         let more = next.is_some();
         carry(run, lines, at, (batch, &mut next)).await?;
         asked = more && next.is_none();
@@ -231,47 +264,72 @@ fn not_deleted<H: Host, S: Store>(
     if brought.is_empty() {
         return Ok(messages);
     }
-    let before = messages.len();
-    messages.retain(|message| match brought.get_mut(&(message.identity, message.date.unix_s())) {
-        Some(left) if *left > 0 => {
-            *left -= 1;
-            false
-        }
-        _ => true,
-    });
-    let deleted = (before - messages.len()) as u64;
-    run.mail().skipped += deleted;
-    run.folder_mut(at)?.counts.left_out += deleted;
+    let is_deleted =
+        |message: &mut Message| match brought.get_mut(&(message.identity, message.date.unix_s())) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        };
+    let deleted: Vec<Message> = messages.extract_if(.., is_deleted).collect();
+    passed(run, at, &deleted)?;
     Ok(messages)
+}
+
+/// Journals messages that are settled without standing in this folder of the destination: moved or
+/// deleted there by the user.
+pub(crate) fn passed<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    messages: &[Message],
+) -> Result<(), Halt> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    run.mail().skipped += messages.len() as u64;
+    let folder = run.folder_mut(at)?;
+    messages.iter().for_each(|message| folder.moved_uids.0.insert(message.uid));
+    let mut segment = segment_for(run, at)?;
+    let flags = segment.flag_set(&imap::Flags::new());
+    segment.entries.extend(messages.iter().map(|message| Entry {
+        source_uid: message.uid,
+        destination_uid: 0,
+        size: 0,
+        date: message.date,
+        identity: message.identity,
+        flags,
+        origin: Origin::Adopted,
+    }));
+    stage_segment(run, at, &segment)
+}
+
+/// Whether the owner's options leave a message out.
+pub(crate) fn is_left_out(options: &Options, message: &Message) -> bool {
+    let day_s = |day: &Option<String>| {
+        let start = day.as_deref().and_then(Timestamp::parse_day)?;
+        i64::try_from(start.0 / 1000).ok()
+    };
+    let (since, until) = (day_s(&options.since), day_s(&options.until));
+    let when = message.date.unix_s();
+    since.is_some_and(|since| when < since)
+        || until.is_some_and(|until| when >= until)
+        || options.max_item_bytes.is_some_and(|most| message.size > most)
 }
 
 /// Leaves out what the options leave out.
 fn chosen<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
-    messages: Vec<Message>,
+    mut messages: Vec<Message>,
 ) -> Result<Vec<Message>, Halt> {
     let options = run.migration.options.clone();
-    let day_s = |day: &Option<String>| {
-        let start = day.as_deref().and_then(Timestamp::parse_day)?;
-        i64::try_from(start.0 / 1000).ok()
-    };
-    let (since, until) = (day_s(&options.since), day_s(&options.until));
-    let append_max = options.max_item_bytes.unwrap_or(u64::MAX);
-    let mut kept = Vec::with_capacity(messages.len());
-    for message in messages {
-        let when = message.date.unix_s();
-        if since.is_some_and(|since| when < since) || until.is_some_and(|until| when >= until) {
-            run.mail().skipped += 1;
-            run.folder_mut(at)?.counts.left_out += 1;
-        } else if message.size > append_max {
-            let reason = format!("Larger than the {append_max} bytes that you set as the most.");
-            lost(run, at, &message, FailureCode::TooLarge, reason, &[])?;
-        } else {
-            kept.push(message);
-        }
-    }
-    Ok(kept)
+    let before = messages.len();
+    messages.retain(|message| !is_left_out(&options, message));
+    let left_out = (before - messages.len()) as u64;
+    run.mail().left_out += left_out;
+    run.folder_mut(at)?.counts.left_out += left_out;
+    Ok(messages)
 }
 
 /// Takes away the keywords that the destination would not keep, and says so once.
@@ -392,101 +450,6 @@ fn intend<H: Host, S: Store>(
         one_by_one: false,
         batch: segment,
     })
-}
-
-/// Sends the first `intention.sent` messages, which were asked for, and settles what became of
-/// them. On return the intention holds what is left, and is stored so.
-pub(crate) async fn attempt<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    lines: &mut Lines<H>,
-    at: usize,
-    intention: &mut Intention,
-    (group, next): (&[Message], &mut Option<&[Message]>),
-) -> Result<(), Halt> {
-    let name = run.folder(at)?.destination.mailbox();
-    let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
-    let digests = run.migration.options.content_digests;
-    let target = Target { name: &name, multi, binary: false, digests };
-    let before_ms = run.world.host.monotonic_ms();
-    let fates = transfer(&mut lines.source, &mut lines.destination, &target, (group, next)).await?;
-    let took_ms = run.world.host.monotonic_ms().saturating_sub(before_ms);
-    run.cursor.slowest_ms = run.cursor.slowest_ms.max(took_ms);
-
-    if let Some(reply) = no_folder(&fates) {
-        return folder_again(run, lines, at, intention, reply).await;
-    }
-    let mut settled = Vec::new();
-    let mut refused: Option<imap::Reply> = None;
-    let mut missing = false;
-    for (message, fate) in group.iter().zip(fates) {
-        let message = Message { date: fate.date().unwrap_or(message.date), ..message.clone() };
-        match fate {
-            // Only what does not come when asked for alone is gone.
-            Fate::Gone if group.len() > 1 => missing = true,
-            // One of several was refused, and with it all of its command.
-            Fate::Refused(reply, _) if multi || refused.is_some() => {
-                refused.get_or_insert(reply);
-            }
-            Fate::Refused(reply, _) if asks_to_wait(&reply).is_some() => refused = Some(reply),
-            fate => settled.push((message, fate)),
-        }
-    }
-    repair::mend(run, lines, at, &mut settled).await?;
-    reconcile::locate(run, lines, intention.uid_next, &name, &mut settled).await?;
-    let done: Vec<u32> = settled.iter().map(|(message, _)| message.uid).collect();
-    intention.batch.entries.retain(|entry| !done.contains(&entry.source_uid));
-    (intention.sent, intention.tries) = (0, 0);
-    intention.one_by_one |= missing || (multi && refused.is_some());
-    settle(run, at, settled, intention, &BTreeMap::new())?;
-    run.progressed |= !done.is_empty();
-    run.checkpoint().await?;
-    match refused {
-        // One by one, a mailbox that is nearly full takes what still fits.
-        Some(reply) if !(multi && (asks_to_wait(&reply).is_none() || is_full(&reply))) => {
-            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
-        }
-        // From a fresh start: more may have been asked of the source already.
-        Some(_) => Err(Halt::Budget),
-        None if missing => Err(Halt::Budget),
-        None => Ok(()),
-    }
-}
-
-fn is_full(reply: &imap::Reply) -> bool {
-    reply.code == Some(imap::Code::OverQuota)
-}
-
-fn no_folder(fates: &[Fate]) -> Option<imap::Reply> {
-    fates.iter().find_map(|fate| match fate {
-        Fate::Refused(reply, _)
-            if matches!(reply.code, Some(imap::Code::TryCreate | imap::Code::NonExistent)) =>
-        {
-            Some(reply.clone())
-        }
-        Fate::Refused(..) | Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable => None,
-    })
-}
-
-/// The destination's folder went away meanwhile: it is made again, and then the batch goes again.
-async fn folder_again<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    lines: &mut Lines<H>,
-    at: usize,
-    intention: &mut Intention,
-    reply: imap::Reply,
-) -> Result<(), Halt> {
-    let folder = run.folder_mut(at)?;
-    folder.remark(
-        "The folder went away at the destination during the run; it was made again.".into(),
-    );
-    (folder.destination_uid_validity, folder.destination_uid_next) = (0, 1);
-    let name = folder.destination.mailbox();
-    lines.destination.create(&[(name, None)]).await.at(Side::Destination)?;
-    // What was sent before the refusal may have arrived: it is looked for.
-    intention.uid_next = 1;
-    run.stage(keys::intention(run.id()), intention.encode());
-    run.checkpoint().await?;
-    Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where the engine stands: the cursor and the folder table, as they are stored.
 
 use imap::{InternalDate, MailboxName, Spelling, UidSet};
-use model::{FolderReport, Phase, Verdict};
+use model::{FolderReport, Phase, Sums, Verdict};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Folders in one page of the table: a settle rewrites one page, so pages are small.
@@ -34,6 +34,23 @@ pub(crate) struct Cursor {
     /// While items are taken back: from which sync point on.
     #[serde(default)]
     pub(crate) remove_from: u32,
+    /// Whether the source tells only behind a body whose it is, so that bodies are asked for one at
+    /// a time.
+    #[serde(default)]
+    pub(crate) bodies_alone: bool,
+    /// Refusals after which nothing was found that the destination had stored all the same.
+    #[serde(default)]
+    pub(crate) honest_refusals: u32,
+    /// Messages set aside since the last one that was taken: the destination refused them as if it
+    /// were too busy.
+    #[serde(default)]
+    pub(crate) limited: u32,
+    /// Octets of the smallest message that was set aside.
+    #[serde(default)]
+    pub(crate) aside_size: Option<u64>,
+    /// The same, once smaller ones were taken: messages as large are set aside at once.
+    #[serde(default)]
+    pub(crate) limit_size: Option<u64>,
     /// Unique-ids in the stored list, of a source that numbers its messages anew in each session.
     #[serde(default)]
     pub(crate) unique_ids: u32,
@@ -52,6 +69,11 @@ impl Cursor {
             losses: 0,
             retry: false,
             remove_from: 0,
+            bodies_alone: false,
+            honest_refusals: 0,
+            limited: 0,
+            aside_size: None,
+            limit_size: None,
             unique_ids: 0,
         }
     }
@@ -61,7 +83,7 @@ impl Cursor {
     /// Where a run begins that follows the one which ended here.
     pub(crate) fn again(self) -> Self {
         let phase = Phase::Discover;
-        Cursor { phase, at: 0, attempts: 0, losses: 0, retry: false, ..self }
+        Cursor { phase, at: 0, attempts: 0, losses: 0, limited: 0, retry: false, ..self }
     }
 }
 
@@ -212,6 +234,12 @@ pub(crate) struct Folder {
     /// Every journalled source UID up to this one was looked at for changes in this sync point.
     #[serde(default)]
     pub(crate) changes_uid: u32,
+    /// How often the source numbered it anew during this sync point.
+    #[serde(default)]
+    pub(crate) renumbered: u32,
+    /// What the source said when it was asked once more, and what each of its messages is.
+    #[serde(default)]
+    pub(crate) proof: Option<Proof>,
     /// Every source UID up to this one is settled.
     pub(crate) done_uid: u32,
     /// Message number to look from.
@@ -243,6 +271,18 @@ pub(crate) struct Counts {
     pub(crate) left_out: u64,
     /// Refused.
     pub(crate) failed: u64,
+}
+
+/// Every message that the source lists is exactly one of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proof {
+    /// As found by the sync point that asked.
+    pub(crate) state: State,
+    /// What the numbers are.
+    pub(crate) sums: Sums,
+    /// Messages that the source counts and does not list.
+    #[serde(default)]
+    pub(crate) uncounted: u64,
 }
 
 /// What the verification found.
@@ -296,18 +336,20 @@ impl Folder {
     /// Its line in the report.
     pub(crate) fn report(&self) -> FolderReport {
         let verified = self.verified;
+        let sums = self.proof.map(|proof| proof.sums);
         FolderReport {
             source: self.source_path.clone(),
             destination: self.destination_path.clone(),
-            source_messages: self.found.messages,
+            source_messages: sums.map_or(self.found.messages, |sums| sums.source),
             source_bytes: self.found.bytes,
             destination_messages: verified.map_or(0, |found| found.messages),
             destination_bytes: verified.map_or(0, |found| found.bytes),
             migrated: self.counts.migrated,
             adopted: self.counts.adopted,
-            left_out: self.counts.left_out,
-            failed: self.counts.failed,
+            left_out: sums.map_or(self.counts.left_out, |sums| sums.left_out),
+            failed: sums.map_or(self.counts.failed, |sums| sums.failed),
             verdict: verified.map_or(Verdict::Unknown, |found| found.verdict),
+            sums,
             remarks: self.remarks.clone(),
         }
     }

@@ -241,6 +241,8 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
         orphan_pages_max: 0,
         orphan_count: 0,
         changes_uid: 0,
+        renumbered: 0,
+        proof: None,
         done_uid: 0,
         number_hint: 1,
         done: false,
@@ -256,7 +258,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
 fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
     folder.listed = true;
     folder.segments_before = folder.segments;
-    folder.found = found;
+    (folder.found, folder.renumbered) = (found, 0);
     folder.exists = other.is_some_and(|mailbox| mailbox.selectable);
     folder.subscribe &= !other.is_some_and(|mailbox| mailbox.subscribed);
     let there = state(other);

@@ -22,6 +22,9 @@ pub(crate) struct Header {
     pub(crate) subject: Vec<u8>,
     /// SHA-256 of the whole message, where it was asked for.
     pub(crate) digest: Option<[u8; 32]>,
+    /// How many octets of the whole message are LF, where that was counted: some servers count a
+    /// line end as one octet.
+    pub(crate) line_feeds: u64,
     /// When the message arrived, where the source does not keep that: the date of the topmost
     /// `Received` that has one, else the `Date`.
     pub(crate) date: Option<InternalDate>,

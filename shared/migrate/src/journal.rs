@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use imap::{Flags, InternalDate};
 use store::Error;
 
+use crate::cursor::Message;
+
 const VERSION: u8 = 1;
 /// The most octets that an entry takes: four numbers of up to ten octets, a time zone, the identity,
 /// its flags' index, and where these stand.
@@ -47,6 +49,19 @@ pub struct Entry {
     pub flags: u32,
     /// How it came there.
     pub origin: Origin,
+}
+
+impl Entry {
+    /// The message as the source listed it, without its flags.
+    pub(crate) fn message(&self) -> Message {
+        Message {
+            uid: self.source_uid,
+            size: self.size,
+            date: self.date,
+            flags: Flags::new(),
+            identity: self.identity,
+        }
+    }
 }
 
 /// Entries that were settled together.

@@ -3,7 +3,7 @@
 //! Windows go by message number, which shifts when messages are expunged meanwhile; each window
 //! therefore begins on a message that is settled already, and steps back until it does.
 
-use imap::{FetchEvent, FetchItems, Flags, InternalDate, Sequence, UidSet};
+use imap::{Attributes, FetchEvent, FetchItems, Flags, InternalDate, Sequence, UidSet};
 use wire::Stream;
 
 use crate::cursor::Message;
@@ -78,6 +78,15 @@ pub(crate) async fn of<S: Stream>(
     Ok(collect(source, wanted).await?.0)
 }
 
+/// Reads the answer to a question about messages that is of no use any more.
+pub(crate) async fn discard<S: Stream>(source: &mut Source<S>) -> Result<(), Trouble> {
+    loop {
+        if let FetchEvent::Done | FetchEvent::Refused(_) = source.next().await? {
+            return Ok(());
+        }
+    }
+}
+
 /// Reads the answer of a window that was asked for from `first` on, in a folder that has `exists`
 /// messages, of which all up to UID `after` are settled.
 pub(crate) async fn read<S: Stream>(
@@ -118,26 +127,97 @@ async fn collect<S: Stream>(
     source: &mut Source<S>,
     wanted: Wanted,
 ) -> Result<(Vec<Message>, u64), Trouble> {
-    let (mut rows, mut elsewhere) = (Vec::new(), 0);
+    let mut rows = rows(source).await?;
+    // A row without a part of what was asked for is asked for once more: what a server left out
+    // in a long answer it often has in a short one.
+    let is_short = |row: &&Row| row.size.is_none() || row.date.is_none() || row.flags.is_none();
+    let short: UidSet = rows.iter().filter(is_short).map(|row| row.uid).collect();
+    if !short.is_empty() && short.len() <= ASKED_AGAIN_MAX {
+        source.start_rows(short, wanted).await?;
+        rows.extend(self::rows(source).await?);
+        rows = merged(rows);
+    }
+    let all = rows.len();
+    let rows = rows.into_iter().filter(|row| !wanted.unlabelled_only || !row.labelled);
+    let rows: Vec<Message> = rows.filter_map(Row::message).collect();
+    let elsewhere = (all - rows.len()) as u64;
+    Ok((rows, elsewhere))
+}
+
+/// Rows that are asked for once more, where a server leaves something out of them: more are its way
+/// of listing, and asking again would cost as much as the listing did.
+const ASKED_AGAIN_MAX: u64 = 1_000;
+
+/// What FETCH responses say about one message, as far as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) uid: u32,
+    size: Option<u64>,
+    date: Option<InternalDate>,
+    flags: Option<Flags>,
+    identity: Option<u64>,
+    labelled: bool,
+}
+
+impl Row {
+    /// Of one response.
+    pub(crate) fn of(told: Attributes) -> Row {
+        Row {
+            uid: told.uid,
+            size: told.size,
+            date: told.internal_date,
+            flags: told.flags,
+            identity: told.message_id.map(|block| header::identity(&block)),
+            labelled: has_label(&told.gmail_labels),
+        }
+    }
+
+    /// Takes over what a later response says; of flags the latest news counts.
+    fn merge(&mut self, later: Row) {
+        self.size = self.size.or(later.size);
+        self.date = self.date.or(later.date);
+        self.flags = later.flags.or(self.flags.take());
+        self.identity = self.identity.or(later.identity);
+        self.labelled |= later.labelled;
+    }
+
+    /// The message. A server that has no INTERNALDATE for it leaves it out: 1970 is as good as any.
+    /// Size 0 says that none was announced.
+    pub(crate) fn message(self) -> Option<Message> {
+        Some(Message {
+            uid: self.uid,
+            size: self.size.unwrap_or(0),
+            date: self.date.or_else(|| InternalDate::new(0, 0))?,
+            flags: self.flags.unwrap_or_default(),
+            identity: self.identity.unwrap_or(0),
+        })
+    }
+}
+
+/// One row a message, in the order of UIDs: what is said of one may come in several responses, or
+/// twice (RFC 9051 section 7.5.2).
+pub(crate) fn merged(mut rows: Vec<Row>) -> Vec<Row> {
+    if !rows.is_sorted_by(|a, b| a.uid < b.uid) {
+        // Stable: responses about one message stay in the order they came.
+        rows.sort_by_key(|row| row.uid);
+        rows.dedup_by(|later, first| {
+            let same = later.uid == first.uid;
+            if same {
+                first.merge(later.clone());
+            }
+            same
+        });
+    }
+    rows
+}
+
+/// The answer to a question about messages.
+async fn rows<S: Stream>(source: &mut Source<S>) -> Result<Vec<Row>, Trouble> {
+    let mut rows = Vec::new();
     loop {
         match source.next().await? {
-            FetchEvent::Message(row) if row.uid != 0 => {
-                if wanted.unlabelled_only && has_label(&row.gmail_labels) {
-                    elsewhere += 1;
-                    continue;
-                }
-                // Servers without an INTERNALDATE for a message leave it out; 1970 is as good as any.
-                let epoch = || InternalDate::new(0, 0);
-                let Some(date) = row.internal_date.or_else(epoch) else { continue };
-                rows.push(Message {
-                    uid: row.uid,
-                    size: row.size.unwrap_or(0),
-                    date,
-                    flags: row.flags.unwrap_or_else(Flags::new),
-                    identity: row.message_id.map_or(0, |block| header::identity(&block)),
-                });
-            }
-            FetchEvent::Done => break,
+            FetchEvent::Message(told) if told.uid != 0 => rows.push(Row::of(told)),
+            FetchEvent::Done => return Ok(merged(rows)),
             FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
             FetchEvent::Message(_)
             | FetchEvent::Chunk(_)
@@ -145,9 +225,6 @@ async fn collect<S: Stream>(
             | FetchEvent::Vanished(_) => {}
         }
     }
-    rows.sort_by_key(|row| row.uid);
-    rows.dedup_by_key(|row| row.uid);
-    Ok((rows, elsewhere))
 }
 
 /// Whether a message is in another folder too. `\Important` and `\Starred` are views.

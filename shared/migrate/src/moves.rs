@@ -13,6 +13,7 @@ use store::{Store, keys, records};
 
 use crate::adopt;
 use crate::changes::{Difference, present, store_groups};
+use crate::copy;
 use crate::cursor::Message;
 use crate::journal::{Entry, Origin};
 use crate::ledger::{Ledger, Row, Writer};
@@ -183,7 +184,7 @@ pub(crate) async fn carry<H: Host, S: Store>(
                 let item = Item { source_uid: message.uid, flags, orphan };
                 groups.entry(item.orphan.folder).or_default().push(item);
             }
-            Some(orphan) => staying.push((message.uid, orphan)),
+            Some(orphan) => staying.push((message, orphan)),
         }
     }
     stay(run, at, &staying)?;
@@ -205,7 +206,7 @@ pub(crate) async fn carry<H: Host, S: Store>(
 fn stay<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
-    staying: &[(u32, Orphan)],
+    staying: &[(Message, Orphan)],
 ) -> Result<(), Halt> {
     if staying.is_empty() {
         return Ok(());
@@ -216,10 +217,9 @@ fn stay<H: Host, S: Store>(
     };
     let unmoved: Vec<String> =
         staying.iter().filter(|(_, orphan)| orphan.ours).map(|(_, orphan)| path(orphan)).collect();
-    run.mail().skipped += staying.len() as u64;
+    let messages: Vec<Message> = staying.iter().map(|(message, _)| message.clone()).collect();
+    copy::passed(run, at, &messages)?;
     let folder = run.folder_mut(at)?;
-    folder.counts.left_out += staying.len() as u64;
-    staying.iter().for_each(|(uid, _)| folder.moved_uids.0.insert(*uid));
     for path in unmoved {
         folder.remark(format!(
             "Messages came here from another folder of the source; the destination cannot move \
@@ -397,6 +397,11 @@ async fn settle_moved<H: Host, S: Store>(
                 difference.map_or(before_flags, |d| d.applied_to(&flags(&item.orphan.flags)));
             new.put(&now, &flags);
             highest = highest.max(*uid);
+        } else {
+            let mut now = before.clone();
+            now.source_uid_validity = source_uid_validity;
+            now.entry.source_uid = item.source_uid;
+            new.forget(&now);
         }
     }
     let (moved, all) = (placed.len() as u64, moving.items.len() as u64);
@@ -411,7 +416,6 @@ async fn settle_moved<H: Host, S: Store>(
     counts.migrated = counts.migrated.saturating_sub(moved);
     let folder = run.folder_mut(to)?;
     folder.counts.migrated += moved;
-    folder.counts.left_out += all.saturating_sub(moved);
     folder.destination_uid_next = folder.destination_uid_next.max(highest.saturating_add(1));
     moving.items.iter().for_each(|item| folder.moved_uids.0.insert(item.source_uid));
     if let Some(point) = run.migration.sync_points.last_mut() {

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use imap::{FetchEvent, InternalDate, MailboxName, Mode, Sequence, Session, UidSet};
-use model::FailureCode;
+use imap::{
+    FetchEvent, FetchItems, InternalDate, MailboxName, Mode, Selected, Sequence, Session, UidSet,
+};
+use model::{FailureCode, Phase};
 use store::{Store, keys};
 use wire::Stream;
 
-use crate::adopt::{self, imap_set_octets};
-use crate::copy::attempt;
+use crate::adopt::{self, digests, imap_set_octets};
+use crate::attempt::attempt;
 use crate::cursor::Message;
-use crate::header::{self, Header};
+use crate::header::{self, Header, HeaderReader};
 use crate::journal::{Entry, Intention, Segment};
+use crate::pairing::{self, Doubt, Pairing};
+use crate::renumbered;
 use crate::run::Run;
 use crate::settle::{lost, settle};
 use crate::slice::Lines;
@@ -44,10 +48,9 @@ pub(crate) async fn reconcile<H: Host, S: Store>(
     let at = usize::try_from(intention.folder).unwrap_or(usize::MAX);
     let source = run.folder(at)?.source.mailbox();
     let selected = lines.source.select(&source).await.at(Side::Source)?;
-    if selected.uid_validity != intention.batch.source_uid_validity
-        && intention.batch.source_uid_validity != 0
-    {
-        return renumbered(run, at).await;
+    let (then, now) = (intention.batch.source_uid_validity, selected.uid_validity);
+    if renumbered::is(run.folder(at)?, &selected) || (then != 0 && now != 0 && then != now) {
+        return begin_anew(run, at, &selected).await;
     }
     if intention.sent > 0 {
         find_sent(run, lines, at, &mut intention).await?;
@@ -76,12 +79,19 @@ pub(crate) async fn forgive<H: Host, S: Store>(
 }
 
 /// UIDs mean other messages now: the folder is begun anew, and what is there is recognised.
-async fn renumbered<H: Host, S: Store>(run: &mut Run<'_, H, S>, at: usize) -> Result<(), Halt> {
-    let folder = run.folder_mut(at)?;
-    folder.remark("The source numbered its messages anew; they were recognised by content.".into());
-    (folder.done_uid, folder.number_hint, folder.adopt, folder.done) = (0, 1, true, false);
+async fn begin_anew<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    selected: &Selected,
+) -> Result<(), Halt> {
+    if renumbered::is_given_up(run.folder(at)?) {
+        renumbered::give_up(run, at)?;
+        run.stage(keys::intention(run.id()), Vec::new());
+        return run.checkpoint().await;
+    }
+    renumbered::begin_anew(run, at, selected)?;
     run.stage(keys::intention(run.id()), Vec::new());
-    run.enter(model::Phase::Discover);
+    run.enter(Phase::Mail);
     run.checkpoint().await
 }
 
@@ -101,24 +111,21 @@ async fn find_sent<H: Host, S: Store>(
         .map(|entry| message(&intention.batch, entry))
         .collect();
     identify(&mut lines.source, &mut messages).await.at(Side::Source)?;
-    let name = run.folder(at)?.destination.mailbox();
-    let began_ms = run.world.host.monotonic_ms();
-    let grace_ms = (2 * run.cursor.slowest_ms).clamp(GRACE_MS, GRACE_MAX_MS);
-    let found = loop {
-        let found = find(&mut lines.destination, &name, intention.uid_next, &messages).await?;
-        let waited_ms = run.world.host.monotonic_ms().saturating_sub(began_ms);
-        if found.iter().all(Option::is_some) || waited_ms >= grace_ms {
-            break found;
-        }
-        run.hold().await?;
-        run.world.host.sleep_ms(LOOK_MS).await;
+    let window = Window {
+        uid_next: intention.uid_next,
+        patient: true,
+        counted: false,
+        taken: UidSet::new(),
     };
+    let found = look(run, lines, at, &window, &messages).await?;
+    let found = decide(lines, &messages, found).await?;
     let arrived = |(message, found): (Message, Option<Message>)| {
         let there = found?;
         let size = there.size;
         // The identity is known already, so the header is spelled for it below.
         let header = Header::default();
-        Some((message, Fate::Arrived { uid: there.uid, uid_validity: 0, size, header }))
+        let (uid, uid_validity) = (there.uid, 0);
+        Some((message, Fate::Arrived { uid, uid_validity, size, delivered: None, header }))
     };
     let identities: BTreeMap<u32, u64> =
         messages.iter().map(|message| (message.uid, message.identity)).collect();
@@ -170,7 +177,9 @@ async fn again<H: Host, S: Store>(
     intention.uid_next = run.folder(at)?.destination_uid_next;
     run.stage(keys::intention(run.id()), intention.encode());
     run.checkpoint().await?;
-    ask(&mut lines.source, &group).await.at(Side::Source)?;
+    if !run.cursor.bodies_alone {
+        ask(&mut lines.source, &group).await.at(Side::Source)?;
+    }
     attempt(run, lines, at, intention, (&group, &mut None)).await
 }
 
@@ -206,14 +215,26 @@ async fn identify<S: Stream>(
         loop {
             match source.next().await? {
                 FetchEvent::Message(row) => {
-                    let identity = row.message_id.map_or(0, |block| header::identity(&block));
-                    found.insert(row.uid, (identity, row.size, row.internal_date));
+                    let known = found.entry(row.uid).or_default();
+                    if let Some(block) = row.message_id {
+                        known.0 = header::identity(&block);
+                    }
+                    known.1 = row.size.or(known.1);
+                    known.2 = row.internal_date.or(known.2);
                 }
                 FetchEvent::Done => break,
                 FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
                 FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
             }
         }
+    }
+    // News of flags looks like an answer without Message-ID; the message itself knows.
+    let nameless = |uid: &u32| found.get(uid).is_none_or(|known| known.0 == 0);
+    let is_imap = matches!(source, Source::Imap(_));
+    let uids = messages.iter().map(|message| message.uid).filter(|_| is_imap);
+    let unknown: UidSet = uids.filter(nameless).collect();
+    for (uid, header, size) in headers(source, &unknown).await? {
+        found.insert(uid, (header::identity(&header.message_id), Some(size), header.date));
     }
     for message in messages {
         let Some((identity, size, date)) = found.get(&message.uid).copied() else { continue };
@@ -224,53 +245,152 @@ async fn identify<S: Stream>(
     Ok(())
 }
 
-/// Looks for `wanted`, in the order they were sent, among what has come to the destination's
-/// folder from `uid_next` on.
-async fn find<S: Stream>(
-    session: &mut Session<S>,
-    name: &MailboxName,
-    uid_next: u32,
-    wanted: &[Message],
-) -> Result<Vec<Option<Message>>, Halt> {
-    let selected = session.select(name, Mode::ReadOnly).await.at(Side::Destination)?;
-    if selected.exists == 0 {
-        return Ok(vec![None; wanted.len()]);
+/// UIDs, headers and octets of these messages, from their bodies: a source that does not tell a
+/// Message-ID may still deliver the message.
+pub(crate) async fn headers<S: Stream>(
+    source: &mut Source<S>,
+    uids: &UidSet,
+) -> Result<Vec<(u32, Header, u64)>, Trouble> {
+    let mut found = Vec::new();
+    // One at a time, since a body may come before its UID.
+    for uid in uids.iter() {
+        let items = FetchItems { body: true, ..FetchItems::default() };
+        let own: UidSet = std::iter::once(uid).collect();
+        source.start_fetch(&Sequence::Uids(own), items).await?;
+        let (mut reader, mut octets) = (HeaderReader::default(), 0);
+        loop {
+            match source.next().await? {
+                FetchEvent::Chunk(bytes) => {
+                    octets += bytes.len() as u64;
+                    reader.feed(&bytes);
+                }
+                FetchEvent::EndOfBody(_) => {
+                    let header = std::mem::take(&mut reader).finish();
+                    found.push((uid, header, std::mem::take(&mut octets)));
+                }
+                FetchEvent::Done | FetchEvent::Refused(_) => break,
+                FetchEvent::Message(_) | FetchEvent::Vanished(_) => {}
+            }
+        }
     }
-    let range = Sequence::UidsFrom(uid_next.max(1));
-    let listed = adopt::list(session, &range).await.at(Side::Destination)?;
-    // `n:*` means at least the last message, whatever its UID (RFC 9051 section 9, seq-range).
-    let fresh = listed.into_iter().filter(|row| row.uid >= uid_next).collect();
-    Ok(pair(wanted, fresh))
+    Ok(found)
 }
 
-/// Pairs in order: by Message-ID, by size and date where there is none. Servers keep the order in
-/// which messages were appended, so of equal ones the first sent is the first there.
-fn pair(wanted: &[Message], mut there: Vec<Message>) -> Vec<Option<Message>> {
-    there.sort_by_key(|row| row.uid);
-    let mut there: Vec<Option<Message>> = there.into_iter().map(Some).collect();
-    let mut take = |fits: &dyn Fn(&Message) -> bool| {
-        there.iter_mut().find(|row| row.as_ref().is_some_and(fits)).and_then(Option::take)
-    };
-    wanted
-        .iter()
-        .map(|message| {
-            let same = |row: &Message| row.identity == message.identity;
-            let sized = |row: &Message| same(row) && row.size == message.size;
-            let dated = |row: &Message| sized(row) && row.date.unix_s() == message.date.unix_s();
-            let repaired = |row: &Message| same(row) && message.identity != 0;
-            take(&dated)
-                .or_else(|| take(&|row| sized(row) && message.identity != 0))
-                .or_else(|| take(&repaired))
-        })
-        .collect()
+/// Where and how long to look for what was sent.
+pub(crate) struct Window {
+    /// UIDNEXT before it was sent; 0 where the server did not say.
+    pub(crate) uid_next: u32,
+    /// Whether a server may still be at it.
+    pub(crate) patient: bool,
+    /// Whether it is known how many octets were sent, and not only what was announced.
+    pub(crate) counted: bool,
+    /// UIDs that are known as other messages'.
+    pub(crate) taken: UidSet,
+}
+
+/// Looks for what was sent, until all of it is there, or for as long as a server may need that we
+/// died on. The destination's folder is left open.
+pub(crate) async fn look<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    window: &Window,
+    sent: &[Message],
+) -> Result<Pairing, Halt> {
+    let name = run.folder(at)?.destination.mailbox();
+    let mut known = if window.uid_next <= 1 { known(run, at).await? } else { UidSet::new() };
+    window.taken.iter().for_each(|uid| known.insert(uid));
+    let source = !window.counted && lines.source.quirks().size_is_estimate;
+    let any_size = source || lines.destination.quirks().size_is_estimate;
+    let began_ms = run.world.host.monotonic_ms();
+    let grace_ms = (2 * run.cursor.slowest_ms).clamp(GRACE_MS, GRACE_MAX_MS);
+    loop {
+        let there = arrived(&mut lines.destination, &name, (window.uid_next, &known)).await?;
+        let found = pairing::pair(sent, there, any_size);
+        let waited_ms = run.world.host.monotonic_ms().saturating_sub(began_ms);
+        let all = found.found.iter().all(Option::is_some);
+        if all || !window.patient || waited_ms >= grace_ms {
+            return Ok(found);
+        }
+        run.hold().await?;
+        run.world.host.sleep_ms(LOOK_MS).await;
+    }
+}
+
+/// UIDs at the destination that the journal knows as other messages': where a server tells no
+/// UIDNEXT, all of a folder is looked at, and an older copy must not be taken for a new one.
+async fn known<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<UidSet, Halt> {
+    let folder = run.folder(at)?;
+    let (validity, segments) = (folder.destination_uid_validity, folder.segments);
+    let mut uids: Vec<u32> = Vec::new();
+    for number in 0..segments {
+        let segment = segment(run, at, number).await?;
+        if segment.destination_uid_validity == validity {
+            uids.extend(segment.entries.iter().map(|entry| entry.destination_uid));
+        }
+    }
+    uids.sort_unstable();
+    Ok(uids.into_iter().filter(|uid| *uid != 0).collect())
+}
+
+/// What has come to the destination's folder from `uid_next` on.
+async fn arrived<S: Stream>(
+    session: &mut Session<S>,
+    name: &MailboxName,
+    (uid_next, known): (u32, &UidSet),
+) -> Result<Vec<Message>, Halt> {
+    let selected = session.select(name, Mode::ReadOnly).await.at(Side::Destination)?;
+    if selected.exists == 0 {
+        return Ok(Vec::new());
+    }
+    let range = Sequence::UidsFrom(uid_next.max(1));
+    let mut listed = adopt::list(session, &range).await.at(Side::Destination)?;
+    // `n:*` means at least the last message, whatever its UID (RFC 9051 section 9, seq-range).
+    listed.retain(|row: &Message| row.uid >= uid_next && !known.contains(row.uid));
+    Ok(listed)
+}
+
+/// Tells by their content which of the messages that look alike have come. The folders of both
+/// sides are open. Where a server changes what it stores, the first sent is the first there.
+async fn decide<H: Host>(
+    lines: &mut Lines<H>,
+    sent: &[Message],
+    pairing: Pairing,
+) -> Result<Vec<Option<Message>>, Halt> {
+    let Pairing { mut found, doubtful } = pairing;
+    for Doubt { sent: places, there } in doubtful {
+        let own = places.iter().filter_map(|place| sent.get(*place)).map(|message| message.uid);
+        let theirs: UidSet = there.iter().map(|row| row.uid).collect();
+        let own = digests(&mut lines.source, &own.collect()).await.at(Side::Source)?;
+        let theirs = digests(&mut lines.destination, &theirs).await.at(Side::Destination)?;
+        let mut left = there;
+        let mut open = Vec::new();
+        for place in places {
+            let digest = sent.get(place).and_then(|message| own.get(&message.uid));
+            let same = |row: &Message| digest.is_some() && theirs.get(&row.uid) == digest;
+            match left.iter().position(same) {
+                Some(at) => put(&mut found, place, left.remove(at)),
+                None => open.push(place),
+            }
+        }
+        for (place, row) in open.into_iter().zip(left) {
+            put(&mut found, place, row);
+        }
+    }
+    Ok(found)
+}
+
+fn put(found: &mut [Option<Message>], place: usize, row: Message) {
+    if let Some(slot) = found.get_mut(place) {
+        *slot = Some(row);
+    }
 }
 
 /// Finds the UIDs of what arrived where the server did not tell them (no UIDPLUS).
 pub(crate) async fn locate<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
-    uid_next: u32,
-    name: &MailboxName,
+    (at, uid_next): (usize, u32),
     settled: &mut [(Message, Fate)],
 ) -> Result<(), Halt> {
     let wanted: Vec<Message> = settled
@@ -281,14 +401,22 @@ pub(crate) async fn locate<H: Host, S: Store>(
                 identity: header::identity(&header.message_id),
                 ..message.clone()
             }),
-            Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable | Fate::Refused(..) => None,
+            Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable(_) | Fate::Refused { .. } => None,
         })
         .collect();
     if wanted.is_empty() {
         return Ok(());
     }
     run.hold().await?;
-    let found = find(&mut lines.destination, name, uid_next, &wanted).await?;
+    let told = settled.iter().filter_map(|(_, fate)| match fate {
+        Fate::Arrived { uid, .. } => Some(*uid).filter(|uid| *uid != 0),
+        Fate::Gone | Fate::Unreadable(_) | Fate::Refused { .. } => None,
+    });
+    let window = Window { uid_next, patient: false, counted: true, taken: told.collect() };
+    let Pairing { mut found, doubtful } = look(run, lines, at, &window, &wanted).await?;
+    for Doubt { sent, there } in doubtful {
+        sent.into_iter().zip(there).for_each(|(place, row)| put(&mut found, place, row));
+    }
     lines.destination.unselect().await.at(Side::Destination)?;
     let mut found = wanted.iter().zip(found);
     for (message, fate) in settled {
@@ -313,31 +441,4 @@ pub(crate) async fn segment<H: Host, S: Store>(
     let bytes = run.store().get(&key).await?;
     let missing = || store::Error::Unreadable { key: key.clone(), reason: "it is gone".into() };
     Ok(Segment::decode(&key, &bytes.ok_or_else(missing)?)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(uid: u32, identity: u64, size: u64, second: i64) -> Message {
-        let date = imap::InternalDate::new(second, 0).unwrap();
-        Message { uid, size, date, flags: imap::Flags::new(), identity }
-    }
-
-    #[test]
-    fn pairs_in_order_and_each_once() {
-        let wanted =
-            [message(1, 7, 10, 0), message(2, 7, 10, 0), message(3, 0, 5, 9), message(4, 8, 1, 1)];
-        let there = vec![message(90, 0, 5, 9), message(70, 7, 10, 0), message(80, 8, 3, 1)];
-        let uids: Vec<_> =
-            pair(&wanted, there).into_iter().map(|row| row.map(|row| row.uid)).collect();
-        assert_eq!(uids, [Some(70), None, Some(90), Some(80)]);
-    }
-
-    #[test]
-    fn nameless_messages_need_size_and_date() {
-        let wanted = [message(1, 0, 5, 9)];
-        assert_eq!(pair(&wanted, vec![message(1, 0, 5, 8)]), [None]);
-        assert_eq!(pair(&wanted, vec![message(1, 0, 6, 9)]), [None]);
-    }
 }

@@ -188,7 +188,10 @@ fn forget<H: Host, S: Store>(
         stage_segment(run, at, &segment)?;
     }
     run.mail().removed += removed;
-    let counts = &mut run.folder_mut(at)?.counts;
+    let folder = run.folder_mut(at)?;
+    // What was proved is no longer so.
+    folder.proof = None;
+    let counts = &mut folder.counts;
     counts.migrated = counts.migrated.saturating_sub(rows.len() as u64);
     Ok(())
 }

@@ -10,14 +10,14 @@ use store::Store;
 use wire::Bytes;
 
 use crate::cursor::Message;
-use crate::header::Header;
 use crate::run::Run;
 use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::Fetch;
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
+use crate::{header, limited, reconcile};
 
 /// A rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,20 +49,32 @@ pub(crate) async fn mend<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    settled: &mut [(Message, Fate)],
+    (uid_next, settled): (u32, &mut [(Message, Fate)]),
 ) -> Result<(), Halt> {
     let name = run.folder(at)?.destination.mailbox();
     for (message, fate) in settled {
-        let Fate::Refused(reply, header) = fate else { continue };
-        if reply.code == Some(imap::Code::TooBig) {
+        let Fate::Refused { reply, size: delivered, header } = fate else { continue };
+        if limited::is_about_size(reply) {
             continue;
         }
         for rung in Rung::ALL {
             run.hold().await?;
-            let Some(arrived) = climb(lines, &name, message, rung, header).await? else { continue };
+            let (uid, uid_validity, size) = match climb(lines, &name, message, rung).await? {
+                Climbed::Arrived { uid, uid_validity, size } => (uid, uid_validity, size),
+                Climbed::Unchanged => continue,
+                Climbed::Refused { size } => {
+                    let identity = header::identity(&header.message_id);
+                    let sent = Message { size, identity, ..message.clone() };
+                    match stored(run, lines, (at, uid_next), &sent).await? {
+                        Some(row) => (row.uid, 0, size),
+                        None => continue,
+                    }
+                }
+            };
             let reason = format!("The destination refused the message ({reply}); {}.", rung.told());
-            let subject = header.subject.clone();
-            *fate = arrived;
+            let (subject, delivered) = (header.subject.clone(), Some(*delivered));
+            let header = std::mem::take(header);
+            *fate = Fate::Arrived { uid, uid_validity, size, delivered, header };
             lost(run, at, message, FailureCode::Repaired, reason, &subject)?;
             break;
         }
@@ -70,18 +82,49 @@ pub(crate) async fn mend<H: Host, S: Store>(
     Ok(())
 }
 
-/// One try; `None` where the rung changes nothing or does not help.
+/// Looks for what was refused: it may have been stored all the same.
+async fn stored<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    (at, uid_next): (usize, u32),
+    sent: &Message,
+) -> Result<Option<Message>, Halt> {
+    let window =
+        reconcile::Window { uid_next, patient: false, counted: true, taken: imap::UidSet::new() };
+    let found = reconcile::look(run, lines, at, &window, std::slice::from_ref(sent)).await?;
+    lines.destination.unselect().await.at(Side::Destination)?;
+    Ok(found.found.into_iter().next().flatten())
+}
+
+/// What came of a rung; sizes are in octets.
+enum Climbed {
+    Arrived {
+        uid: u32,
+        uid_validity: u32,
+        size: u64,
+    },
+    Refused {
+        size: u64,
+    },
+    /// The rung changes nothing about this message.
+    Unchanged,
+}
+
+/// One try.
 async fn climb<H: Host>(
     lines: &mut Lines<H>,
     name: &MailboxName,
     message: &Message,
     rung: Rung,
-    header: &Header,
-) -> Result<Option<Fate>, Halt> {
+) -> Result<Climbed, Halt> {
     let mut flags = message.flags.clone();
     match rung {
-        Rung::WithoutKeywords if flags.keywords().next().is_none() => return Ok(None),
-        Rung::AsBinary if !lines.destination.capabilities().binary() => return Ok(None),
+        Rung::WithoutKeywords if flags.keywords().next().is_none() => {
+            return Ok(Climbed::Unchanged);
+        }
+        Rung::AsBinary if !lines.destination.capabilities().binary() => {
+            return Ok(Climbed::Unchanged);
+        }
         Rung::WithoutKeywords | Rung::AsBinary | Rung::LineEnds | Rung::AsciiHeader => {
             flags.retain_keywords(|_| false);
         }
@@ -95,13 +138,13 @@ async fn climb<H: Host>(
     })
     .await?;
     if !mender.changed && matches!(rung, Rung::LineEnds | Rung::AsciiHeader) {
-        return Ok(None);
+        return Ok(Climbed::Unchanged);
     }
     let binary = rung == Rung::AsBinary;
     let head = AppendHead { flags: &flags, internal_date: Some(&message.date), size, binary };
     let started = lines.destination.append_message(name, &head, false).await;
     if let Started::Refused(reply) = started.at(Side::Destination)? {
-        return waits_or_none(reply);
+        return waits_or_refused(reply, size);
     }
     let mut mender = Mender::new(rung);
     pass(lines, message, &mut mender, async |lines: &mut Lines<H>, bytes| {
@@ -110,21 +153,20 @@ async fn climb<H: Host>(
     .await?;
     let answers = lines.destination.append_finish().await.at(Side::Destination)?;
     match answers.into_iter().next() {
-        Some(Appended::Ok { uid, uid_validity }) => Ok(Some(Fate::Arrived {
+        Some(Appended::Ok { uid, uid_validity }) => Ok(Climbed::Arrived {
             uid: uid.unwrap_or(0),
             uid_validity: uid_validity.unwrap_or(0),
             size,
-            header: header.clone(),
-        })),
-        Some(Appended::Refused(reply)) => waits_or_none(reply),
-        None => Ok(None),
+        }),
+        Some(Appended::Refused(reply)) => waits_or_refused(reply, size),
+        None => Ok(Climbed::Unchanged),
     }
 }
 
-fn waits_or_none(reply: imap::Reply) -> Result<Option<Fate>, Halt> {
-    match asks_to_wait(&reply) {
-        Some(_) => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into())),
-        None => Ok(None),
+fn waits_or_refused(reply: imap::Reply, size: u64) -> Result<Climbed, Halt> {
+    match limited::waits(&reply, size) {
+        true => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into())),
+        false => Ok(Climbed::Refused { size }),
     }
 }
 

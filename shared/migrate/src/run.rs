@@ -35,6 +35,8 @@ pub(crate) struct Run<'a, H: Host, S: Store> {
     pub(crate) progressed: bool,
     /// Whether it is written down that this slice has no result so far.
     pub(crate) fruitless: bool,
+    /// Whether the source announces the true sizes of messages.
+    pub(crate) true_sizes: bool,
     /// Whether the accounts are being opened.
     pub(crate) opening: bool,
 }
@@ -68,6 +70,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
             bytes_before,
             progressed: false,
             fruitless: true,
+            true_sizes: true,
             opening: false,
         })
     }

@@ -6,8 +6,9 @@ use model::{Failure, FailureCode, Item, Timestamp};
 use store::{Store, keys};
 
 use crate::cursor::Message;
-use crate::header;
+use crate::header::{self, Header};
 use crate::journal::{Entry, Intention, Origin, Segment};
+use crate::limited;
 use crate::manifest::Lines;
 use crate::run::Run;
 use crate::transfer::Fate;
@@ -31,7 +32,12 @@ pub(crate) fn settle<H: Host, S: Store>(
     let mut lines = Lines::default();
     for (message, fate) in settled {
         match fate {
-            Fate::Arrived { uid, uid_validity, size, header } => {
+            Fate::Arrived { uid, uid_validity, size, delivered, header } => {
+                let short = shortfall(run.true_sizes, &message, (size, delivered), &header);
+                if let Some(reason) = &short {
+                    let reason = reason.clone();
+                    lost(run, at, &message, FailureCode::Incomplete, reason, &header.subject)?;
+                }
                 lines.put(&header, size);
                 let flags = segment.flag_set(&message.flags);
                 segment.entries.push(Entry {
@@ -48,25 +54,12 @@ pub(crate) fn settle<H: Host, S: Store>(
                 });
                 validity = if uid_validity == 0 { validity } else { uid_validity };
                 uid_next = uid_next.max(uid.saturating_add(1));
-                (count, bytes) = (count + 1, bytes + message.size);
-                accepted.push(message.uid);
+                if short.is_none() {
+                    (count, bytes) = (count + 1, bytes + message.size);
+                    accepted.push(message.uid);
+                }
             }
-            Fate::Gone => {
-                run.mail().skipped += 1;
-                run.folder_mut(at)?.counts.left_out += 1;
-            }
-            Fate::Unreadable => {
-                let reason = "The source lists this message but does not deliver it.".to_owned();
-                lost(run, at, &message, FailureCode::Unreadable, reason, &[])?;
-            }
-            Fate::Refused(reply, header) => {
-                let code = match reply.code {
-                    Some(imap::Code::TooBig) => FailureCode::TooLarge,
-                    _ => FailureCode::Refused,
-                };
-                let reason = format!("The destination refused the message: {reply}.");
-                lost(run, at, &message, code, reason, &header.subject)?;
-            }
+            fate => not_arrived(run, at, &message, fate)?,
         }
     }
     segment.destination_uid_validity = validity;
@@ -80,7 +73,7 @@ pub(crate) fn settle<H: Host, S: Store>(
     let mail = run.mail();
     (mail.migrated, mail.bytes_migrated) = (mail.migrated + count, mail.bytes_migrated + bytes);
     // What arrived since discovery counts too, so that nothing ever shows more than its total.
-    mail.total = mail.total.max(mail.migrated + mail.skipped + mail.failed);
+    mail.total = mail.total.max(mail.done());
     if let Some(point) = run.migration.sync_points.last_mut() {
         point.migrated += count;
     }
@@ -92,6 +85,67 @@ pub(crate) fn settle<H: Host, S: Store>(
     let rest = if left.batch.entries.is_empty() { Vec::new() } else { left.encode() };
     run.stage(keys::intention(run.id()), rest);
     Ok(())
+}
+
+/// Writes down why a message is not at the destination.
+fn not_arrived<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    message: &Message,
+    fate: Fate,
+) -> Result<(), Halt> {
+    match fate {
+        Fate::Arrived { .. } => Ok(()),
+        Fate::Gone => {
+            run.mail().skipped += 1;
+            run.folder_mut(at)?.remark(GONE.to_owned());
+            Ok(())
+        }
+        Fate::Unreadable(reason) => lost(run, at, message, FailureCode::Unreadable, reason, &[]),
+        Fate::Refused { reply, header, .. } => {
+            let code = match limited::is_about_size(&reply) {
+                true => FailureCode::TooLarge,
+                false => FailureCode::Refused,
+            };
+            let reason = format!("The destination refused the message: {reply}.");
+            lost(run, at, message, code, reason, &header.subject)
+        }
+    }
+}
+
+/// What is said once about a folder whose messages went away while it was read.
+const GONE: &str = "Messages were deleted at the source during the run, before they were reached.";
+
+/// What is missing of a message, in a sentence: the source announced another number of octets than
+/// it delivered, or than stand at the destination where a cut hid what was delivered.
+fn shortfall(
+    true_sizes: bool,
+    message: &Message,
+    (size, delivered): (u64, Option<u64>),
+    header: &Header,
+) -> Option<String> {
+    let announced = message.size;
+    if !true_sizes || announced == 0 {
+        return None;
+    }
+    match delivered {
+        Some(octets) if !agrees(announced, octets, header.line_feeds) => Some(format!(
+            "The source announced {announced} octets of this message and delivered {octets}. \
+             What it delivered was copied; compare the two before you give the old mailbox up."
+        )),
+        None if size < announced => Some(format!(
+            "The source announced {announced} octets of this message; {size} stand at the \
+             destination after an interruption."
+        )),
+        Some(_) | None => None,
+    }
+}
+
+/// Whether an announced size is that of the octets that were delivered. Some servers count a line
+/// end as one octet, and some deliver it as one although they count two.
+fn agrees(announced: u64, delivered: u64, line_feeds: u64) -> bool {
+    let whole = [delivered, delivered.saturating_sub(line_feeds), delivered + line_feeds];
+    whole.contains(&announced)
 }
 
 /// Stages a segment of a folder's journal; as several where it has no room in one record.

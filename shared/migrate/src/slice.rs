@@ -194,6 +194,7 @@ pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(
     run.opening = true;
     let mut lines = lines::open(run, &credentials).await?;
     run.opening = false;
+    run.true_sizes = !lines.source.quirks().size_is_estimate;
     if run.cursor.phase != Phase::Discover {
         lines = lines.compressed().await?;
     }
@@ -400,7 +401,9 @@ async fn count(store: &impl Store, migration: &Migration) {
 
 fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<u64> {
     run.cursor.retry = false;
-    let clean = run.cursor.losses == 0;
+    let progress = &run.migration.progress;
+    let met = progress.values().all(|counters| counters.failed == 0 && counters.meet());
+    let clean = run.cursor.losses == 0 && met;
     let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
     lifecycle::end(&mut run.migration, status, now);
     let verdicts = run.folders.iter().map(|folder| folder.report().verdict);

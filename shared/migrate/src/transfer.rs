@@ -1,8 +1,10 @@
 //! Streams messages from one session into the other; nothing is held but the chunk under way.
 
+use std::ops::Range;
+
 use imap::{
-    AppendHead, Appended, FetchEvent, FetchItems, InternalDate, MailboxName, Reply, Sequence,
-    Session, Started, UidSet,
+    AppendHead, Appended, Attributes, FetchEvent, FetchItems, InternalDate, MailboxName, Reply,
+    Sequence, Session, Started, UidSet,
 };
 use sha2::{Digest, Sha256};
 use wire::Stream;
@@ -27,23 +29,32 @@ pub(crate) enum Fate {
         uid_validity: u32,
         /// Bytes sent.
         size: u64,
+        /// Bytes that the source delivered; `None` where that was not seen, after a cut.
+        delivered: Option<u64>,
         /// What its header says.
         header: Header,
     },
-    /// The source did not send it: it has it no more, if it was asked for alone.
+    /// The source did not send it. Whether it still has it must be asked.
     Gone,
-    /// The source has it and did not deliver it.
-    Unreadable,
-    /// The destination refused it.
-    Refused(Reply, Header),
+    /// The source has it and did not deliver it; a sentence.
+    Unreadable(String),
+    /// The destination refused it, as it says.
+    Refused {
+        /// Its words.
+        reply: Reply,
+        /// Bytes of the message.
+        size: u64,
+        /// What its header says.
+        header: Header,
+    },
 }
 
 impl Fate {
     /// When the message arrived, where only its header tells.
     pub(crate) fn date(&self) -> Option<InternalDate> {
         match self {
-            Fate::Arrived { header, .. } | Fate::Refused(_, header) => header.date,
-            Fate::Gone | Fate::Unreadable => None,
+            Fate::Arrived { header, .. } | Fate::Refused { header, .. } => header.date,
+            Fate::Gone | Fate::Unreadable(_) => None,
         }
     }
 }
@@ -60,6 +71,26 @@ pub(crate) struct Target<'a> {
     pub(crate) digests: bool,
 }
 
+/// What is to be carried over.
+pub(crate) struct Batch<'b, 'n, 'm> {
+    /// The messages.
+    pub(crate) messages: &'b [Message],
+    /// What follows; asked for as soon as the last message begins to arrive, and taken then.
+    pub(crate) next: &'n mut Option<&'m [Message]>,
+    /// Bodies are asked for one at a time, since the source does not say in time whose they are.
+    pub(crate) alone: bool,
+}
+
+/// What became of a batch.
+pub(crate) struct Carried {
+    /// One fate a message, in order.
+    pub(crate) fates: Vec<Fate>,
+    /// A body came of which nobody could tell whose it is before it was over.
+    pub(crate) unnumbered: bool,
+    /// The source refused to deliver; its words.
+    pub(crate) refused: Option<Reply>,
+}
+
 /// Asks for the bodies of `batch`, without waiting.
 pub(crate) async fn ask<S: Stream>(
     source: &mut Source<S>,
@@ -70,85 +101,200 @@ pub(crate) async fn ask<S: Stream>(
     source.start_fetch(&Sequence::Uids(uids), items).await
 }
 
-/// Reads the answer to the fetch of `batch` and appends what comes; one fate a message, in order.
+/// Reads the answer to the fetch of `batch` and appends what comes. Unless it is to be asked for one
+/// at a time, the batch was asked for before.
 ///
-/// `next` is asked for as soon as the last message of `batch` begins to arrive. Not before: Dovecot
+/// The next batch is asked for as soon as the last message begins to arrive. Not before: Dovecot
 /// mixes the messages of two fetches when the line is full (observed: 2.3.19), and then nobody can
 /// tell what is still to come.
 pub(crate) async fn transfer<A: Stream, B: Stream>(
     source: &mut Source<A>,
     destination: &mut Session<B>,
     target: &Target<'_>,
-    (batch, next): (&[Message], &mut Option<&[Message]>),
-) -> Result<Vec<Fate>, Halt> {
-    let mut fates = vec![Fate::Gone; batch.len()];
-    let mut sent: Vec<usize> = Vec::new();
-    let mut refused_all: Option<Reply> = None;
-    let mut command = (0, 0);
-    loop {
-        let row = match source.next().await.at(Side::Source)? {
-            FetchEvent::Message(row) => row,
-            FetchEvent::Done => break,
-            FetchEvent::Refused(_) => {
-                // What it did not deliver with this it has, but cannot read.
-                mark_missing(&mut fates);
-                break;
+    batch: Batch<'_, '_, '_>,
+) -> Result<Carried, Halt> {
+    let count = batch.messages.len();
+    let mut transfer = Transfer {
+        source,
+        destination,
+        target,
+        batch,
+        carried: Carried { fates: vec![Fate::Gone; count], unnumbered: false, refused: None },
+        sent: Vec::new(),
+        refused_all: None,
+        command: (0, 0),
+    };
+    match transfer.batch.alone {
+        false => transfer.answer(0..count).await?,
+        true => {
+            for (at, message) in transfer.batch.messages.iter().enumerate() {
+                let one = std::slice::from_ref(message);
+                ask(transfer.source, one).await.at(Side::Source)?;
+                transfer.answer(at..at + 1).await?;
             }
-            FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => continue,
-        };
-        let at = batch.iter().position(|message| message.uid == row.uid);
-        let (Some(at), Some(size)) = (at, row.body) else {
-            if let Some(fate) = at.and_then(|at| fates.get_mut(at)) {
-                *fate = Fate::Unreadable;
-            }
-            continue;
-        };
-        let Some(message) = batch.get(at) else { continue };
-        if at + 1 == batch.len()
-            && let Some(next) = next.take()
-        {
-            ask(source, next).await.at(Side::Source)?;
         }
-        let ready = match &refused_all {
+    }
+    transfer.finish().await
+}
+
+/// A batch under way.
+struct Transfer<'t, 'b, 'n, 'm, A, B> {
+    source: &'t mut Source<A>,
+    destination: &'t mut Session<B>,
+    target: &'t Target<'t>,
+    batch: Batch<'b, 'n, 'm>,
+    carried: Carried,
+    /// Places of what was sent, in order.
+    sent: Vec<usize>,
+    /// Why the command that carries several was refused.
+    refused_all: Option<Reply>,
+    /// Messages and octets in the present command.
+    command: (usize, u64),
+}
+
+impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
+    /// Reads the answer to one fetch of these messages.
+    async fn answer(&mut self, asked: Range<usize>) -> Result<(), Halt> {
+        loop {
+            let row = match self.source.next().await.at(Side::Source)? {
+                FetchEvent::Message(row) => row,
+                FetchEvent::Done => return Ok(()),
+                FetchEvent::Refused(reply) => {
+                    self.carried.refused.get_or_insert(reply);
+                    return Ok(());
+                }
+                FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {
+                    continue;
+                }
+            };
+            let place = self.place(&row, &asked);
+            match (place, row.body) {
+                (Some(at), Some(octets)) if octets > 0 => self.carry(at, &row, octets).await?,
+                (Some(at), octets) => self.undelivered(at, octets),
+                // Nobody knows whose it is, or it came before: it goes nowhere.
+                (None, _) => {
+                    self.carried.unnumbered |= row.uid == 0;
+                    self.drop_body(row.body).await?;
+                }
+            }
+        }
+    }
+
+    /// Whose body it is; `None` where that is not known, or where it was delivered already.
+    fn place(&self, row: &Attributes, asked: &Range<usize>) -> Option<usize> {
+        let open = |at: &usize| self.carried.fates.get(*at) == Some(&Fate::Gone);
+        if row.uid == 0 {
+            // RFC 9051 leaves the order of items open: the UID may come behind the body.
+            return Some(asked.start).filter(|at| asked.len() == 1 && open(at));
+        }
+        let is_it = |at: usize| {
+            let message = self.batch.messages.get(at).filter(|it| it.uid == row.uid);
+            message.map(|_| at)
+        };
+        // Most often it is the one after the last.
+        let next = self.sent.last().map_or(asked.start, |last| last + 1);
+        is_it(next).or_else(|| asked.clone().find_map(is_it)).filter(open)
+    }
+
+    fn undelivered(&mut self, at: usize, octets: Option<u64>) {
+        let why = match octets {
+            Some(_) => "The source delivers this message without a single octet.",
+            None => "The source lists this message and says that it has no content (NIL).",
+        };
+        if let Some(fate) = self.carried.fates.get_mut(at) {
+            *fate = Fate::Unreadable(why.to_owned());
+        }
+    }
+
+    async fn drop_body(&mut self, octets: Option<u64>) -> Result<(), Halt> {
+        if octets.is_some() {
+            stream(self.source, None::<&mut Session<B>>, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes the body of the message at this place on.
+    async fn carry(&mut self, at: usize, row: &Attributes, size: u64) -> Result<(), Halt> {
+        let Some(message) = self.batch.messages.get(at) else { return Ok(()) };
+        if at + 1 == self.batch.messages.len()
+            && !self.batch.alone
+            && let Some(next) = self.batch.next.take()
+        {
+            ask(self.source, next).await.at(Side::Source)?;
+        }
+        let ready = match &self.refused_all {
             Some(reply) => Started::Refused(reply.clone()),
             None => {
-                if target.multi && (command.0 >= COMMAND_MESSAGES || command.1 >= COMMAND_BYTES) {
-                    destination.append_end().await.at(Side::Destination)?;
-                    command = (0, 0);
-                }
-                command = (command.0 + 1, command.1 + size);
-                let head = AppendHead {
-                    flags: &message.flags,
-                    internal_date: Some(row.internal_date.as_ref().unwrap_or(&message.date)),
-                    size,
-                    binary: target.binary,
-                };
-                let started = destination.append_message(target.name, &head, target.multi).await;
-                started.at(Side::Destination)?
+                let date = row.internal_date.unwrap_or(message.date);
+                self.head(message, date, size).await?
             }
         };
         let taken = matches!(ready, Started::Ready);
-        let header = stream(source, taken.then_some(&mut *destination), target.digests).await?;
-        let header = Header { date: row.internal_date, ..header };
+        let to = taken.then_some(&mut *self.destination);
+        let passed = stream(self.source, to, self.target.digests).await?;
+        if row.uid == 0 && passed.uid != 0 && passed.uid != message.uid {
+            // The APPEND is not ended: the destination drops it with the line.
+            let error = imap::Error::Unreadable {
+                offset: 0,
+                what: "another message than the one that was asked for",
+                sample: format!("UID {}", passed.uid),
+            };
+            return Err(Halt::Trouble(Side::Source, error.into()));
+        }
+        let header = Header { date: row.internal_date, ..passed.header };
         let fate = match ready {
             Started::Ready => {
-                sent.push(at);
-                Fate::Arrived { uid: 0, uid_validity: 0, size, header }
+                self.sent.push(at);
+                Fate::Arrived { uid: 0, uid_validity: 0, size, delivered: Some(size), header }
             }
             Started::Refused(reply) => {
-                if target.multi {
-                    refused_all = Some(reply.clone());
+                if self.target.multi {
+                    self.refused_all = Some(reply.clone());
                 }
-                Fate::Refused(reply, header)
+                Fate::Refused { reply, size, header }
             }
         };
-        if let Some(slot) = fates.get_mut(at) {
+        if let Some(slot) = self.carried.fates.get_mut(at) {
             *slot = fate;
         }
+        Ok(())
     }
-    let answers = destination.append_finish().await.at(Side::Destination)?;
-    settle_answers(&mut fates, &sent, answers, refused_all.as_ref());
-    Ok(fates)
+
+    /// Announces a message to the destination.
+    async fn head(
+        &mut self,
+        message: &Message,
+        date: InternalDate,
+        size: u64,
+    ) -> Result<Started, Halt> {
+        let multi = self.target.multi;
+        if multi && (self.command.0 >= COMMAND_MESSAGES || self.command.1 >= COMMAND_BYTES) {
+            self.destination.append_end().await.at(Side::Destination)?;
+            self.command = (0, 0);
+        }
+        self.command = (self.command.0 + 1, self.command.1 + size);
+        let head = AppendHead {
+            flags: &message.flags,
+            internal_date: Some(&date),
+            size,
+            binary: self.target.binary,
+        };
+        let started = self.destination.append_message(self.target.name, &head, multi).await;
+        started.at(Side::Destination)
+    }
+
+    async fn finish(mut self) -> Result<Carried, Halt> {
+        let answers = self.destination.append_finish().await.at(Side::Destination)?;
+        settle_answers(&mut self.carried.fates, &self.sent, answers, self.refused_all.as_ref());
+        Ok(self.carried)
+    }
+}
+
+/// What was learnt about a body by the way.
+struct Passed {
+    header: Header,
+    /// The UID that came behind it; 0 where none did.
+    uid: u32,
 }
 
 /// Passes one body on (or drops it), and reads its header by the way.
@@ -156,13 +302,15 @@ async fn stream<A: Stream, B: Stream>(
     source: &mut Source<A>,
     mut destination: Option<&mut Session<B>>,
     digests: bool,
-) -> Result<Header, Halt> {
+) -> Result<Passed, Halt> {
     let mut reader = HeaderReader::default();
     let mut hash = digests.then(Sha256::new);
+    let mut line_feeds = 0;
     loop {
         match source.next().await.at(Side::Source)? {
             FetchEvent::Chunk(bytes) => {
                 reader.feed(&bytes);
+                line_feeds += memchr::memchr_iter(b'\n', &bytes).count() as u64;
                 if let Some(hash) = &mut hash {
                     hash.update(&bytes);
                 }
@@ -170,9 +318,10 @@ async fn stream<A: Stream, B: Stream>(
                     destination.append_chunk(bytes).await.at(Side::Destination)?;
                 }
             }
-            FetchEvent::EndOfBody(_) => {
+            FetchEvent::EndOfBody(later) => {
                 let digest = hash.map(|hash| hash.finalize().into());
-                return Ok(Header { digest, ..reader.finish() });
+                let header = Header { digest, line_feeds, ..reader.finish() };
+                return Ok(Passed { header, uid: later.uid });
             }
             FetchEvent::Message(_)
             | FetchEvent::Vanished(_)
@@ -187,12 +336,6 @@ async fn stream<A: Stream, B: Stream>(
     }
 }
 
-fn mark_missing(fates: &mut [Fate]) {
-    for fate in fates.iter_mut().filter(|fate| **fate == Fate::Gone) {
-        *fate = Fate::Unreadable;
-    }
-}
-
 /// Puts the destination's answers to the messages they belong to.
 fn settle_answers(
     fates: &mut [Fate],
@@ -203,15 +346,19 @@ fn settle_answers(
     let mut answers = answers.into_iter();
     for at in sent {
         let Some(fate) = fates.get_mut(*at) else { continue };
-        let Fate::Arrived { uid, uid_validity, header, .. } = fate else { continue };
+        let Fate::Arrived { uid, uid_validity, size, header, .. } = fate else { continue };
+        let size = *size;
         match (answers.next(), refused_all) {
             (Some(Appended::Ok { uid: number, uid_validity: validity }), _) => {
                 (*uid, *uid_validity) = (number.unwrap_or(0), validity.unwrap_or(0));
             }
             (Some(Appended::Refused(reply)), _) => {
-                *fate = Fate::Refused(reply, std::mem::take(header));
+                *fate = Fate::Refused { reply, size, header: std::mem::take(header) };
             }
-            (None, Some(reply)) => *fate = Fate::Refused(reply.clone(), std::mem::take(header)),
+            (None, Some(reply)) => {
+                let (reply, header) = (reply.clone(), std::mem::take(header));
+                *fate = Fate::Refused { reply, size, header };
+            }
             (None, None) => {}
         }
     }

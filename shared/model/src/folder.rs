@@ -14,6 +14,8 @@ pub enum FailureCode {
     Refused,
     /// The source announced the message and could not deliver it.
     Unreadable,
+    /// The source delivered another number of octets than it announced; what came was copied.
+    Incomplete,
     /// The destination refused to make the folder.
     FolderRefused,
     /// The destination keeps no such flag or keyword; the message arrived without it.
@@ -35,6 +37,7 @@ impl FailureCode {
             FailureCode::TooLarge
             | FailureCode::Refused
             | FailureCode::Unreadable
+            | FailureCode::Incomplete
             | FailureCode::FolderRefused
             | FailureCode::Differs => true,
             FailureCode::FlagNotKept
@@ -50,6 +53,7 @@ impl FailureCode {
             FailureCode::TooLarge => "too_large",
             FailureCode::Refused => "refused",
             FailureCode::Unreadable => "unreadable",
+            FailureCode::Incomplete => "incomplete",
             FailureCode::FolderRefused => "folder_refused",
             FailureCode::FlagNotKept => "flag_not_kept",
             FailureCode::FolderRenamed => "folder_renamed",
@@ -105,6 +109,34 @@ impl Verdict {
     }
 }
 
+/// What became of the messages that the source lists at the end of a run: each is counted once, so
+/// that `migrated + adopted + elsewhere + left_out + failed = source`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sums {
+    /// Messages that the source has, as it says when it is asked once more after the copy.
+    pub source: u64,
+    /// Put at the destination by this migration, with what they had.
+    pub migrated: u64,
+    /// At the destination before, and recognised.
+    pub adopted: u64,
+    /// Settled in another way: in another folder of the destination, or deleted there by the user.
+    pub elsewhere: u64,
+    /// Left out by the owner's own options.
+    pub left_out: u64,
+    /// Not at the destination, or not as they were; each has a line in the failures, or a remark
+    /// says why that is not possible.
+    pub failed: u64,
+}
+
+impl Sums {
+    /// Whether every message of the source is one of these.
+    pub fn meet(&self) -> bool {
+        let arrived = self.migrated + self.adopted + self.elsewhere;
+        arrived + self.left_out + self.failed == self.source
+    }
+}
+
 /// One folder in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderReport {
@@ -130,6 +162,9 @@ pub struct FolderReport {
     pub failed: u64,
     /// What the verification says.
     pub verdict: Verdict,
+    /// What each message of the source is, once the source was asked.
+    #[serde(default)]
+    pub sums: Option<Sums>,
     /// Remarks, such as a changed name.
     pub remarks: Vec<String>,
 }

@@ -85,6 +85,11 @@ impl std::ops::AddAssign<&Counters> for Counters {
 }
 
 impl Counters {
+    /// Whether it is known of each item what became of it.
+    pub fn meet(&self) -> bool {
+        self.done() == self.total
+    }
+
     /// Items of which it is known what became of them.
     pub fn done(&self) -> u64 {
         let there = self.migrated.saturating_add(self.skipped);

@@ -30,7 +30,7 @@ pub mod status;
 pub mod when;
 
 pub use account::{Account, ServerType};
-pub use folder::{Failure, FailureCode, FolderReport, Verdict};
+pub use folder::{Failure, FailureCode, FolderReport, Sums, Verdict};
 pub use id::MigrationId;
 pub use item::{Counters, Item};
 pub use migration::{Migration, SyncPoint, Waiting};

@@ -61,6 +61,7 @@ fn folder(name: &str, verdict: Verdict) -> FolderReport {
         left_out: 0,
         failed: 0,
         verdict,
+        sums: None,
         remarks: vec![name.into()],
     }
 }

@@ -130,6 +130,20 @@ impl Account {
         self.folders.entry(name.to_owned()).or_insert_with(|| Folder::new(validity))
     }
 
+    /// Numbers the messages of a mailbox anew, as a server does that lost its index.
+    pub(crate) fn renumber(&mut self, name: &str) {
+        let validity = self.next_validity;
+        self.next_validity += 1;
+        let Some(folder) = self.folders.get_mut(name) else { return };
+        let shift = if folder.messages.first().is_some_and(|it| it.uid == 1) { 1_001 } else { 1 };
+        (folder.uid_validity, folder.expunged) = (validity, Vec::new());
+        for (message, uid) in folder.messages.iter_mut().zip(shift..) {
+            message.uid = uid;
+        }
+        folder.uid_next = shift + folder.messages.len() as u32;
+        folder.mod_sequence += 1;
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.folders.values().map(Folder::size).sum()
     }

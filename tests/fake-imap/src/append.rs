@@ -4,6 +4,7 @@ use wire::{Bytes, Stream};
 
 use crate::account::Message;
 use crate::command::Arg;
+use crate::odd::Odd;
 use crate::session::{Expunges, Outcome, Session};
 use crate::sets;
 
@@ -37,16 +38,40 @@ impl<S: Stream> Session<S> {
         if let Some(reply) = messages.iter().find_map(|it| self.faults.refused(&it.bytes)) {
             return Err(reply);
         }
+        let (messages, refusal) = self.odd_storing(messages);
         let mut account = self.account.lock();
         let folder = account.folders.get_mut(&name).ok_or("NO [TRYCREATE] no such mailbox")?;
         let uids: Vec<u32> = messages.into_iter().map(|message| folder.put(message)).collect();
         let validity = folder.uid_validity;
         drop(account);
         self.report_changes(Expunges::Held);
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
         if self.features.uidplus || self.rev2 {
             return Ok(format!("OK [APPENDUID {validity} {}] done", sets::print(&uids)));
         }
         Ok("OK done".into())
+    }
+
+    /// What is kept of these messages, and what is answered instead of OK.
+    fn odd_storing(&self, mut messages: Vec<Message>) -> (Vec<Message>, Option<String>) {
+        let refuses = |odd: &Odd| match odd {
+            Odd::StoreAndRefuse(reply) => Some(reply.clone()),
+            _ => None,
+        };
+        let refusal = messages.iter().find_map(|it| self.faults.oddity(&it.bytes, refuses));
+        messages.retain(|it| !self.faults.is(&it.bytes, &Odd::Forget));
+        for message in &mut messages {
+            let keeps = |odd: &Odd| match odd {
+                Odd::KeepOnly(octets) => Some(*octets),
+                _ => None,
+            };
+            if let Some(octets) = self.faults.oddity(&message.bytes, keeps) {
+                message.bytes.truncate(octets);
+            }
+        }
+        (messages, refusal)
     }
 
     /// `[flags] [date] literal`, and again for MULTIAPPEND.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::odd::{Odd, Oddities, Style};
+
 /// Which commands a fault befalls. Commands are counted from 1 over all connections that share
 /// one [`Faults`], so that a cut at the n-th command happens once and not again on the next line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,7 @@ struct Script {
     greeting: Option<Vec<u8>>,
     size_lie: i64,
     literal_lie: i64,
+    odd: Oddities,
     fired: u32,
 }
 
@@ -158,6 +161,44 @@ impl Faults {
     #[must_use]
     pub fn literal_lie(self, octets: i64) -> Self {
         self.with(|script| script.literal_lie = octets)
+    }
+
+    /// Lets this be odd about messages that `when` picks, so many times.
+    #[must_use]
+    pub fn odd(self, odd: Odd, when: impl Fn(&[u8]) -> bool + Send + 'static, times: u32) -> Self {
+        self.with(|script| script.odd.add(odd, Box::new(when), times))
+    }
+
+    /// How all FETCH responses look.
+    #[must_use]
+    pub fn style(self, style: Style) -> Self {
+        self.with(|script| script.odd.style = style)
+    }
+
+    /// Numbers the messages of a mailbox anew, with another UIDVALIDITY, at the SELECT or EXAMINE
+    /// after the first `before`, and at so many of them in a row.
+    #[must_use]
+    pub fn renumber(self, before: u32, times: u32) -> Self {
+        self.with(|script| script.odd.renumber = Some((before, times)))
+    }
+
+    pub(crate) fn oddity<T>(&self, bytes: &[u8], pick: impl Fn(&Odd) -> Option<T>) -> Option<T> {
+        let mut script = self.0.lock().unwrap();
+        let found = script.odd.take(bytes, pick);
+        script.fired += u32::from(found.is_some());
+        found
+    }
+
+    pub(crate) fn is(&self, bytes: &[u8], odd: &Odd) -> bool {
+        self.oddity(bytes, |it| (it == odd).then_some(())).is_some()
+    }
+
+    pub(crate) fn look(&self) -> Style {
+        self.0.lock().unwrap().odd.style
+    }
+
+    pub(crate) fn renumbers(&self) -> bool {
+        self.0.lock().unwrap().odd.renumbers()
     }
 
     /// How many faults have happened; a power-cut test ends when a run goes by without one.

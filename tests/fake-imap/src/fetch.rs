@@ -4,6 +4,7 @@ use wire::{Bytes, Stream};
 
 use crate::account::Stored;
 use crate::command::{Arg, Command};
+use crate::odd::Odd;
 use crate::session::{Expunges, Gone, Outcome, Session};
 use crate::sets;
 
@@ -71,7 +72,7 @@ impl<S: Stream> Session<S> {
             if query.changed_since.is_some_and(|since| message.mod_sequence <= since) {
                 continue;
             }
-            self.respond(number, &message, &query.items);
+            self.respond_oddly(number, &message, &query.items);
             self.flush_some().await?;
         }
         let told = if by_uid { Expunges::Told } else { Expunges::Held };
@@ -161,6 +162,68 @@ impl<S: Stream> Session<S> {
         }
     }
 
+    /// The response, as odd as the script has it.
+    fn respond_oddly(&mut self, number: usize, message: &Stored, items: &[Item]) {
+        let is_body = |item: &Item| matches!(item, Item::Body { section: Section::Whole, .. });
+        let body = items.iter().any(is_body);
+        let (faults, style, bytes) = (self.faults.clone(), self.faults.look(), &message.bytes);
+        let left_out = if body { Odd::NoBody } else { Odd::Unlisted };
+        if faults.is(bytes, &left_out) {
+            return;
+        }
+        let mut items = items.to_vec();
+        if !body {
+            for (odd, item) in [
+                (Odd::Unsized, Item::Size),
+                (Odd::Undated, Item::Date),
+                (Odd::Unflagged, Item::Flags),
+            ] {
+                items.retain(|own| *own != item || !faults.is(bytes, &odd));
+            }
+        }
+        if style.reversed {
+            items.reverse();
+        }
+        if style.body_first {
+            items.sort_by_key(|item| !is_body(item));
+        }
+        if style.chatty {
+            self.chat(number, message);
+        }
+        let twice = if body { Odd::BodyTwice } else { Odd::RowTwice };
+        let times = 1 + usize::from(faults.is(bytes, &twice));
+        for _ in 0..times {
+            match (style.split && !body, items.as_slice()) {
+                (true, [first @ .., last]) if !first.is_empty() => {
+                    let uid = |some: &[Item]| {
+                        let mut some = some.to_vec();
+                        if !some.contains(&Item::Uid) {
+                            some.push(Item::Uid);
+                        }
+                        some
+                    };
+                    self.respond(number, message, &uid(std::slice::from_ref(last)));
+                    self.respond(number, message, &uid(first));
+                }
+                _ => self.respond(number, message, &items),
+            }
+        }
+    }
+
+    /// What a server may say at any time.
+    fn chat(&mut self, number: usize, message: &Stored) {
+        let (uid, flags) = (message.uid, message.flags.join(" "));
+        match number % 4 {
+            0 => self.say(&format!("* {number} FETCH (FLAGS ({flags}))")),
+            1 => self.say(&format!("* {number} FETCH (FLAGS ({flags}) UID {uid})")),
+            2 => self.say("* OK still here"),
+            _ => {
+                let exists = self.selected.as_ref().map_or(0, |selected| selected.view.len());
+                self.say(&format!("* {exists} EXISTS"));
+            }
+        }
+    }
+
     fn respond(&mut self, number: usize, message: &Stored, items: &[Item]) {
         let (size_lie, literal_lie) = self.faults.sizes();
         let lied = |size: usize, by: i64| (size as i64 + by).max(0);
@@ -176,7 +239,19 @@ impl<S: Stream> Session<S> {
                 Item::Size => format!("RFC822.SIZE {}", lied(message.bytes.len(), size_lie)),
                 Item::ModSequence => format!("MODSEQ ({})", message.mod_sequence),
                 Item::Body { label, section, partial, .. } => {
-                    let bytes = octets(&message.bytes, section, *partial);
+                    let mut bytes = octets(&message.bytes, section, *partial);
+                    if *section == Section::Whole {
+                        if self.faults.is(&message.bytes, &Odd::NilBody) {
+                            self.out.extend_from_slice(format!("{label} NIL").as_bytes());
+                            continue;
+                        }
+                        let short = |odd: &Odd| match odd {
+                            Odd::Short(octets) => Some(*octets),
+                            _ => None,
+                        };
+                        let keep = self.faults.oddity(&message.bytes, short);
+                        bytes.truncate(keep.unwrap_or(usize::MAX));
+                    }
                     let origin = partial.map(|(from, _)| format!("<{from}>")).unwrap_or_default();
                     let size = lied(bytes.len(), literal_lie);
                     let head = format!("{label}{origin} {{{size}}}\r\n");

@@ -43,6 +43,9 @@ impl<S: Stream> Session<S> {
         let name = self.name_in(mailbox)?;
         let parameters = parameters.first().and_then(Arg::list).unwrap_or_default();
         let qresync = self.select_parameters(parameters)?;
+        if self.faults.renumbers() {
+            self.account.lock().renumber(&name);
+        }
         let folder = {
             let account = self.account.lock();
             let folder = account.folders.get(&name).filter(|folder| !folder.no_select);

@@ -75,7 +75,9 @@ impl<S: Stream> Session<S> {
                     continue;
                 };
                 let message = &folder.messages[index];
-                if key.fits(at + 1, message) {
+                if key.fits(at + 1, message)
+                    && !self.faults.is(&message.bytes, &crate::odd::Odd::Unsearched)
+                {
                     found.push(if by_uid { *uid } else { (at + 1) as u32 });
                     highest = highest.max(message.mod_sequence);
                 }

@@ -41,6 +41,12 @@ impl Server {
         Server { mailboxes, faults: Faults::none(), pop: None, speed: Speed::default(), features }
     }
 
+    /// A mailbox name with `/`, from the server's own.
+    pub(super) fn plain(&self, name: &str) -> String {
+        let bare = name.strip_prefix(&self.features.prefix).unwrap_or(name);
+        bare.replace(&self.features.delimiter, "/")
+    }
+
     /// A mailbox name in the server's own terms, from one with `/`.
     pub(super) fn name(&self, path: &str) -> String {
         format!("{}{}", self.features.prefix, path.replace('/', &self.features.delimiter))

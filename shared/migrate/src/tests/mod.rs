@@ -1,6 +1,7 @@
 //! The whole engine against servers in memory: what arrives, and what a power cut leaves.
 
 mod bed;
+mod chaos;
 mod cuts;
 mod damage;
 mod erasing;
@@ -11,6 +12,7 @@ mod life;
 mod limits;
 mod lines;
 mod notices;
+mod odd;
 mod pop;
 mod power;
 mod preflight;

@@ -224,7 +224,7 @@ fn the_folder_is_chosen_and_dates_select() {
     assert_eq!(migration.status, Status::Completed);
     assert_eq!(there(&bed, "Old/Mail"), pop.expected()[2..6]);
     assert_eq!(there(&bed, "INBOX").len(), 0);
-    assert_eq!(migration.progress[&Item::Mail].skipped, FILLED - 4);
+    assert_eq!(migration.progress[&Item::Mail].left_out, FILLED - 4);
 }
 
 #[test]

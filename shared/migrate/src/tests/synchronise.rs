@@ -10,16 +10,19 @@ use super::bed::{Bed, Server};
 use super::whole::sample;
 
 /// A generator of numbers: xorshift, so that a seed names a run.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 % n as u64) as usize
     }
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+    pub(super) fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
 }
@@ -77,7 +80,7 @@ impl Play {
     fn new(seed: u64, source: Features, destination: Features) -> Self {
         let servers = (Server::new(source), Server::new(destination));
         let bed = Bed::with(servers.0, servers.1, Options::default());
-        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let dice = Dice::new(seed);
         let mut play =
             Play { bed, dice, next: 0, touched: BTreeSet::new(), renamed: BTreeMap::new() };
         for folder in ["INBOX", "a", "b", "c"] {

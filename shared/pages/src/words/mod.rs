@@ -139,7 +139,8 @@ catalogue! {
     item_mail item_contacts item_contact_groups item_calendars item_tasks item_rules
     item_out_of_office
     type_ovh type_imap type_pop type_exchange type_zimbra type_pst type_ics type_vcf
-    failure_too_large failure_refused failure_unreadable failure_folder_refused
+    failure_too_large failure_refused failure_unreadable failure_incomplete
+    failure_folder_refused
     failure_flag_not_kept failure_folder_renamed failure_repaired failure_differs failure_kept
     verdict_complete verdict_complete_but_failures verdict_differs verdict_unknown
 
@@ -271,6 +272,7 @@ impl Words {
             FailureCode::TooLarge => self.failure_too_large,
             FailureCode::Refused => self.failure_refused,
             FailureCode::Unreadable => self.failure_unreadable,
+            FailureCode::Incomplete => self.failure_incomplete,
             FailureCode::FolderRefused => self.failure_folder_refused,
             FailureCode::FlagNotKept => self.failure_flag_not_kept,
             FailureCode::FolderRenamed => self.failure_folder_renamed,

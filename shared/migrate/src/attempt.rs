@@ -1,0 +1,266 @@
+//! One try of a batch: it is transferred, and then everything is looked into that may have gone
+//! wrong with it, before anything of it is sent again.
+
+use std::collections::BTreeMap;
+
+use imap::{Code, Reply, UidSet};
+use store::{Store, keys};
+
+use crate::cursor::Message;
+use crate::journal::Intention;
+use crate::pairing;
+use crate::reconcile::{self, Window};
+use crate::repair;
+use crate::run::Run;
+use crate::settle::settle;
+use crate::slice::Lines;
+use crate::transfer::{Batch, Fate, Target, transfer};
+use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::world::Host;
+use crate::{header, limited};
+
+/// Refusals after which a destination is looked at for as long as after a cut. One that had stored
+/// nothing so often is believed: it is looked at once.
+const PATIENT_LOOKS: u32 = 3;
+
+/// What became of the messages of a try.
+#[derive(Default)]
+struct Sorted {
+    /// Known for good.
+    settled: Vec<(Message, Fate)>,
+    /// Why the destination did not take the others, or some of them.
+    refused: Option<Reply>,
+    /// Some did not come; only what does not come when asked for alone is gone.
+    missing: bool,
+}
+
+/// Sends the first `intention.sent` messages, which were asked for, and settles what became of
+/// them. On return the intention holds what is left, and is stored so.
+pub(crate) async fn attempt<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    intention: &mut Intention,
+    (group, next): (&[Message], &mut Option<&[Message]>),
+) -> Result<(), Halt> {
+    let name = run.folder(at)?.destination.mailbox();
+    let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
+    let digests = run.migration.options.content_digests;
+    let target = Target { name: &name, multi, binary: false, digests };
+    let before_ms = run.world.host.monotonic_ms();
+    let alone = run.cursor.bodies_alone;
+    let batch = Batch { messages: group, next, alone };
+    let carried = transfer(&mut lines.source, &mut lines.destination, &target, batch).await?;
+    let took_ms = run.world.host.monotonic_ms().saturating_sub(before_ms);
+    run.cursor.slowest_ms = run.cursor.slowest_ms.max(took_ms);
+    let learnt = carried.unnumbered && !alone;
+    run.cursor.bodies_alone |= learnt;
+
+    let mut fates = carried.fates;
+    if let Some(reply) = no_folder(&fates) {
+        return folder_again(run, lines, at, intention, reply).await;
+    }
+    look_for_refused(run, lines, at, (intention, group), &mut fates).await?;
+    if let ([message], [fate @ Fate::Gone]) = (group, fates.as_mut_slice()) {
+        *fate = undelivered(lines, message, carried.refused.as_ref()).await?;
+    }
+    let sorted = sort(run, (group, fates), multi);
+    let Sorted { mut settled, refused, missing } = sorted;
+    repair::mend(run, lines, at, (intention.uid_next, &mut settled)).await?;
+    reconcile::locate(run, lines, (at, intention.uid_next), &mut settled).await?;
+    let done: UidSet = settled.iter().map(|(message, _)| message.uid).collect();
+    intention.batch.entries.retain(|entry| !done.contains(entry.source_uid));
+    if let Some(reply) = &refused
+        && group.len() == 1
+    {
+        limited::set_aside(run, reply, intention)?;
+    }
+    (intention.sent, intention.tries) = (0, 0);
+    intention.one_by_one |= (missing && !learnt) || (multi && refused.is_some());
+    settle(run, at, settled, intention, &BTreeMap::new())?;
+    run.progressed |= !done.is_empty();
+    run.checkpoint().await?;
+    go_on(intention, (refused, multi), (missing, carried.refused))
+}
+
+/// Whether the slice goes on after a try.
+fn go_on(
+    intention: &Intention,
+    (refused, multi): (Option<Reply>, bool),
+    (missing, source): (bool, Option<Reply>),
+) -> Result<(), Halt> {
+    let empty = intention.batch.entries.is_empty();
+    match (refused, source.filter(|reply| asks_to_wait(reply).is_some())) {
+        // Set aside: others may be taken.
+        (Some(_), _) if empty && !multi => Ok(()),
+        // One by one, a mailbox that is nearly full takes what still fits.
+        (Some(reply), _) if !(multi && (asks_to_wait(&reply).is_none() || is_full(&reply))) => {
+            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
+        }
+        (None, Some(reply)) if missing => {
+            Err(Halt::Trouble(Side::Source, imap::Error::Refused(reply).into()))
+        }
+        // From a fresh start: more may have been asked of the source already.
+        (Some(_), _) => Err(Halt::Budget),
+        (None, _) if missing => Err(Halt::Budget),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Tells what is known for good from what has to be tried again.
+fn sort<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    (group, fates): (&[Message], Vec<Fate>),
+    multi: bool,
+) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (message, fate) in group.iter().zip(fates) {
+        let message = Message { date: fate.date().unwrap_or(message.date), ..message.clone() };
+        match fate {
+            Fate::Gone if group.len() > 1 => sorted.missing = true,
+            // One of several was refused, and with it all of its command.
+            Fate::Refused { reply, .. } if multi || sorted.refused.is_some() => {
+                sorted.refused.get_or_insert(reply);
+            }
+            Fate::Refused { reply, size, .. }
+                if limited::waits(&reply, size) && !limited::is_given_up(run, &reply, size) =>
+            {
+                sorted.refused = Some(reply);
+            }
+            Fate::Arrived { .. } => {
+                limited::taken(run);
+                sorted.settled.push((message, fate));
+            }
+            fate => sorted.settled.push((message, fate)),
+        }
+    }
+    sorted
+}
+
+/// What it means that a message did not come although it was asked for alone: only what the source
+/// itself does not list any more is gone.
+async fn undelivered<H: Host>(
+    lines: &mut Lines<H>,
+    message: &Message,
+    refused: Option<&Reply>,
+) -> Result<Fate, Halt> {
+    if let Some(reply) = refused {
+        if asks_to_wait(reply).is_some() {
+            let error = imap::Error::Refused(reply.clone());
+            return Err(Halt::Trouble(Side::Source, error.into()));
+        }
+        return Ok(Fate::Unreadable(format!("The source does not deliver this message: {reply}.")));
+    }
+    let own: UidSet = std::iter::once(message.uid).collect();
+    let there = lines.source.present(&own).await.at(Side::Source)?;
+    Ok(match there.contains(message.uid) {
+        true => Fate::Unreadable(
+            "The source lists this message but does not deliver it, also when it is asked for \
+             alone."
+                .to_owned(),
+        ),
+        false => Fate::Gone,
+    })
+}
+
+/// Looks for what the destination refused: a server, or a proxy before it, may have stored it all
+/// the same (observed behind proxies: `NO [UNAVAILABLE]` after the time that they wait for the
+/// server that stores).
+async fn look_for_refused<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    (intention, group): (&Intention, &[Message]),
+    fates: &mut [Fate],
+) -> Result<(), Halt> {
+    let mut sent = Vec::new();
+    let mut certain = true;
+    for (fate, message) in fates.iter().zip(group) {
+        let (size, header) = match fate {
+            Fate::Refused { reply, size, header } => {
+                certain &= is_certain(reply);
+                (size, header)
+            }
+            // What was taken is there, too, and must not be taken for what was refused.
+            Fate::Arrived { size, header, .. } => (size, header),
+            Fate::Gone | Fate::Unreadable(_) => continue,
+        };
+        sent.push(Message {
+            size: *size,
+            identity: header::identity(&header.message_id),
+            date: header.date.unwrap_or(message.date),
+            ..message.clone()
+        });
+    }
+    if !fates.iter().any(|fate| matches!(fate, Fate::Refused { .. })) {
+        return Ok(());
+    }
+    let patient = !certain && run.cursor.honest_refusals < PATIENT_LOOKS;
+    let window =
+        Window { uid_next: intention.uid_next, patient, counted: true, taken: UidSet::new() };
+    let found = reconcile::look(run, lines, at, &window, &sent).await?;
+    lines.destination.unselect().await.at(Side::Destination)?;
+    let pairing::Pairing { found, doubtful } = found;
+    if !doubtful.is_empty() {
+        // Their contents must be compared, from a fresh start: the intention stands as it was sent.
+        return Err(Halt::Budget);
+    }
+    let mut stored = false;
+    let was_sent = |fate: &&mut Fate| matches!(fate, Fate::Arrived { .. } | Fate::Refused { .. });
+    for (fate, row) in fates.iter_mut().filter(was_sent).zip(found) {
+        let (Some(row), Fate::Refused { size, header, .. }) = (row, &mut *fate) else { continue };
+        let (uid, size, header) = (row.uid, *size, std::mem::take(header));
+        *fate = Fate::Arrived { uid, uid_validity: 0, size, delivered: Some(size), header };
+        stored = true;
+    }
+    if patient && !stored {
+        run.cursor.honest_refusals += 1;
+    }
+    Ok(())
+}
+
+/// Whether a refusal is about the message or the mailbox, and so was made before anything was
+/// stored.
+fn is_certain(reply: &Reply) -> bool {
+    matches!(
+        reply.code,
+        Some(Code::TooBig | Code::OverQuota | Code::Permission | Code::Cannot | Code::ClientBug)
+    )
+}
+
+fn is_full(reply: &Reply) -> bool {
+    reply.code == Some(Code::OverQuota)
+}
+
+fn no_folder(fates: &[Fate]) -> Option<Reply> {
+    fates.iter().find_map(|fate| match fate {
+        Fate::Refused { reply, .. }
+            if matches!(reply.code, Some(Code::TryCreate | Code::NonExistent)) =>
+        {
+            Some(reply.clone())
+        }
+        Fate::Refused { .. } | Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable(_) => None,
+    })
+}
+
+/// The destination's folder went away meanwhile: it is made again, and then the batch goes again.
+async fn folder_again<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    intention: &mut Intention,
+    reply: Reply,
+) -> Result<(), Halt> {
+    let folder = run.folder_mut(at)?;
+    folder.remark(
+        "The folder went away at the destination during the run; it was made again.".into(),
+    );
+    (folder.destination_uid_validity, folder.destination_uid_next) = (0, 1);
+    let name = folder.destination.mailbox();
+    lines.destination.create(&[(name, None)]).await.at(Side::Destination)?;
+    // What was sent before the refusal may have arrived: it is looked for.
+    intention.uid_next = 1;
+    run.stage(keys::intention(run.id()), intention.encode());
+    run.checkpoint().await?;
+    Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
+}

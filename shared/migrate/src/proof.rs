@@ -1,0 +1,415 @@
+//! Asks the source once more, after the copy: each message that it lists is at the destination, was
+//! there before, is left out by the owner, or has a line in the failures. What is none of these was
+//! missed, and is brought now.
+//!
+//! What the source lists is asked for in another way than the listing did: a server that leaves a
+//! message out of one answer is found out by the other, or by the number of messages it counts.
+
+use imap::{FetchEvent, FetchItems, MailboxName, Selected, Sequence, UidSet};
+use model::{FailureCode, Sums};
+use store::Store;
+use wire::Stream;
+
+use crate::adopt::{Shelf, adopted};
+use crate::copy::{batches, is_left_out};
+use crate::cursor::{Message, Proof};
+use crate::journal::Origin;
+use crate::listing::{self, Wanted};
+use crate::reconcile;
+use crate::run::Run;
+use crate::settle::lost;
+use crate::slice::Lines;
+use crate::source::{Fetch, Source};
+use crate::trouble::{At, Halt, Side, Trouble};
+use crate::verify;
+use crate::world::Host;
+
+/// What is asked about at once: about 100 bytes a message.
+const AT_ONCE: u64 = if cfg!(test) { 5 } else { 10_000 };
+/// How often a source is asked that counts more messages than it lists: another program may be at
+/// work in the folder.
+const TRIES_MAX: u32 = 3;
+/// Lines in the failures about messages of one folder that a source counts and does not tell
+/// anything about; the rest is told by number.
+const LINES_MAX: usize = 100;
+
+/// What a source says about a folder.
+pub(crate) struct Listed {
+    /// As it was opened.
+    pub(crate) selected: Selected,
+    /// UIDs of its messages.
+    pub(crate) uids: UidSet,
+    /// Messages that it counts beyond those.
+    pub(crate) uncounted: u64,
+}
+
+/// Asks what a folder has that had `messages` messages.
+pub(crate) async fn ask<S: Stream>(
+    source: &mut Source<S>,
+    name: &MailboxName,
+    messages: u64,
+) -> Result<Listed, Trouble> {
+    let mut expected = messages;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (selected, mut uids) = look(source, name, expected).await?;
+        let exists = u64::from(selected.exists);
+        if uids.len() < exists && tries > 1 {
+            // A search is another part of a server than a listing.
+            let mut all = UidSet::new();
+            all.insert_range(1..=u32::MAX);
+            for range in source.present(&all).await?.ranges() {
+                uids.insert_range(range);
+            }
+        }
+        let uncounted = exists.saturating_sub(uids.len());
+        if uncounted == 0 || tries >= TRIES_MAX {
+            return Ok(Listed { selected, uids, uncounted });
+        }
+        expected = exists;
+    }
+}
+
+/// Opens a folder and lists its UIDs, in one go.
+async fn look<S: Stream>(
+    source: &mut Source<S>,
+    name: &MailboxName,
+    expected: u64,
+) -> Result<(Selected, UidSet), Trouble> {
+    source.start_select(name).await?;
+    let all = Sequence::Numbers { first: 1, last: None };
+    if expected > 0 {
+        source.start_fetch(&all, FetchItems::default()).await?;
+    }
+    let selected = source.selected().await;
+    let mut uids = Vec::new();
+    let mut open = expected > 0;
+    while open {
+        match source.next().await? {
+            FetchEvent::Message(told) if told.uid != 0 => uids.push(told.uid),
+            // It is empty by now, of which some say that there is no message 1.
+            FetchEvent::Done | FetchEvent::Refused(_) => open = false,
+            FetchEvent::Message(_)
+            | FetchEvent::Chunk(_)
+            | FetchEvent::EndOfBody(_)
+            | FetchEvent::Vanished(_) => {}
+        }
+    }
+    if !uids.is_sorted() {
+        uids.sort_unstable();
+    }
+    Ok((selected?, uids.into_iter().collect()))
+}
+
+/// What the journal and the failures know about the messages of a folder as it is numbered now.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Put at the destination by us.
+    migrated: UidSet,
+    /// There before.
+    adopted: UidSet,
+    /// Settled elsewhere.
+    elsewhere: UidSet,
+    /// Not arrived, or not whole.
+    failed: UidSet,
+}
+
+impl Known {
+    /// Reads the journal of a folder.
+    pub(crate) async fn read<H: Host, S: Store>(
+        run: &Run<'_, H, S>,
+        at: usize,
+    ) -> Result<Known, Halt> {
+        let folder = run.folder(at)?;
+        let (mut migrated, mut adopted, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..folder.segments {
+            let segment = reconcile::segment(run, at, number).await?;
+            if segment.source_uid_validity != folder.found.uid_validity {
+                continue;
+            }
+            for entry in &segment.entries {
+                let list = match (entry.destination_uid, entry.size, entry.origin) {
+                    (0, 0, _) => &mut elsewhere,
+                    (_, _, Origin::Copied) => &mut migrated,
+                    (_, _, Origin::Adopted) => &mut adopted,
+                };
+                list.push(entry.source_uid);
+            }
+        }
+        let set = |mut uids: Vec<u32>| -> UidSet {
+            uids.sort_unstable();
+            uids.dedup();
+            uids.into_iter().collect()
+        };
+        Ok(Known {
+            migrated: set(migrated),
+            adopted: set(adopted),
+            elsewhere: set(elsewhere),
+            failed: folder.refused_uids.0.clone(),
+        })
+    }
+
+    /// Which of these are known, in the order in which they count: what has a line in the failures
+    /// is not told as arrived.
+    fn lists(&self) -> [&UidSet; 4] {
+        [&self.failed, &self.elsewhere, &self.migrated, &self.adopted]
+    }
+
+    /// Those of `uids` about which nothing is known.
+    fn unknown(&self, uids: &UidSet) -> UidSet {
+        self.lists().into_iter().fold(uids.clone(), |left, known| difference(&left, known))
+    }
+
+    /// How many of `uids` are what.
+    fn sums(&self, uids: &UidSet) -> Sums {
+        let mut left = uids.clone();
+        let mut counts = [0; 4];
+        for (count, known) in counts.iter_mut().zip(self.lists()) {
+            let rest = difference(&left, known);
+            *count = left.len() - rest.len();
+            left = rest;
+        }
+        let [failed, elsewhere, migrated, adopted] = counts;
+        Sums { source: uids.len(), migrated, adopted, elsewhere, left_out: 0, failed }
+    }
+}
+
+/// What is in `all` and not in `known`.
+fn difference(all: &UidSet, known: &UidSet) -> UidSet {
+    let mut left = UidSet::new();
+    let mut others = known.ranges().peekable();
+    for range in all.ranges() {
+        let (mut first, last) = (*range.start(), *range.end());
+        while let Some(other) = others.peek() {
+            if *other.end() < first {
+                others.next();
+                continue;
+            }
+            if *other.start() > last {
+                break;
+            }
+            if first < *other.start() {
+                left.insert_range(first..=*other.start() - 1);
+            }
+            match other.end().checked_add(1) {
+                Some(next) => first = next,
+                None => return left,
+            }
+            if first > last {
+                break;
+            }
+        }
+        if first <= last {
+            left.insert_range(first..=last);
+        }
+    }
+    left
+}
+
+/// Brings what was missed, and says what each message of the source is. The folder of the source is
+/// open, as `listed` says.
+pub(crate) async fn close<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    listed: &Listed,
+) -> Result<(), Halt> {
+    let mut uids = listed.uids.clone();
+    if run.cursor.retry {
+        // What is new since is for the next synchronisation.
+        let above = run.folder(at)?.done_uid.checked_add(1);
+        let mut later = UidSet::new();
+        above.into_iter().for_each(|first| later.insert_range(first..=u32::MAX));
+        uids = difference(&uids, &later);
+    }
+    let open = Known::read(run, at).await?.unknown(&uids);
+    let mut left_out = UidSet::new();
+    let mut elsewhere = UidSet::new();
+    let mut rest = open;
+    while !rest.is_empty() {
+        let some: UidSet = rest.iter().take(usize::try_from(AT_ONCE).unwrap_or(1)).collect();
+        rest = difference(&rest, &some);
+        look_again(run, lines, at, some, (&mut left_out, &mut elsewhere)).await?;
+    }
+    let known = Known::read(run, at).await?;
+    let mut sums = known.sums(&uids);
+    sums.left_out = difference(&left_out, &difference(&left_out, &uids)).len();
+    sums.elsewhere += elsewhere.len();
+    // What went away meanwhile is no message of the source.
+    let gone = difference(&difference(&known.unknown(&uids), &left_out), &elsewhere);
+    sums.source -= gone.len();
+    sums.source += listed.uncounted;
+    sums.failed += listed.uncounted;
+    if listed.uncounted > 0 {
+        let reason = format!(
+            "The source counts {} messages more in this folder than it lists, whatever way it is \
+             asked. Nobody can tell which they are.",
+            listed.uncounted
+        );
+        let folder = run.folder_mut(at)?;
+        folder.remark(reason.clone());
+        let path = folder.source_path.clone();
+        run.fail(verify::failure_of(path, None, reason));
+    }
+    let folder = run.folder_mut(at)?;
+    folder.proof = Some(Proof { state: folder.found, sums, uncounted: listed.uncounted });
+    Ok(())
+}
+
+/// Looks at messages that nothing is known about: left out by the owner, or missed.
+async fn look_again<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    uids: UidSet,
+    (left_out, elsewhere): (&mut UidSet, &mut UidSet),
+) -> Result<(), Halt> {
+    let options = run.migration.options.clone();
+    let unlabelled_only = run.folder(at)?.unlabelled_only;
+    let dates = options.since.is_some() || options.until.is_some();
+    let wanted = Wanted { identity: true, unlabelled_only: false, dates };
+    let rows = listing::of(&mut lines.source, uids.clone(), wanted).await.at(Side::Source)?;
+    let there: UidSet = rows.iter().map(|message| message.uid).collect();
+    let mut missed = rows;
+    if unlabelled_only {
+        let wanted = Wanted { identity: false, unlabelled_only, dates: false };
+        let bare = listing::of(&mut lines.source, there.clone(), wanted).await;
+        let bare: UidSet = bare.at(Side::Source)?.iter().map(|message| message.uid).collect();
+        let labelled = |message: &mut Message| !bare.contains(message.uid);
+        missed.extract_if(.., labelled).for_each(|message| elsewhere.insert(message.uid));
+    }
+    let is_out = |message: &mut Message| is_left_out(&options, message);
+    missed.extract_if(.., is_out).for_each(|message| left_out.insert(message.uid));
+    bring(run, lines, at, missed).await?;
+    untold(run, lines, at, &difference(&uids, &there)).await
+}
+
+/// Brings messages that the listing had left out, unless they are at the destination.
+async fn bring<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    missed: Vec<Message>,
+) -> Result<(), Halt> {
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let asked: UidSet = missed.iter().map(|message| message.uid).collect();
+    let shelf = crate::adopt::look(run, lines, at).await?;
+    let (missed, _) = match shelf {
+        Some(mut shelf) => adopt(run, lines, at, missed, &mut shelf).await?,
+        None => (missed, Vec::new()),
+    };
+    lines.destination.unselect().await.at(Side::Destination)?;
+    batches(run, lines, at, missed).await?;
+    // What did not come although it is there was given up; what is gone is gone.
+    let known = Known::read(run, at).await?;
+    untold(run, lines, at, &known.unknown(&asked)).await
+}
+
+async fn adopt<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    missed: Vec<Message>,
+    shelf: &mut Shelf,
+) -> Result<(Vec<Message>, Vec<Message>), Halt> {
+    let done = adopted(run, lines, at, missed, shelf).await?;
+    run.checkpoint().await?;
+    Ok(done)
+}
+
+/// Messages that the source counts among its own and neither lists nor delivers.
+async fn untold<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    uids: &UidSet,
+) -> Result<(), Halt> {
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let there = lines.source.present(uids).await.at(Side::Source)?;
+    let Some(date) = imap::InternalDate::new(0, 0) else { return Ok(()) };
+    for (number, uid) in there.iter().filter(|uid| uids.contains(*uid)).enumerate() {
+        let message = Message { uid, size: 0, date, flags: imap::Flags::new(), identity: 0 };
+        if number >= LINES_MAX {
+            run.folder_mut(at)?.refused_uids.0.insert(uid);
+            continue;
+        }
+        let reason = format!(
+            "The source counts this message (UID {uid}) but does not tell what it is, nor deliver \
+             it."
+        );
+        lost(run, at, &message, FailureCode::Unreadable, reason, &[])?;
+    }
+    Ok(())
+}
+
+/// Makes the counters of the run say what the proofs of all folders say together, so that each
+/// message of the source is in one of them.
+pub(crate) fn meet<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
+    if run.cursor.retry {
+        return;
+    }
+    let (mut source, mut left_out, mut failed) = (0u64, 0, 0);
+    for folder in run.folders.iter().filter(|folder| folder.listed) {
+        match folder.proof {
+            Some(Proof { sums, .. }) => {
+                source += sums.source;
+                left_out += sums.left_out;
+                failed += sums.failed;
+            }
+            // It could not be made at the destination, so nothing of it arrived.
+            None => {
+                source += folder.found.messages;
+                failed += folder.found.messages;
+            }
+        }
+    }
+    let mail = run.mail();
+    (mail.left_out, mail.failed) = (left_out, failed);
+    mail.migrated = mail.migrated.min(source.max(mail.total).saturating_sub(left_out + failed));
+    mail.total = mail.total.max(source).max(mail.migrated + left_out + failed);
+    // There before, brought by an earlier run, or gone before it was reached.
+    mail.skipped = mail.total - mail.migrated - left_out - failed;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences() {
+        let set = |text: &str| UidSet::parse(text.as_bytes()).unwrap_or_default();
+        for (all, known, left) in [
+            ("1:10", "3:4,7", "1:2,5:6,8:10"),
+            ("1:10", "", "1:10"),
+            ("", "1:3", ""),
+            ("1:3,5:9", "2:6", "1,7:9"),
+            ("1:3", "1:3", ""),
+            ("5", "1:4,6:9", "5"),
+            ("4294967290:4294967295", "4294967295", "4294967290:4294967294"),
+            ("4294967290:4294967295", "4294967291:4294967295", "4294967290"),
+            ("1,3,5,7", "1:3,7:9", "5"),
+        ] {
+            assert_eq!(difference(&set(all), &set(known)).to_string(), left, "{all} - {known}");
+        }
+    }
+
+    #[test]
+    fn each_message_counts_once() {
+        let set = |text: &str| UidSet::parse(text.as_bytes()).unwrap_or_default();
+        let known = Known {
+            migrated: set("1:6"),
+            adopted: set("6:7"),
+            elsewhere: set("5"),
+            failed: set("1,9"),
+        };
+        let sums = known.sums(&set("1:10"));
+        let counts = (sums.migrated, sums.adopted, sums.elsewhere, sums.failed);
+        assert_eq!((sums.source, counts), (10, (4, 1, 1, 2)));
+        assert_eq!(known.unknown(&set("1:10")).to_string(), "8,10");
+    }
+}
