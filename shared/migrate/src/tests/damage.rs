@@ -161,22 +161,6 @@ fn ten_slices_without_a_result_end_the_run() {
 }
 
 #[test]
-fn a_record_that_does_not_fit_fails_the_run_with_a_sentence() {
-    let bed = Bed::new(Features::modern(), Features::modern());
-    // Names of folders whose list is larger than a value may be.
-    for n in 0..20 {
-        bed.source.mailboxes.create(&format!("{n}{}", "x".repeat(60_000)));
-    }
-    let migration = bed.finish();
-    assert_eq!(migration.status, Status::Failed);
-    let told = migration.last_error.unwrap();
-    assert!(told.contains("larger than can be stored"), "{told}");
-    assert!(told.contains("exclude_folders"), "{told}");
-    let sealed = block_on(bed.memory.get(&keys::credentials(&bed.id))).unwrap();
-    assert_eq!(sealed, None);
-}
-
-#[test]
 fn a_store_that_fails_at_any_call_loses_and_doubles_nothing() {
     let new = || {
         let bed = Bed::new(Features::modern(), Features::modern());
