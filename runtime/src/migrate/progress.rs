@@ -186,7 +186,7 @@ mod tests {
         assert_eq!((totals.total, totals.done(), totals.migrated), (12, 10, 6));
         assert_eq!(
             summary(&migration, Duration::from_secs(3)),
-            "completed with errors: 6 migrated, 3 already there, 1 failed, 2.00 KiB in 3 seconds\n\
+            "completed with errors: 6 migrated, 3 already there, 0 left out, 1 failed, 2.00 KiB in 3 seconds\n\
              migration x1"
         );
         assert_eq!(Totals::of(&json!({})), Totals::default());
