@@ -34,6 +34,7 @@ fn an_italian_owner_is_told_everything_once() {
     fill(&mut Client::on(&source, &login), 5);
     let recipient = Recipient::start();
     let setup = Setup::default()
+        .with_public_url()
         .variable("smtp_url", &recipient.smtp_url())
         .variable("mail_from", "Trasloco <notizie@move.example>")
         .variable("allow_plaintext", "true");

@@ -56,6 +56,49 @@ fn secrets_stay_secret() {
     }
 }
 
+/// Servers that repeat what they were told, in a refusal at once and in the middle of a run: nothing of
+/// it is in an answer, a page, the log or the store.
+#[test]
+fn what_a_server_repeats_is_told_nobody() {
+    use base64::Engine as _;
+    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let plain = base64(&format!("\0anna\0{SOURCE}"));
+    let source = Mailboxes::new(Features::modern()).credentials("anna", SOURCE);
+    for n in 0..40 {
+        source.add("INBOX", Message::sample(&format!("{n}@example.test"), 4000));
+    }
+    let destination = Mailboxes::new(Features::modern()).credentials("bob", DESTINATION);
+    let said =
+        format!("NO [X-{SOURCE}] you said {SOURCE} and {plain} and {}", SOURCE.to_uppercase());
+    let later = format!("NO [UNAVAILABLE] {DESTINATION} {}", base64(DESTINATION));
+    let once = Faults::none().on(At::nth("AUTHENTICATE", 1), Act::Refuse(said.clone()));
+    let broken = Faults::none().on(At::every("APPEND"), Act::Refuse(later));
+    let source = Fake::start(source, once);
+    let destination = Fake::start(destination, broken);
+    let at = |fake: &Fake, login: &str, password: &str| {
+        imap_account(&format!("imaps://localhost:{}", fake.tls_port()), login, password)
+    };
+    let mut app = App::start(Setup::default().flag("--log").flag("debug"));
+    let body = mail_migration(at(&source, "anna", SOURCE), at(&destination, "bob", DESTINATION));
+    let refused = app.post("/migrations", &body);
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("***"), "{}", refused.text());
+    let mut answers = vec![refused.text()];
+    let migration = app.create(&body);
+    let waits = app.wait_for(&migration, 60, |state| !state["last_error"].is_null());
+    answers.push(waits.to_string());
+    let page = format!("{}/migrations/{}?account=anna", app.url, migration.id);
+    answers.push(e2e::http::get(&page).text());
+    let _ = app.stop();
+    look(&app, "after the refusals");
+    answers.push(app.log());
+    for answer in answers {
+        for secret in [SOURCE, DESTINATION, &SOURCE.to_uppercase(), &plain, &base64(DESTINATION)] {
+            assert!(!answer.contains(secret), "{secret} in {answer}");
+        }
+    }
+}
+
 fn look(app: &App, when: &str) {
     use base64::Engine as _;
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Response, get, post, request};
-use crate::process::{Running, repository, target_dir};
+use crate::process::{Running, free_port, repository, target_dir};
 use crate::servers::{PASSWORD, Server};
 use crate::tls::authority;
 
@@ -57,6 +57,13 @@ impl Setup {
     pub fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.into());
         self
+    }
+
+    /// Listens at a port that is known beforehand, and says so in `public_url`, which mails need.
+    #[must_use]
+    pub fn with_public_url(self) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
+        self.flag("--listen").flag(&address).variable("public_url", &format!("http://{address}"))
     }
 
     /// Adds the variables to a command; long ones by way of files in `folder`.
@@ -262,7 +269,10 @@ fn launch(setup: &Setup, folder: &Path) -> (Running, String) {
         std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log")
     };
     let mut running = Running::start(&binary(), |command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--state-dir"]).arg(folder.join("state"));
+        command.args(["serve", "--state-dir"]).arg(folder.join("state"));
+        if !setup.flags.iter().any(|flag| flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         setup.apply(command, folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log("stderr.log"));
     });

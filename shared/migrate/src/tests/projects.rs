@@ -154,6 +154,25 @@ fn a_queue_is_worked_off() {
     assert_eq!(block_on(due::all(&bed.memory)), Ok(vec![]));
 }
 
+/// Rows that would be a list of guesses come to little, in whatever project they are, and the right
+/// password is not found by them.
+#[test]
+fn a_list_of_guesses_is_not_tried_to_its_end() {
+    let bed = bed(ProjectOptions { concurrency: 4, ..ProjectOptions::default() });
+    let mut all: Vec<Entry> = (0..30).map(|n| entry(&format!("guess {n}"))).collect();
+    all.push(entry("secret"));
+    let Some(Added::All(_)) = add_to(&bed, all, None) else { panic!() };
+    for _ in 0..60 {
+        bed.tick(None).unwrap();
+        bed.wait(1_000);
+    }
+    let failed = rows(&bed).iter().filter(|row| row.status == Some(Status::Failed)).count();
+    assert!((10..=20).contains(&failed), "{failed}");
+    let waits = rows(&bed).into_iter().filter_map(|row| row.error);
+    assert!(waits.clone().any(|said| said.contains("Too many wrong passwords")), "no sentence");
+    assert!(!statuses(&bed).contains(&Status::Completed));
+}
+
 #[test]
 fn only_so_many_are_due_at_a_time() {
     let bed = bed(ProjectOptions { concurrency: 2, ..ProjectOptions::default() });
