@@ -93,6 +93,7 @@ fn run(cli: Cli, bundle: &'static [u8]) -> Result<ExitCode> {
         Command::Migrate(migrate) => {
             let mut options = options(&migrate.common, bundle)?;
             lengthen_slices(&mut options);
+            open_ports(&mut options);
             block_on(ALONE, migrate::migrate(*migrate, options))?
         }
         Command::Import(import) => {
@@ -134,6 +135,14 @@ fn lengthen_slices(options: &mut Options) {
     let chosen = std::env::var_os(variables::environment_name("slice_seconds")).is_some();
     if !chosen && options.request_timeout.is_none() {
         options.variables.insert(0, ALONE.to_owned());
+    }
+}
+
+/// Whoever types the address of a server in their own terminal may mean any port of it.
+fn open_ports(options: &mut Options) {
+    const ALL: &str = "allowed_ports=*";
+    if std::env::var_os(variables::environment_name("allowed_ports")).is_none() {
+        options.variables.insert(0, ALL.to_owned());
     }
 }
 
