@@ -70,7 +70,7 @@ pub async fn run<O: Outside>(
     let whole = (0, count, usize::MAX);
     let (known, _) = members::list(app.store(), &project.id, whole, &Filter::default()).await?;
     refuse_known(&entries, &known)?;
-    repeated::refuse(&entries, &known)?;
+    repeated::refuse(&entries)?;
     if dry_run {
         return Ok(Imported::Fits(import::preview(&entries)));
     }

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use migrate::tries;
-use model::{Account, ServerType};
-use project::members::Row;
+use model::Account;
 use store::seal::Credential;
 
 use crate::import::Entry;
@@ -22,23 +21,17 @@ struct Column {
 const SOURCE: Column = Column { login: "Source Login/Mail", password: "Source Password" };
 const DESTINATION: Column = Column { login: "Destination Mail", password: "Destination Password" };
 
-/// Refuses rows with a source of an earlier row, or of a migration that the project has, and rows that
-/// log in as somebody of an earlier row with another password.
-pub fn refuse(entries: &[Entry], known: &[(u32, Row)]) -> Result<(), Refusal> {
+/// Refuses rows with a source of an earlier row, and rows that log in as somebody of an earlier row with
+/// another password. What other tables brought has no password any more that could be compared; how often
+/// log-ins may fail holds for all of them together ([`tries`]).
+pub fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
     let mut errors = Vec::new();
-    let mut sources: BTreeMap<String, String> = known
-        .iter()
-        .map(|(number, row)| {
-            let account = account(&row.source, &row.source_url);
-            (mailbox(&account), format!("migration {} of this project", number + 1))
-        })
-        .collect();
+    let mut sources: BTreeMap<String, u32> = BTreeMap::new();
     let mut logins: [BTreeMap<String, (u32, &Credential)>; 2] = Default::default();
     for entry in entries {
-        let here = format!("line {}", entry.line);
-        if let Some(place) = sources.insert(mailbox(&entry.source), here) {
+        if let Some(line) = sources.insert(mailbox(&entry.source), entry.line) {
             let detail =
-                format!("The account {} is the source of {place}, too.", entry.source.login);
+                format!("The account {} is the source of line {line}, too.", entry.source.login);
             errors.push(at(entry.line, SOURCE.login, detail));
         }
         let sides = [
@@ -73,11 +66,6 @@ fn at(line: u32, column: &str, detail: String) -> InputError {
     }
 }
 
-fn account(login: &str, url: &str) -> Account {
-    let (login, url) = (login.to_owned(), url.to_owned());
-    Account { server_type: ServerType::Imap, url, login, delegate: None }
-}
-
 /// A mailbox: whoever logs in to it, and where.
 fn mailbox(account: &Account) -> String {
     let own = Account { delegate: None, ..account.clone() };
@@ -98,8 +86,7 @@ mod tests {
         let options = ProjectOptions::default();
         let read = crate::import::read(file.as_bytes(), &options, dial::Plaintext::Refused);
         let entries = read.unwrap();
-        let known = [(4, known("old@a.example"))];
-        match refuse(&entries, &known) {
+        match refuse(&entries) {
             Ok(()) => Vec::new(),
             Err(refusal) => refusal
                 .errors
@@ -107,15 +94,6 @@ mod tests {
                 .map(|it| format!("{} {}", it.cell.as_ref().unwrap().line, it.pointer))
                 .collect(),
         }
-    }
-
-    fn known(login: &str) -> Row {
-        let account = account(login, "imaps://mail.a.example");
-        let id = model::MigrationId::from_random(&[1; 26]);
-        let sides = (account.clone(), account);
-        let now = model::Timestamp(0);
-        let (options, notify) = (Default::default(), Default::default());
-        Row::of(&model::Migration::new(id, now, sides, vec![], options, notify))
     }
 
     fn row(source: &str, password: &str, destination: &str) -> String {
@@ -128,17 +106,10 @@ mod tests {
             row("anna@a.example", "one", "anna@b.example"),
             row("Anna@a.example", "two", "ann@b.example"),
             row("bob@a.example", "one", "bob@b.example"),
-            row("old@a.example", "x", "old@b.example"),
         ];
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        assert_eq!(
-            refused(&rows),
-            [
-                "3 /rows/3/Source Login/Mail",
-                "3 /rows/3/Source Password",
-                "5 /rows/5/Source Login/Mail"
-            ]
-        );
+        let expected = ["3 /rows/3/Source Login/Mail", "3 /rows/3/Source Password"];
+        assert_eq!(refused(&rows), expected);
         assert_eq!(refused(&[rows[0], rows[2]]), Vec::<String>::new());
     }
 
