@@ -22,6 +22,8 @@ const INSERT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1,
 pub(crate) enum What {
     /// Sets values.
     Set(Vec<(String, Vec<u8>)>),
+    /// Sets values where another value stands at a key.
+    SetIf { key: String, expected: Vec<u8>, values: Vec<(String, Vec<u8>)> },
     /// Deletes keys.
     Delete(Vec<String>),
     /// Adds to a counter.
@@ -116,12 +118,16 @@ fn transaction(
 fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<i64, Error> {
     let store = write.store.as_str();
     let changed = match &write.what {
-        What::Set(values) => {
-            let mut statement = savepoint.prepare_cached(UPSERT)?;
-            for (key, value) in values {
-                statement.execute(params![store, key, value])?;
+        What::Set(values) => set(savepoint, store, values)?,
+        What::SetIf { key, expected, values } => {
+            let mut statement = savepoint.prepare_cached(SELECT)?;
+            let standing: Option<Vec<u8>> =
+                statement.query_row([store, key], |row| row.get(0)).optional()?;
+            if standing.as_ref() != Some(expected) {
+                return Ok(0);
             }
-            values.len()
+            set(savepoint, store, values)?;
+            1
         }
         What::Delete(keys) => {
             let mut statement = savepoint.prepare_cached(DELETE)?;
@@ -139,6 +145,18 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<i64, Error> {
         }
     };
     Ok(i64::try_from(changed).unwrap_or(i64::MAX))
+}
+
+fn set(
+    savepoint: &Savepoint<'_>,
+    store: &str,
+    values: &[(String, Vec<u8>)],
+) -> rusqlite::Result<usize> {
+    let mut statement = savepoint.prepare_cached(UPSERT)?;
+    for (key, value) in values {
+        statement.execute(params![store, key, value])?;
+    }
+    Ok(values.len())
 }
 
 fn increment(savepoint: &Savepoint<'_>, store: &str, key: &str, delta: i64) -> Result<i64, Error> {

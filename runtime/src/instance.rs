@@ -8,10 +8,10 @@ mod nodelay;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
+use wasmtime_wasi::HostMonotonicClock;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p3::Request as GuestRequest;
@@ -229,12 +230,29 @@ async fn supervise(
     }
 }
 
+/// One monotonic clock for all instances, which otherwise have each their own: a lease that one of
+/// them holds is judged by another.
+struct Monotonic;
+
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl HostMonotonicClock for Monotonic {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(STARTED.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 fn wasi(settings: &Settings) -> WasiCtx {
     let hosts = settings.hosts.clone();
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(std::io::stderr())
         .stderr(std::io::stderr())
         .envs(&settings.environment)
+        .monotonic_clock(Monotonic)
         .allow_tcp(true)
         .allow_udp(true)
         .allow_ip_name_lookup(!settings.as_spin)

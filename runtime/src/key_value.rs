@@ -193,6 +193,19 @@ impl Database {
         Ok(())
     }
 
+    /// Sets several values where `expected` stands at a key; `false`, and nothing set, where it does
+    /// not.
+    pub fn set_many_if(
+        &self,
+        store: &str,
+        (key, expected): (&str, &[u8]),
+        values: &[(String, Vec<u8>)],
+    ) -> Result<bool, Error> {
+        let (key, expected) = (key.to_owned(), expected.to_vec());
+        let what = What::SetIf { key, expected, values: values.to_vec() };
+        Ok(self.writer.write(Write { store: store.to_owned(), what })? == 1)
+    }
+
     /// Deletes a key; one that is absent is no error.
     pub fn delete(&self, store: &str, key: &str) -> Result<(), Error> {
         self.delete_many(store, &[key.to_owned()])
@@ -340,6 +353,20 @@ mod tests {
             assert!(!database.swap("s", "k", Some(b"0"), b"2").unwrap());
             assert!(database.swap("s", "k", Some(b"1"), b"2").unwrap());
             assert_eq!(database.get("s", "k").unwrap(), Some(b"2".to_vec()));
+        });
+    }
+
+    #[test]
+    fn sets_several_only_where_a_value_stands() {
+        each(|database| {
+            let pairs = |value: &[u8]| vec![("a".to_owned(), value.to_vec()); 2];
+            assert!(!database.set_many_if("s", ("lease", b"1"), &pairs(b"no")).unwrap());
+            database.set("s", "lease", b"2").unwrap();
+            assert!(!database.set_many_if("s", ("lease", b"1"), &pairs(b"no")).unwrap());
+            assert_eq!(database.get("s", "a").unwrap(), None);
+            assert!(database.set_many_if("s", ("lease", b"2"), &pairs(b"yes")).unwrap());
+            assert!(database.set_many_if("s", ("lease", b"2"), &[]).unwrap());
+            assert_eq!(database.get("s", "a").unwrap(), Some(b"yes".to_vec()));
         });
     }
 

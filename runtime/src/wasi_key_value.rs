@@ -20,6 +20,13 @@ pub struct Swap {
     expected: Option<Vec<u8>>,
 }
 
+/// The last key of a batch that is written only where the value beside it stands at the key behind
+/// this. `wasi:keyvalue` has no such write, and without one a component that is held up between a
+/// look and its write would write over what came after. Not where Spin is imitated.
+const ONLY_IF: &str = "\u{0}only-if\u{0}";
+/// What is answered where another value stands there.
+const STANDS_NOT: &str = "only-if: another value stands there";
+
 impl From<Error> for store::Error {
     fn from(error: Error) -> Self {
         store::Error::Other(error.to_string())
@@ -111,7 +118,20 @@ impl batch::Host for State {
         values: Vec<(String, Vec<u8>)>,
     ) -> Answer<()> {
         let label = self.label(&bucket)?;
-        Ok(block_in_place(|| self.database.set_many(label, &values)).map_err(Into::into))
+        let guard = values.last().filter(|_| !self.settings.as_spin);
+        let guard = guard.and_then(|(key, expected)| Some((key.strip_prefix(ONLY_IF)?, expected)));
+        let Some((key, expected)) = guard else {
+            return Ok(
+                block_in_place(|| self.database.set_many(label, &values)).map_err(Into::into)
+            );
+        };
+        let values = values.get(..values.len() - 1).unwrap_or_default();
+        let written = block_in_place(|| self.database.set_many_if(label, (key, expected), values));
+        Ok(match written {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(store::Error::Other(STANDS_NOT.to_owned())),
+            Err(error) => Err(error.into()),
+        })
     }
 
     fn delete_many(&mut self, bucket: Resource<OpenBucket>, keys: Vec<String>) -> Answer<()> {

@@ -12,7 +12,7 @@ use crate::finding::lacking;
 use crate::input::{self, Errors, Object};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
-use crate::{Route, shown, submission};
+use crate::{Route, repeated, shown, submission};
 
 /// Failures in one answer; there is a link to the next ones.
 pub const FAILURES_PER_ANSWER: usize = 500;
@@ -32,6 +32,18 @@ pub fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
 
 /// `POST /migrations`.
 pub async fn create<O: Outside>(
+    app: &App<O>,
+    request: &Request,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    match request.header("idempotency-key") {
+        None => created(app, request, body).await,
+        Some(key) => repeated::once(app, request, (key, body)).await,
+    }
+}
+
+/// Makes a migration.
+pub(crate) async fn created<O: Outside>(
     app: &App<O>,
     request: &Request,
     body: &[u8],

@@ -7,7 +7,7 @@ use migrate::lifecycle::{self, Contact, Outcome};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::preflight::{self, Preflight};
 use migrate::removal::{Preview, PreviewError};
-use migrate::{Side, erase, hook};
+use migrate::{Side, erase, hook, pairs};
 use model::{Account, Migration, MigrationId, Options, Timestamp};
 use store::Store;
 use store::metrics::{MIGRATIONS_CREATED, count};
@@ -20,7 +20,9 @@ use crate::metrics;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::submission::{Submission, sentence};
-use crate::{Route, api, checking, client, finding, health, life, projects, route, schedule, web};
+use crate::{
+    Route, api, checking, client, finding, health, life, projects, route, schedule, shown, web,
+};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -271,7 +273,13 @@ impl<O: Outside> App<O> {
         )
         .await;
         let mut errors = Errors::default();
-        for (prefix, result) in [("/source", from?), ("/destination", to?)] {
+        let (from, to) = (from?, to?);
+        if let (Ok(from), Ok(to)) = (&from, &to)
+            && login::is_same_mailbox((source, from), (destination, to))
+        {
+            same_account(&mut errors);
+        }
+        for (prefix, result) in [("/source", from), ("/destination", to)] {
             if let Err(refusal) = result {
                 refused(&mut errors, prefix, refusal);
             }
@@ -306,7 +314,11 @@ impl<O: Outside> App<O> {
             Contact { base: &self.public_url, webhook_secret: made.as_ref().or(given.as_ref()) };
         let sealing = (seal, &self.outside);
         let store = self.store();
-        lifecycle::create_with(store, sealing, &migration, &credentials, contact, hook).await?;
+        let created =
+            lifecycle::create_with(store, sealing, &migration, &credentials, contact, hook).await?;
+        if let Err(first) = created {
+            return Err(already_running(&self.public_url, &first));
+        }
         // The migration is there, whether or not it could be counted.
         let _ = count(self.store(), MIGRATIONS_CREATED, 1).await;
         Ok((migration, Secrets { hook_token: token, webhook_secret: made }))
@@ -347,10 +359,22 @@ impl<O: Outside> App<O> {
         let random = &self.outside;
         let id = &migration.id;
         let (now, boot) = (self.now(), &self.boot);
-        done(
+        let outcome =
             lifecycle::synchronise(self.store(), (seal, random), id, credentials, now, boot)
-                .await?,
-        )
+                .await?;
+        self.begun(migration, outcome).await
+    }
+
+    /// What follows from a run that was asked for; where another migration has the accounts, with
+    /// where that one is.
+    pub async fn begun(&self, migration: &Migration, outcome: Outcome) -> Result<(), Refusal> {
+        if outcome == Outcome::Taken {
+            let (source, destination) = (&migration.source, &migration.destination);
+            if let Some(first) = pairs::holder(self.store(), source, destination).await? {
+                return Err(already_running(&self.public_url, &first));
+            }
+        }
+        done(outcome)
     }
 
     /// Stops a migration.
@@ -364,11 +388,24 @@ impl<O: Outside> App<O> {
     }
 }
 
+/// The refusal of a second migration of the same accounts, for somebody who has just logged in to
+/// both; `base` as in [`App::base`].
+pub fn already_running(base: &str, first: &Migration) -> Refusal {
+    let detail = format!(
+        "The migration {} of the same two accounts is {}. Wait for its end, or stop it.",
+        first.id,
+        first.status.name()
+    );
+    let links = Some(shown::links(base, first));
+    Refusal { links, ..Refusal::because(Code::AlreadyRunning, detail) }
+}
+
 /// What follows from an action that was asked for.
 pub fn done(outcome: Outcome) -> Result<(), Refusal> {
     match outcome {
         Outcome::Done => Ok(()),
         Outcome::Gone => Err(Refusal::of(Code::NotFound)),
+        Outcome::Taken => Err(Refusal::of(Code::AlreadyRunning)),
         Outcome::NotInThisState(status) => {
             let possible: Vec<_> = status.actions().iter().map(|action| action.name()).collect();
             let detail = format!(
@@ -379,6 +416,12 @@ pub fn done(outcome: Outcome) -> Result<(), Refusal> {
             Err(Refusal::because(Code::NotInThisState, detail))
         }
     }
+}
+
+/// Notes that both sides are one account.
+pub fn same_account(errors: &mut Errors) {
+    let detail = "Source and destination are the same account, so there is nothing to move.";
+    errors.add("/destination/login", Code::SameAccount, detail);
 }
 
 /// Notes why an account cannot be used, where its fields are at `prefix`.

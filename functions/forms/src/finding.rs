@@ -3,11 +3,12 @@
 use autodetect::{Address, Detection, Hint};
 use futures::future::join;
 use migrate::finding::{self, Missing};
+use migrate::pairs;
 use model::Account;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::app::{App, Outside};
+use crate::app::{App, Outside, same_account};
 use crate::input::Errors;
 use crate::refusals::{Code, InputError, Refusal};
 use crate::request::Request;
@@ -76,7 +77,11 @@ impl<O: Outside> App<O> {
             }
         };
         let sides = (side("/source", source?), side("/destination", destination?));
-        errors.finish(sides.0.zip(sides.1))
+        let sides = sides.0.zip(sides.1);
+        if sides.as_ref().is_some_and(|(source, destination)| pairs::is_same(source, destination)) {
+            same_account(&mut errors);
+        }
+        errors.finish(sides)
     }
 
     /// The account with its server, which is found where it names none.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use dial::Plaintext;
+use migrate::pairs;
 use model::{Account, Item, ProjectOptions, ServerDefault, ServerType};
 use serde_json::{Value, json};
 use store::seal::{Credential, Credentials};
@@ -173,6 +174,12 @@ fn entry(
         return None;
     }
     let ((source, from), (destination, to)) = (from?, to?);
+    if pairs::is_same(&source, &destination) {
+        let detail = "Source and destination are the same account, so there is nothing to move.";
+        let cell = cell(line, Column::DestinationLogin);
+        faults.add(cell, Code::SameAccount, detail.to_owned());
+        return None;
+    }
     let items = items(line, &source, &destination, options, faults)?;
     let credentials = Credentials { source: from, destination: to };
     Some(Entry { line, source, destination, credentials, items, group })

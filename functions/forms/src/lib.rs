@@ -43,6 +43,7 @@ pub mod openapi;
 pub mod projects;
 pub mod refusals;
 pub mod removal;
+mod repeated;
 pub mod request;
 pub mod schedule;
 pub mod schemas;

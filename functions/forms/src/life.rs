@@ -124,7 +124,8 @@ async fn retry<O: Outside>(
     let sides = (&migration.source, &migration.destination);
     app.try_both(sides, credentials, Detail::PasswordOnly).await?;
     let (id, now, boot) = (&migration.id, app.now(), &app.boot);
-    done(lifecycle::retry(app.store(), (seal, random), id, credentials, now, boot).await?)
+    let outcome = lifecycle::retry(app.store(), (seal, random), id, credentials, now, boot).await?;
+    app.begun(migration, outcome).await
 }
 
 /// Begins a removal, or tells what it would do.
@@ -181,5 +182,5 @@ async fn remove<O: Outside>(
     let (now, boot) = (app.now(), &app.boot);
     let begun =
         lifecycle::remove(app.store(), (seal, random), id, (from, credential), now, boot).await?;
-    done(begun).map(|()| None)
+    app.begun(migration, begun).await.map(|()| None)
 }

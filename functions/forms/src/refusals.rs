@@ -50,6 +50,8 @@ refusals! {
     Busy             "busy"               409 "Somebody else is doing this at the moment; try again."
     NotFound         "not_found"          404 "There is no migration with this identifier for this account."
     NotInThisState   "not_in_this_state"  409 "This is not possible in the migration's present state."
+    AlreadyRunning   "already_running"    409 "Another migration of the same two accounts is at work."
+    KeyReused        "idempotency_key_reused" 422 "The Idempotency-Key was sent with another request before."
     NoSuchPage       "no_such_page"       404 "There is no such page."
     Method           "method"             405 "This address cannot be used that way."
     TooLarge         "too_large"          413 "The request is larger than this address takes."
@@ -72,6 +74,7 @@ refusals! {
     BadValue         "bad_value"          422 "This is not one of the possible values."
     BadDate          "bad_date"           422 "This is not a date."
     TooMany          "too_many"           422 "These are more than the field takes."
+    SameAccount      "same_account"       422 "Source and destination are the same account."
     Repeated         "repeated"           422 "This is in the list twice."
     Example          "example"            422 "This is the template's example."
     OutOfOrder       "out_of_order"       422 "This day is not after the other one, so nothing would be left."
@@ -124,6 +127,8 @@ pub struct Refusal {
     pub allow: Vec<&'static str>,
     /// Seconds after which it may be tried again (RFC 9110 section 10.2.3).
     pub retry_after_s: Option<u64>,
+    /// Where the migration is because of which this one is refused.
+    pub links: Option<Value>,
 }
 
 impl Refusal {
@@ -135,6 +140,7 @@ impl Refusal {
             errors: Vec::new(),
             allow: Vec::new(),
             retry_after_s: None,
+            links: None,
         }
     }
 
@@ -163,6 +169,9 @@ impl Refusal {
         });
         if let (false, Some(fields)) = (self.errors.is_empty(), problem.as_object_mut()) {
             fields.insert("errors".to_owned(), json!(self.errors));
+        }
+        if let (Some(links), Some(fields)) = (&self.links, problem.as_object_mut()) {
+            fields.insert("links".to_owned(), links.clone());
         }
         problem
     }

@@ -35,6 +35,7 @@ pub fn object(migration: &Migration, retention_ms: u64) -> Value {
         "options": migration.options,
         "progress": progress,
         "sync_points": migration.sync_points,
+        "removal": migration.removal,
     })
 }
 

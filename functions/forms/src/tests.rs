@@ -90,6 +90,7 @@ impl Outside for Fake {
                 folders: vec![],
                 quota: None,
                 append_limit: None,
+                inbox: None,
             }),
         }
     }

@@ -128,7 +128,7 @@ pub fn form_body(request: &Request, body: &[u8]) -> Result<Vec<(String, String)>
 
 /// What the form itself can be corrected for; anything else is a page of its own.
 fn is_correctable(refusal: &Refusal) -> bool {
-    matches!(refusal.code, Code::InvalidInput | Code::NotInThisState)
+    matches!(refusal.code, Code::InvalidInput | Code::NotInThisState | Code::AlreadyRunning)
 }
 
 /// `POST /new`.
@@ -182,6 +182,13 @@ pub async fn submitted<O: Outside>(
         }
         Ok((migration, Secrets { hook_token: Some(token), .. })) => {
             Ok(token_page(app, request, &migration, &token))
+        }
+        // The same form twice: whoever sent it has just logged in to both accounts.
+        Err(refusal) if refusal.code == Code::AlreadyRunning && refusal.links.is_some() => {
+            let page = refusal.links.as_ref().and_then(|links| links.get("page")?.as_str());
+            let base = app.base(request);
+            let page = page.map(|page| page.strip_prefix(base).unwrap_or(page));
+            Ok(Answer::see_other(page.unwrap_or("/find")))
         }
         Err(refusal) => corrected(request, &fields, refusal),
     }

@@ -20,12 +20,22 @@ const GET_MANY_MAX: usize = 100;
 /// Most bytes in one batched write: below the 128 MiB that a call may copy, above which the
 /// component would be stopped.
 const SET_MANY_MAX_BYTES: usize = 100 << 20;
+/// The last key of a batch that is written only where the value beside it stands at the key behind
+/// this, which the embedded runtime sees to (`runtime/src/wasi_key_value.rs`). Other hosts would
+/// write it as any key: it is not sent there.
+const ONLY_IF: &str = "\u{0}only-if\u{0}";
+/// What the embedded runtime answers where another value stands there.
+const STANDS_NOT: &str = "only-if: another value stands there";
+/// Set by the embedded runtime alone, where it owns its store.
+const BOOT: &str = "TRASLOCO_BOOT";
 
 /// An open store.
 pub struct KeyValue {
     single: key_value::Store,
     bucket: Bucket,
     batched_reads: Cell<BatchedReads>,
+    /// Whether the host can write a batch on a condition.
+    conditional: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +50,9 @@ impl KeyValue {
     pub async fn open() -> Result<KeyValue, Error> {
         let single = key_value::Store::open(LABEL).await.map_err(single_failed)?;
         let bucket = open(LABEL).map_err(bucket_failed)?;
-        Ok(KeyValue { single, bucket, batched_reads: Cell::new(BatchedReads::Work) })
+        let conditional = std::env::var(BOOT).is_ok_and(|boot| !boot.is_empty());
+        let batched_reads = Cell::new(BatchedReads::Work);
+        Ok(KeyValue { single, bucket, batched_reads, conditional })
     }
 
     /// `None` where batched reads fail, and single ones must do.
@@ -88,17 +100,32 @@ impl Store for KeyValue {
     }
 
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
-        let mut bytes = 0;
-        for (key, value) in &pairs {
-            check_size(key, value)?;
-            bytes += key.len() + value.len();
-        }
-        // Cutting it in two would be two transactions.
-        if bytes > SET_MANY_MAX_BYTES {
-            let key = format!("a batch of {} values", pairs.len());
-            return Err(Error::TooLarge { key, bytes });
-        }
+        check_batch(&pairs)?;
         batch::set_many(&self.bucket, &pairs).map_err(bucket_failed)
+    }
+
+    async fn set_many_if(
+        &self,
+        (key, expected): (&str, &[u8]),
+        mut pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<Result<(), Vec<(String, Vec<u8>)>>, Error> {
+        check_batch(&pairs)?;
+        if !self.conditional {
+            let standing = self.bucket.get(key).map_err(bucket_failed)?;
+            if standing.as_deref() != Some(expected) {
+                return Ok(Err(pairs));
+            }
+            return batch::set_many(&self.bucket, &pairs).map(Ok).map_err(bucket_failed);
+        }
+        pairs.push((format!("{ONLY_IF}{key}"), expected.to_vec()));
+        match batch::set_many(&self.bucket, &pairs) {
+            Ok(()) => Ok(Ok(())),
+            Err(BucketError::Other(words)) if words == STANDS_NOT => {
+                pairs.pop();
+                Ok(Err(pairs))
+            }
+            Err(error) => Err(bucket_failed(error)),
+        }
     }
 
     async fn delete(&self, key: &str) -> Result<(), Error> {
@@ -134,6 +161,20 @@ impl Store for KeyValue {
         let standing = self.bucket.get(key).map_err(bucket_failed)?;
         Ok(standing.as_deref() == Some(&new))
     }
+}
+
+fn check_batch(pairs: &[(String, Vec<u8>)]) -> Result<(), Error> {
+    let mut bytes = 0;
+    for (key, value) in pairs {
+        check_size(key, value)?;
+        bytes += key.len() + value.len();
+    }
+    // Cutting it in two would be two transactions.
+    if bytes > SET_MANY_MAX_BYTES {
+        let key = format!("a batch of {} values", pairs.len());
+        return Err(Error::TooLarge { key, bytes });
+    }
+    Ok(())
 }
 
 fn single_failed(error: key_value::Error) -> Error {

@@ -131,7 +131,7 @@ pub(crate) async fn give_up<H: Host, S: Store>(
     sentence: String,
 ) -> Result<Advanced, Error> {
     let (store, now) = (world.store, Timestamp(world.host.now_ms()));
-    if !held.renew(store, now.0).await? {
+    if !held.renew(store, world.moment()).await? {
         return Ok(Advanced::Busy);
     }
     let mut migration = match lifecycle::read(store, id).await {
@@ -145,14 +145,22 @@ pub(crate) async fn give_up<H: Host, S: Store>(
     };
     lifecycle::end(&mut migration, Status::Failed, now);
     migration.last_error = Some(sentence);
-    write(store, &migration, now).await?;
+    if !write(store, &held, &migration, now).await? {
+        return Ok(Advanced::Busy);
+    }
     tidy_up(store, &migration, now).await?;
     projects::due(store, &migration, None, now).await?;
     held.release(store).await?;
     Ok(Advanced::Until(None))
 }
 
-async fn write(store: &impl Store, migration: &Migration, now: Timestamp) -> Result<(), Error> {
+/// Whether it could be written, since the lease is still ours.
+async fn write(
+    store: &impl Store,
+    held: &Lease,
+    migration: &Migration,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let id = &migration.id;
     let key = keys::migration(id);
     let mut pairs = vec![(key.clone(), records::encode(&key, migration)?)];
@@ -164,11 +172,13 @@ async fn write(store: &impl Store, migration: &Migration, now: Timestamp) -> Res
         outbox.ended(migration, lifecycle::outcome(migration, &[]), now);
         pairs.extend(outbox.take_change(id)?);
     }
-    store.set_many(pairs).await?;
-    match &mut outbox {
-        Some(outbox) => outbox.announce(store, id, now.0).await,
-        None => Ok(()),
+    if !held.write(store, pairs).await? {
+        return Ok(false);
     }
+    if let Some(outbox) = &mut outbox {
+        outbox.announce(store, id, now.0).await?;
+    }
+    Ok(true)
 }
 
 /// The migration's own record cannot be read, so that nothing can be told: it is looked at again

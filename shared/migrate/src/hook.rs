@@ -7,7 +7,7 @@ use wire::Random;
 
 use crate::cursor::Cursor;
 use crate::lifecycle::{self, Outcome};
-use crate::projects;
+use crate::{pairs, projects};
 
 /// What a token begins with, so that it is recognised where it was left lying about.
 const PREFIX: &str = "hook_";
@@ -47,9 +47,13 @@ pub async fn synchronise(
     };
     let repeats = migration.next_run_at.is_some() && migration.next_run().is_some();
     let sealed = store.get(&keys::credentials(id)).await?.unwrap_or_default();
+    let sides = (&migration.source, &migration.destination);
+    let idle = repeats || migration.status.allows(Action::Synchronise);
     let outcome = if !migration.keeps_credentials(now) || sealed.is_empty() {
         None
-    } else if repeats || migration.status.allows(Action::Synchronise) {
+    } else if idle && pairs::claim(store, sides, id).await?.is_err() {
+        Some(Outcome::Taken)
+    } else if idle {
         migration.status = Status::Pending;
         (migration.phase, migration.last_error, migration.next_run_at) = (None, None, None);
         migration.updated_at = now;
@@ -60,7 +64,9 @@ pub async fn synchronise(
             pairs.push((key.clone(), records::encode(&key, &cursor.again())?));
         }
         store.delete(&keys::control(id)).await?;
-        store.set_many(pairs).await?;
+        if !held.write(store, pairs).await? {
+            return Ok(Some(Outcome::NotInThisState(Status::Running)));
+        }
         projects::due(store, &migration, Some(now.0), now).await?;
         Some(Outcome::Done)
     } else {

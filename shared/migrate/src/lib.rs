@@ -33,6 +33,7 @@ mod forecast;
 pub mod fruitless;
 mod gauge;
 mod header;
+mod holding;
 pub mod hook;
 pub mod journal;
 #[cfg(any(test, fuzzing))]
@@ -48,6 +49,7 @@ pub mod manifest;
 pub mod mapping;
 mod moves;
 mod pairing;
+pub mod pairs;
 mod pop;
 pub mod preflight;
 pub mod projects;

@@ -4,7 +4,7 @@
 //! lease; stopping leaves a request that the running slice sees; the rest takes the lease itself.
 //! [`crate::erase`] erases.
 
-use model::{Action, Migration, MigrationId, Phase, Status, Timestamp};
+use model::{Action, Migration, MigrationId, Phase, Removal, Status, Timestamp};
 use notify::Outbox;
 use notify::delivery::Delivery;
 use store::control::{self, Request};
@@ -13,9 +13,10 @@ use store::{Error, Store, calendar, due, keys, lease, records};
 use wire::{Random, Secret};
 
 use crate::cursor::{Cursor, Folder};
+pub use crate::holding::{pause, resume};
 use crate::run::Run;
 use crate::world::Host;
-use crate::{projects, upkeep};
+use crate::{pairs, projects, upkeep, watch};
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Outcome {
     NotInThisState(Status),
     /// There is no such migration.
     Gone,
+    /// Another migration of the same accounts is at work.
+    Taken,
 }
 
 /// How the owner of a new migration is reached.
@@ -45,10 +48,12 @@ pub async fn create(
     credentials: &Credentials,
     contact: Contact<'_>,
 ) -> Result<(), Error> {
-    create_with(store, (seal, random), migration, credentials, contact, Vec::new()).await
+    let pairs = Vec::new();
+    create_with(store, (seal, random), migration, credentials, contact, pairs).await.map(|_| ())
 }
 
-/// The same with further records in its first write.
+/// The same with further records in its first write. Where another migration has the pair of
+/// accounts, that one is given back, and nothing is left of the new one.
 pub async fn create_with(
     store: &impl Store,
     (seal, random): (&Seal, &impl Random),
@@ -56,7 +61,7 @@ pub async fn create_with(
     credentials: &Credentials,
     contact: Contact<'_>,
     mut pairs: Vec<(String, Vec<u8>)>,
-) -> Result<(), Error> {
+) -> Result<Result<(), Box<Migration>>, Error> {
     let id = &migration.id;
     let sealed = seal.seal(id, credentials, random)?;
     let key = keys::migration(id);
@@ -76,11 +81,18 @@ pub async fn create_with(
         pairs.push(Delivery::unclaimed(id)?);
     }
     store.set_many(pairs).await?;
+    // Nothing calls it before it is due, so that of two that are made at once one is never begun.
+    let sides = (&migration.source, &migration.destination);
+    if let Err(first) = pairs::claim(store, sides, id).await? {
+        calendar::remove(store, id).await?;
+        store.delete_many(&keys::of_migration(id)).await?;
+        return Ok(Err(Box::new(first)));
+    }
     let start = migration.options.start_at.unwrap_or_default().max(migration.created_at);
     due::set(store, id, Some(start.0)).await?;
     match &mut outbox {
-        Some(outbox) => outbox.announce(store, id, migration.created_at.0).await,
-        None => Ok(()),
+        Some(outbox) => outbox.announce(store, id, migration.created_at.0).await.map(Ok),
+        None => Ok(Ok(())),
     }
 }
 
@@ -93,9 +105,6 @@ pub async fn read(store: &impl Store, id: &MigrationId) -> Result<Option<Migrati
         _ => Ok(None),
     }
 }
-
-/// How long a paused run is kept: its passwords are sealed here meanwhile.
-pub const PAUSED_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// Ends a run: within one batch where a slice is at it, at once otherwise.
 pub async fn stop(
@@ -114,49 +123,28 @@ pub async fn stop(
         end(&mut migration, Status::Stopped, now);
         let key = keys::migration(id);
         let record = records::encode(&key, &migration)?;
-        let mut pairs = vec![(key, record)];
+        let mut pairs = vec![(key, record), (keys::credentials(id), Vec::new())];
         let mut outbox = Outbox::read(store, &migration).await?;
         if let Some(outbox) = &mut outbox {
             outbox.ended(&migration, outcome(&migration, &[]), now);
             pairs.extend(outbox.take_change(id)?);
         }
-        store.set_many(pairs).await?;
+        if !lease.write(store, pairs).await? {
+            // Whoever took the lease sees what was asked for.
+            return Ok(Outcome::Done);
+        }
         if let Some(outbox) = &mut outbox {
             outbox.announce(store, id, now.0).await?;
         }
-        store.delete_many(&[keys::credentials(id), keys::control(id)]).await?;
+        store.delete_many(&[keys::credentials(id), keys::control(id), keys::hold(id)]).await?;
         projects::due(store, &migration, None, now).await?;
     }
     lease.release(store).await?;
     Ok(Outcome::Done)
 }
 
-/// Holds a run where it is, for [`PAUSED_MAX_MS`] at most; after that it ends as stopped.
-pub async fn pause(
-    store: &impl Store,
-    id: &MigrationId,
-    now: Timestamp,
-    boot: &str,
-) -> Result<Outcome, Error> {
-    let request = |sync_point| Request::Pause { sync_point };
-    let Some(lease) = interrupt(store, id, now, boot, (Action::Pause, &request)).await? else {
-        return outcome_of(store, id, Action::Pause).await;
-    };
-    if let Some(mut migration) = read(store, id).await?
-        && migration.status.allows(Action::Pause)
-    {
-        hold(&mut migration, now);
-        records::write(store, &keys::migration(id), &migration).await?;
-        store.delete(&keys::control(id)).await?;
-        let due_ms = Some(now.0.saturating_add(PAUSED_MAX_MS));
-        projects::due(store, &migration, due_ms, now).await?;
-    }
-    lease.release(store).await?;
-    Ok(Outcome::Done)
-}
-
 /// Leaves a request for the slice at work; the lease where none is.
-async fn interrupt(
+pub(crate) async fn interrupt(
     store: &impl Store,
     id: &MigrationId,
     now: Timestamp,
@@ -168,15 +156,12 @@ async fn interrupt(
         return Ok(None);
     }
     // A slice that takes it up in this very moment makes the next sync point.
-    let closed = migration.sync_points.last().is_none_or(|point| point.finished_at.is_some());
-    let waits = matches!(migration.status, Status::Pending | Status::Scheduled | Status::Waiting);
-    let sync_point = migration.sync_point() + u32::from(waits && closed);
-    control::ask(store, id, &request(sync_point)).await?;
+    control::ask(store, id, &request(watch::sync_point(&migration))).await?;
     lease::claim(store, id, now.0, boot).await
 }
 
 /// What became of a request that no lease was got for.
-async fn outcome_of(
+pub(crate) async fn outcome_of(
     store: &impl Store,
     id: &MigrationId,
     action: Action,
@@ -186,30 +171,6 @@ async fn outcome_of(
         Some(migration) if migration.status.allows(action) => Outcome::Done,
         Some(migration) => Outcome::NotInThisState(migration.status),
     })
-}
-
-/// Goes on after a pause.
-pub async fn resume(
-    store: &impl Store,
-    id: &MigrationId,
-    now: Timestamp,
-    boot: &str,
-) -> Result<Outcome, Error> {
-    let change = |migration: &mut Migration, cursor: Option<Cursor>| {
-        let removing = cursor.is_some_and(|cursor| cursor.phase == Phase::Remove);
-        migration.status = if removing { Status::Removing } else { Status::Pending };
-        None
-    };
-    change_idle(store, id, (now, boot), Action::Resume, change, None).await
-}
-
-/// Sets what a held run has.
-pub(crate) fn hold(migration: &mut Migration, now: Timestamp) {
-    migration.status = Status::Paused;
-    migration.waiting = None;
-    migration.folder = None;
-    migration.eta_seconds = None;
-    migration.updated_at = now;
 }
 
 /// Sets what every ended run has.
@@ -302,6 +263,7 @@ pub async fn remove(
     let sealed = seal.seal(id, &Credentials { source, destination }, random)?;
     let change = |migration: &mut Migration, cursor: Option<Cursor>| {
         migration.status = Status::Removing;
+        migration.removal = Some(Removal { from_sync_point: from, ..Removal::default() });
         let cursor = cursor.unwrap_or_else(Cursor::new);
         let begun = begun(cursor);
         Some(Cursor { phase: Phase::Remove, remove_from: from, retry: false, ..begun })
@@ -316,7 +278,7 @@ fn begun(cursor: Cursor) -> Cursor {
 
 /// Changes a migration that no slice works on, with its cursor where that changes too, and makes
 /// it due.
-async fn change_idle(
+pub(crate) async fn change_idle(
     store: &impl Store,
     id: &MigrationId,
     (now, boot): (Timestamp, &str),
@@ -332,9 +294,14 @@ async fn change_idle(
         return Ok(Outcome::NotInThisState(Status::Running));
     };
     let Some(mut migration) = read(store, id).await? else { return Ok(Outcome::Gone) };
-    let outcome = if migration.status.allows(action) {
+    let sides = (&migration.source, &migration.destination);
+    let taken = migration.status.allows(action) && pairs::claim(store, sides, id).await?.is_err();
+    let outcome = if taken {
+        Outcome::Taken
+    } else if migration.status.allows(action) {
         migration.phase = None;
         migration.last_error = None;
+        migration.held_by_project = false;
         migration.updated_at = now;
         let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
         let cursor = change(&mut migration, cursor);
@@ -345,8 +312,14 @@ async fn change_idle(
             let key = keys::cursor(id);
             pairs.push((key.clone(), records::encode(&key, &cursor)?));
         }
-        store.delete(&keys::control(id)).await?;
-        store.set_many(pairs).await?;
+        // What was asked of the run that goes on still holds; a removal has the number of the run
+        // before it.
+        if action != Action::Resume {
+            store.delete(&keys::control(id)).await?;
+        }
+        if !lease.write(store, pairs).await? {
+            return Ok(Outcome::NotInThisState(Status::Running));
+        }
         projects::due(store, &migration, Some(now.0), now).await?;
         Outcome::Done
     } else {

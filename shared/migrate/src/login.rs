@@ -64,6 +64,30 @@ pub struct AccountReport {
     pub quota: Option<Quota>,
     /// The largest message that it takes, where it tells (RFC 7889).
     pub append_limit: Option<u64>,
+    /// What tells its INBOX from others.
+    #[serde(skip)]
+    pub inbox: Option<Inbox>,
+}
+
+/// What tells an INBOX from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inbox {
+    /// UIDVALIDITY (RFC 9051 section 2.3.1.1).
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// Messages in it.
+    pub messages: u64,
+}
+
+/// Whether two accounts, both logged in to, are one mailbox under two names: the same login, and an
+/// INBOX with messages that has the same UIDVALIDITY, UIDNEXT and number of messages on both.
+pub fn is_same_mailbox(
+    (one, seen): (&Account, &AccountReport),
+    (other, also): (&Account, &AccountReport),
+) -> bool {
+    let has_any = seen.inbox.is_some_and(|inbox| inbox.messages > 0);
+    has_any && seen.inbox == also.inbox && seen.server == also.server && one.is(&other.login)
 }
 
 /// One folder.
@@ -297,8 +321,17 @@ async fn look<S: wire::Stream>(
     let capabilities = session.announced();
     let server = session.greeting().to_owned();
     let append_limit = session.capabilities().append_limit();
-    let mut report =
-        AccountReport { server, capabilities, folders: Vec::new(), quota: None, append_limit };
+    let mut report = AccountReport {
+        server,
+        capabilities,
+        folders: Vec::new(),
+        quota: None,
+        append_limit,
+        inbox: None,
+    };
+    if detail == Detail::LoginOnly {
+        report.inbox = inbox(session).await?;
+    }
     let listed = match (side, detail) {
         // A source that cannot be moved is better refused than begun.
         (_, Detail::PasswordOnly) => Vec::new(),
@@ -323,6 +356,14 @@ async fn look<S: wire::Stream>(
         report.quota = quota(session).await?;
     }
     Ok(report)
+}
+
+async fn inbox<S: wire::Stream>(session: &mut Session<S>) -> Result<Option<Inbox>, imap::Error> {
+    let states = session.status(&[MailboxName::inbox()]).await?;
+    let Some((_, Ok(status))) = states.into_iter().next() else { return Ok(None) };
+    let (uid_validity, uid_next) = (status.uid_validity, status.uid_next);
+    let known = uid_validity.zip(uid_next).zip(status.messages);
+    Ok(known.map(|((uid_validity, uid_next), messages)| Inbox { uid_validity, uid_next, messages }))
 }
 
 /// Storage quota of the INBOX; RFC 9208 section 5.1 counts it in units of 1024 octets.

@@ -301,6 +301,8 @@ impl From<Halt> for PreviewError {
             Halt::Budget
             | Halt::Stopped
             | Halt::Paused
+            | Halt::Held
+            | Halt::Taken
             | Halt::Quiet(_)
             | Halt::Later(..)
             | Halt::Lost => PreviewError::Broke("It was interrupted.".to_owned()),

@@ -56,6 +56,11 @@ pub(crate) async fn remove<H: Host, S: Store>(
     for point in run.migration.sync_points.iter_mut().filter(|point| point.number >= from) {
         point.removed = true;
     }
+    let left = run.folders.iter().map(|folder| folder.counts.migrated).sum();
+    let now = run.now();
+    if let Some(removal) = &mut run.migration.removal {
+        (removal.left, removal.finished_at) = (left, Some(now));
+    }
     run.enter(Phase::Finished);
     run.checkpoint().await?;
     session.leave().await;
@@ -188,6 +193,9 @@ fn forget<H: Host, S: Store>(
         stage_segment(run, at, &segment)?;
     }
     run.mail().removed += removed;
+    if let Some(removal) = &mut run.migration.removal {
+        removal.removed += removed;
+    }
     let folder = run.folder_mut(at)?;
     // What was proved is no longer so.
     folder.proof = None;
@@ -201,6 +209,9 @@ fn report<H: Host, S: Store>(
     at: usize,
     kept: &[(Row, Reason)],
 ) -> Result<(), Halt> {
+    if let Some(removal) = &mut run.migration.removal {
+        removal.kept += kept.len() as u64;
+    }
     let path = run.folder(at)?.destination_path.clone();
     let line = |size_bytes: u64, date: Option<String>, reason: String| Failure {
         item: Item::Mail,

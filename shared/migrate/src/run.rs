@@ -6,7 +6,7 @@ use dial::Dialer;
 use model::{Counters, Failure, Item, Migration, MigrationId, Phase, Timestamp};
 use notify::Outbox;
 use store::lease::Lease;
-use store::{Store, control, keys, records};
+use store::{Store, keys, records};
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::fruitless::Before;
@@ -145,8 +145,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     pub(crate) async fn checkpoint(&mut self) -> Result<(), Halt> {
         self.hold().await?;
         self.write().await?;
-        let asked = control::read(self.store(), self.id()).await?;
-        watch::asked_for(asked, self.migration.sync_point())?;
+        watch::look_for_requests(self.store(), &self.migration).await?;
         match self.migration.quiet_until(self.now()) {
             Some(until) => Err(Halt::Quiet(until)),
             None => Ok(()),
@@ -155,8 +154,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
 
     /// Makes sure that the lease is ours.
     pub(crate) async fn hold(&mut self) -> Result<(), Halt> {
-        let now_ms = self.world.host.now_ms();
-        let ours = self.lease.renew(self.world.store, now_ms).await?;
+        let ours = self.lease.renew(self.world.store, self.world.moment()).await?;
         if ours { Ok(()) } else { Err(Halt::Lost) }
     }
 
@@ -183,7 +181,9 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         if let Some(outbox) = &mut self.outbox {
             pairs.extend(outbox.take_change(&id)?);
         }
-        self.store().set_many(pairs).await?;
+        if !self.lease.write(self.store(), pairs).await? {
+            return Err(Halt::Lost);
+        }
         let now_ms = self.now().0;
         if let Some(outbox) = &mut self.outbox {
             outbox.announce(self.world.store, &id, now_ms).await?;

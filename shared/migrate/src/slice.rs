@@ -9,14 +9,16 @@ use store::{Store, due, keys, lease, metrics, records};
 use crate::advance::Ended;
 use crate::cursor::Folder;
 use crate::fruitless::{self, Before, FRUITLESS_MAX};
+use crate::holding::{Asked, HeldBy};
 pub(crate) use crate::lines::Lines;
 use crate::run::Run;
 use crate::trouble::{self, Halt, Side, Trouble, Verdict};
 use crate::world::{Host, World};
 use crate::{
-    changes, copy, discover, erase, finding, folders, lifecycle, lines, moves, pop, projects,
+    changes, copy, discover, erase, finding, folders, holding, lifecycle, lines, moves, pop,
+    projects,
 };
-use crate::{reconcile, remove, servers, verify, watch};
+use crate::{pairs, reconcile, remove, servers, verify, watch};
 
 /// How a slice ended, for whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +39,16 @@ pub(crate) async fn advance<H: Host, S: Store>(
         due::set(world.store, id, None).await?;
         return Ok(Advanced::Until(None));
     }
-    let Some(held) = lease::claim(world.store, id, now_ms, world.boot).await? else {
+    let Some(mut held) = lease::claim_at(world.store, id, world.moment()).await? else {
         if lifecycle::read(world.store, id).await?.is_none() {
             due::set(world.store, id, None).await?;
             return Ok(Advanced::Until(None));
         }
         return Ok(Advanced::Busy);
     };
+    if held.is_contested() && !watch::wait_out(world, &mut held).await? {
+        return Ok(Advanced::Busy);
+    }
     let fence = held.fence();
     let done = match advance_held(world, id, held.clone(), now_ms).await {
         Err(error) => fruitless::in_trouble(world, id, held, error).await?,
@@ -60,7 +65,7 @@ async fn advance_held<H: Host, S: Store>(
     held: Lease,
     now_ms: u64,
 ) -> Result<Advanced, store::Error> {
-    let Some(migration) = lifecycle::read(world.store, id).await? else {
+    let Some(mut migration) = lifecycle::read(world.store, id).await? else {
         due::set(world.store, id, None).await?;
         return Ok(Advanced::Until(None));
     };
@@ -76,12 +81,26 @@ async fn advance_held<H: Host, S: Store>(
     if migration.repeats_no_more(now) {
         return repeated(world, held, migration, now).await;
     }
+    let asked = holding::request(world.store, &migration).await?;
+    match asked {
+        Some(Asked::Stop) => {
+            let run = Run::load(world, held, migration).await?;
+            return conclude(run, Err(Halt::Stopped)).await;
+        }
+        Some(Asked::Pause) => {
+            let run = Run::load(world, held, migration).await?;
+            return conclude(run, Err(Halt::Paused)).await;
+        }
+        // Written with the first checkpoint; until then it is asked for as before.
+        Some(Asked::Resume) => holding::let_go(&mut migration),
+        None => {}
+    }
     if let Some(later) = not_yet(&migration, now) {
         if later.is_none() {
             // A slice that ended the run was cut off before it had tidied up.
             tidy_up(world.store, &migration, now).await?;
         }
-        let migration = replan(world.store, migration, later).await?;
+        let migration = replan(world.store, &held, migration, later).await?;
         projects::due(world.store, &migration, later, now).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(later));
@@ -117,7 +136,9 @@ async fn repeated<H: Host, S: Store>(
     if !migration.keeps_credentials(now) {
         pairs.push((keys::credentials(&migration.id), Vec::new()));
     }
-    world.store.set_many(pairs).await?;
+    if !held.write(world.store, pairs).await? {
+        return Ok(Advanced::Busy);
+    }
     tidy_up(world.store, &migration, now).await?;
     projects::due(world.store, &migration, None, now).await?;
     held.release(world.store).await?;
@@ -127,13 +148,17 @@ async fn repeated<H: Host, S: Store>(
 /// Writes down that a run comes sooner than it was planned, after the clock was set back.
 async fn replan(
     store: &impl Store,
+    held: &Lease,
     mut migration: Migration,
     later: Option<u64>,
 ) -> Result<Migration, store::Error> {
     let later = later.map(Timestamp);
     if migration.next_run_at.is_some() && later.is_some() && migration.next_run_at != later {
         migration.next_run_at = later;
-        records::write(store, &keys::migration(&migration.id), &migration).await?;
+        let key = keys::migration(&migration.id);
+        let record = records::encode(&key, &migration)?;
+        // Where the lease was lost, whoever has it does the same.
+        held.write(store, vec![(key, record)]).await?;
     }
     Ok(migration)
 }
@@ -144,7 +169,7 @@ pub(crate) async fn tidy_up(
     migration: &Migration,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    store.delete(&keys::control(&migration.id)).await?;
+    store.delete_many(&[keys::control(&migration.id), keys::hold(&migration.id)]).await?;
     if migration.keeps_credentials(now) {
         return Ok(());
     }
@@ -160,7 +185,7 @@ fn not_yet(migration: &Migration, now: Timestamp) -> Option<Option<u64>> {
         }
         Status::Pending | Status::Running | Status::Waiting | Status::Removing => None,
         Status::Paused => {
-            let until_ms = migration.updated_at.0.saturating_add(lifecycle::PAUSED_MAX_MS);
+            let until_ms = migration.updated_at.0.saturating_add(holding::PAUSED_MAX_MS);
             (until_ms > now.0).then_some(Some(until_ms))
         }
         Status::AwaitingUpload
@@ -188,9 +213,11 @@ pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(
     }
     let credentials = unseal(run).await?;
     if run.cursor.phase == Phase::Remove {
+        pairs::take(run, true).await?;
         return remove::remove(run, &credentials.destination).await;
     }
     finding::name_servers(run).await?;
+    pairs::take(run, begins).await?;
     run.opening = true;
     let mut lines = lines::open(run, &credentials).await?;
     run.opening = false;
@@ -212,7 +239,15 @@ pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(
             lines.farewell(run.world.host, run.migration.project.is_some()).await;
         }
         // Nothing is wrong with the line.
-        Err(Halt::Budget | Halt::Stopped | Halt::Paused | Halt::Quiet(_) | Halt::Later(..)) => {
+        Err(
+            Halt::Budget
+            | Halt::Stopped
+            | Halt::Paused
+            | Halt::Held
+            | Halt::Taken
+            | Halt::Quiet(_)
+            | Halt::Later(..),
+        ) => {
             lines.source.part(run.world.host).await;
         }
         Err(Halt::Lost | Halt::Trouble(..) | Halt::Impossible(_) | Halt::Store(_)) => {}
@@ -249,7 +284,9 @@ async fn phase<H: Host, S: Store>(
 fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     let now = run.now();
     let migration = &mut run.migration;
-    if run.cursor.phase == Phase::Remove {
+    // A removal that was cut off after its last message has no phase left, but ends as a removal:
+    // it must not begin another run.
+    if run.cursor.phase == Phase::Remove || migration.status == Status::Removing {
         migration.status = Status::Removing;
         migration.waiting = None;
         migration.phase = Some(Phase::Remove);
@@ -258,6 +295,7 @@ fn begin<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
     let number = migration.sync_point();
     let open = migration.sync_points.last().is_some_and(|point| point.finished_at.is_none());
     if !open {
+        migration.removal = None;
         let started_at = now;
         migration.sync_points.push(SyncPoint {
             number: number + 1,
@@ -315,8 +353,12 @@ pub(crate) async fn conclude<H: Host, S: Store>(
             None
         }
         Err(Halt::Paused) => {
-            lifecycle::hold(&mut run.migration, now);
-            Some(now.0 + lifecycle::PAUSED_MAX_MS)
+            holding::hold(&mut run.migration, now, HeldBy::Owner);
+            Some(now.0 + holding::PAUSED_MAX_MS)
+        }
+        Err(Halt::Held) => {
+            holding::hold(&mut run.migration, now, HeldBy::Project);
+            Some(now.0 + holding::PAUSED_MAX_MS)
         }
         Err(Halt::Quiet(until)) => {
             let reason = model::schedule::QUIET_REASON.to_owned();
@@ -327,6 +369,17 @@ pub(crate) async fn conclude<H: Host, S: Store>(
         Err(Halt::Later(until, reason)) => {
             run.migration.status = Status::Waiting;
             run.migration.waiting = Some(Waiting { until, reason: reason.to_owned() });
+            Some(until.0)
+        }
+        Err(Halt::Taken) => {
+            let until = Timestamp(now.0 + pairs::LOOK_MS);
+            let reason = "Another migration of the same two accounts is at work; this one goes on \
+                          when that one has ended."
+                .to_owned();
+            if run.migration.status != Status::Removing {
+                run.migration.status = Status::Waiting;
+            }
+            run.migration.waiting = Some(Waiting { until, reason });
             Some(until.0)
         }
         Err(Halt::Impossible(sentence)) => fail(&mut run, sentence, now),
@@ -353,8 +406,10 @@ pub(crate) async fn conclude<H: Host, S: Store>(
     let (key, cleared) = Before::cleared(&id, slow)?;
     run.stage(key, cleared);
     run.fruitless = false;
-    if let Err(Halt::Store(error)) = run.write().await {
-        return Err(error);
+    match run.write().await {
+        Ok(()) => {}
+        Err(Halt::Store(error)) => return Err(error),
+        Err(_) => return Ok(Advanced::Busy),
     }
     if due_ms.is_none() {
         tidy_up(run.store(), &run.migration, now).await?;
@@ -363,6 +418,7 @@ pub(crate) async fn conclude<H: Host, S: Store>(
     }
     projects::due(run.world.store, &run.migration, due_ms, now).await?;
     run.lease.release(run.world.store).await?;
+    let due_ms = holding::asked_meanwhile(run.world.store, &run.migration, (due_ms, now)).await?;
     if ended {
         count(run.world.store, &run.migration).await;
     }
@@ -378,6 +434,8 @@ fn needs_owner(result: &Result<(), Halt>) -> bool {
         | Err(
             Halt::Budget
             | Halt::Paused
+            | Halt::Held
+            | Halt::Taken
             | Halt::Quiet(_)
             | Halt::Later(..)
             | Halt::Lost

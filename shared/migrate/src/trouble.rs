@@ -35,10 +35,14 @@ pub(crate) enum Halt {
     Stopped,
     /// The owner asked to hold on.
     Paused,
+    /// The owner of its project asked to hold all of it on.
+    Held,
     /// The quiet hours have begun; until when they last.
     Quiet(Timestamp),
     /// Not before this moment, for a reason; nothing was begun.
     Later(Timestamp, &'static str),
+    /// Another migration of the same accounts is at work.
+    Taken,
     /// Someone else has the lease.
     Lost,
     /// A server or the line.

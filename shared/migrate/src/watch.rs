@@ -4,14 +4,20 @@
 //! Whatever ends a slice here drops the work at some await, as a power cut would: what it had in
 //! memory is forgotten, and the next slice goes on from what is in the store.
 
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
 
 use futures::future::{Either, select};
 use model::{Migration, Status};
+use project::record;
 use store::control::Request;
 use store::hosts::{self, Holder};
 use store::lease::{LEASE_MS, Lease};
 use store::{Store, control};
+use wire::Clock;
 
 use crate::gauge::{Gauged, Gauges};
 use crate::limits::{
@@ -93,6 +99,7 @@ struct Watched<'a> {
     /// As it was when the slice began.
     migration: &'a Migration,
     gauges: Gauges,
+    gate: Gate,
 }
 
 /// The work of a slice with its places taken, under the eyes of [`watch`].
@@ -107,13 +114,17 @@ pub(crate) async fn watched<H: Host, S: Store>(
     let source_dialer = world.dialer.over(&source);
     let gauged = world.over(&destination);
     let asked = migration.clone();
-    let watched = Watched { lease: held.clone(), migration: &asked, gauges };
+    let gate = Gate::new(world.host);
+    let watched = Watched { lease: held.clone(), migration: &asked, gauges, gate: gate.clone() };
     let mut run = Run::load(&gauged, held, migration).await?;
     run.source_dialer = Some(&source_dialer);
-    let (result, dropped) = match select(pin!(work(&mut run)), pin!(watch(world, watched))).await {
-        Either::Left((result, _)) => (result, false),
-        Either::Right((halt, _)) => (Err(halt), true),
-    };
+    let (result, dropped) =
+        match select(pin!(gate.guard(world.host, work(&mut run))), pin!(watch(world, watched)))
+            .await
+        {
+            Either::Left((result, _)) => (result, false),
+            Either::Right((halt, _)) => (Err(halt), true),
+        };
     if let (true, Err(Halt::Trouble(side, error))) = (run.opening, &result)
         && trouble::is_crowded(error)
     {
@@ -142,8 +153,10 @@ async fn as_stored<'a, H: Host, S: Store>(
     };
     let mut run = Run::load(dropped.world, dropped.lease, migration).await?;
     (run.progressed, run.fruitless) = (dropped.progressed, dropped.fruitless);
-    let at_fault =
-        !matches!(result, Err(Halt::Stopped | Halt::Paused | Halt::Trouble(_, Trouble::InTheWay)));
+    let at_fault = !matches!(
+        result,
+        Err(Halt::Stopped | Halt::Paused | Halt::Held | Halt::Trouble(_, Trouble::InTheWay))
+    );
     if !at_fault {
         reconcile::forgive(&mut run).await?;
     }
@@ -166,11 +179,13 @@ async fn look<H: Host, S: Store>(
     watched: &mut Watched<'_>,
     pacer: &mut Pacer,
 ) -> Result<(), Halt> {
-    if !watched.lease.renew(world.store, world.host.now_ms()).await? {
+    if !watched.lease.renew(world.store, world.moment()).await? {
         return Err(Halt::Lost);
     }
+    watched.gate.open(world.host);
     let asked = control::read(world.store, &watched.migration.id).await?;
     asked_for(asked, sync_point(watched.migration))?;
+    look_for_project(world.store, watched.migration).await?;
     let octets = watched.gauges.octets();
     let slow = |carried: [u64; 2], seconds: u64| {
         let side = watched.gauges.waited_for(carried);
@@ -199,7 +214,7 @@ async fn look<H: Host, S: Store>(
 }
 
 /// The run that a slice of `migration` works on: one that closed its sync point begins the next.
-fn sync_point(migration: &Migration) -> u32 {
+pub(crate) fn sync_point(migration: &Migration) -> u32 {
     let open = migration.sync_points.last().is_some_and(|point| point.finished_at.is_none());
     let begins = !open && migration.status != Status::Removing;
     migration.sync_point() + u32::from(begins)
@@ -210,7 +225,100 @@ pub(crate) fn asked_for(asked: Option<Request>, current: u32) -> Result<(), Halt
     match asked {
         Some(Request::Stop { sync_point }) if sync_point >= current => Err(Halt::Stopped),
         Some(Request::Pause { sync_point }) if sync_point >= current => Err(Halt::Paused),
-        Some(Request::Stop { .. } | Request::Pause { .. }) | None => Ok(()),
+        Some(Request::Stop { .. } | Request::Pause { .. } | Request::Resume { .. }) | None => {
+            Ok(())
+        }
+    }
+}
+
+/// Ends the slice of a run that has begun where its owner asked for that.
+pub(crate) async fn look_for_requests(
+    store: &impl Store,
+    migration: &Migration,
+) -> Result<(), Halt> {
+    asked_for(control::read(store, &migration.id).await?, migration.sync_point())?;
+    look_for_project(store, migration).await
+}
+
+/// Ends the slice where its project is held. The word that was left for it may be old: what counts
+/// is how the project stands now.
+async fn look_for_project(store: &impl Store, migration: &Migration) -> Result<(), Halt> {
+    let Some(membership) = &migration.project else { return Ok(()) };
+    let held = migration.status != Status::Removing
+        && control::is_hinted(store, &migration.id).await?
+        && record::queue(store, &membership.project).await?.paused;
+    if held { Err(Halt::Held) } else { Ok(()) }
+}
+
+/// How long whoever takes a lease that was not released waits before it sends anything: an earlier
+/// holder looks at its lease every [`LOOK_MS`], and ends its work at the first look.
+const WAIT_OUT_MS: u64 = LEASE_MS / 3;
+
+/// Waits until an earlier holder of the lease must have noticed that it lost it, and does nothing
+/// meanwhile; `false` where the lease is lost in that time.
+pub(crate) async fn wait_out<H: Host, S: Store>(
+    world: &World<'_, H, S>,
+    held: &mut Lease,
+) -> Result<bool, store::Error> {
+    let began_ms = world.host.monotonic_ms();
+    while world.host.monotonic_ms().saturating_sub(began_ms) < WAIT_OUT_MS {
+        world.host.sleep_ms(LOOK_MS).await;
+        if !held.renew(world.store, world.moment()).await? {
+            return Ok(false);
+        }
+    }
+    held.waited_out();
+    held.renew(world.store, world.moment()).await
+}
+
+/// Between two looks at the lease the clocks may differ by so much at most; where it is more, the
+/// machine was suspended, or the wall clock was set.
+const SKEW_MAX_MS: u64 = 2_000;
+/// So long after the last look nothing is done before the next one.
+const LOOK_MAX_MS: u64 = 5 * LOOK_MS;
+
+/// Lets the work go on only while the lease was looked at a moment ago. Whoever was suspended in the
+/// middle of it would otherwise send on, for as long as the watch sleeps, what a successor sends too.
+#[derive(Clone)]
+struct Gate {
+    /// What the wall clock and the monotonic clock said at the last look (ms).
+    looked_ms: Rc<Cell<(u64, u64)>>,
+    /// Who wants to go on.
+    waiting: Rc<RefCell<Option<Waker>>>,
+}
+
+impl Gate {
+    fn new(clock: &impl Clock) -> Self {
+        let looked_ms = Rc::new(Cell::new((clock.now_ms(), clock.monotonic_ms())));
+        Gate { looked_ms, waiting: Rc::default() }
+    }
+
+    /// The lease was looked at, and is ours.
+    fn open(&self, clock: &impl Clock) {
+        self.looked_ms.set((clock.now_ms(), clock.monotonic_ms()));
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    fn is_open(&self, clock: &impl Clock) -> bool {
+        let (wall_ms, monotonic_ms) = self.looked_ms.get();
+        let passed_ms = clock.monotonic_ms().saturating_sub(monotonic_ms);
+        let expected_ms = wall_ms.saturating_add(passed_ms);
+        passed_ms <= LOOK_MAX_MS && clock.now_ms().abs_diff(expected_ms) <= SKEW_MAX_MS
+    }
+
+    /// The same work, as far as the gate is open.
+    async fn guard<T>(&self, clock: &impl Clock, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| match self.is_open(clock) {
+            true => work.as_mut().poll(context),
+            false => {
+                *self.waiting.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use dial::Dialer;
 use store::Store;
+use store::lease::Moment;
 use store::seal::Seal;
 use wire::{Clock, Http, Network, Random};
 
@@ -30,6 +31,12 @@ pub struct World<'a, H: Host, S: Store> {
 }
 
 impl<'a, H: Host, S: Store> World<'a, H, S> {
+    /// What the clocks say now, for leases.
+    pub(crate) fn moment(&self) -> Moment<'a> {
+        let monotonic_ms = Some(self.host.monotonic_ms());
+        Moment { now_ms: self.host.now_ms(), monotonic_ms, boot: self.boot }
+    }
+
     /// The same with another host.
     pub(crate) fn over<'b, N: Host>(&'b self, host: &'b N) -> World<'b, N, S>
     where

@@ -33,7 +33,7 @@ pub use account::{Account, ServerType};
 pub use folder::{Failure, FailureCode, FolderReport, Sums, Verdict};
 pub use id::MigrationId;
 pub use item::{Counters, Item};
-pub use migration::{Migration, SyncPoint, Waiting};
+pub use migration::{Migration, Removal, SyncPoint, Waiting};
 pub use notice::{Event, Outcome};
 pub use options::{Notify, Options};
 pub use project::{Membership, Project, ProjectId, ProjectOptions, ServerDefault};

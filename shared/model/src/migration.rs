@@ -44,6 +44,29 @@ pub struct SyncPoint {
     pub verdict: Option<Verdict>,
 }
 
+/// What became of the last removal, until the next run begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The first sync point that was taken back.
+    pub from_sync_point: u32,
+    /// When it was carried out; `None` while it is not.
+    pub finished_at: Option<Timestamp>,
+    /// Messages that were taken back.
+    pub removed: u64,
+    /// Messages that stay although they were to be taken back; the failures say why.
+    pub kept: u64,
+    /// Messages that this migration brought and that are still at the destination, for whatever
+    /// reason: they were kept, or are of earlier sync points.
+    pub left: u64,
+}
+
+impl Removal {
+    /// Whether nothing is left of what was brought.
+    pub fn is_whole(&self) -> bool {
+        self.finished_at.is_some() && self.left == 0 && self.kept == 0
+    }
+}
+
 /// One migration. Written by whoever holds its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
@@ -85,6 +108,12 @@ pub struct Migration {
     /// When the next of repeated runs begins, while `status` is `scheduled`.
     #[serde(default)]
     pub next_run_at: Option<Timestamp>,
+    /// Whether it is its project that holds it, while `status` is `paused`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_by_project: bool,
+    /// The last removal, where no run began after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
     /// All runs, oldest first.
     pub sync_points: Vec<SyncPoint>,
     /// The project it belongs to.
@@ -125,6 +154,8 @@ impl Migration {
             bytes_per_second: 0,
             eta_seconds: None,
             next_run_at: None,
+            held_by_project: false,
+            removal: None,
             sync_points: Vec::new(),
             project: None,
         }

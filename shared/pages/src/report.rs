@@ -63,13 +63,21 @@ pub fn page(page: &Page<'_>, report: &Report<'_>) -> String {
                 h1 { bdi { (migration.source.login) } " → " bdi { (migration.destination.login) } }
                 p.lead { (words.report_lead) }
             }
-            section.state.(tables::verdict_class(verdict)) {
-                p.status { span.badge.(tables::verdict_class(verdict)) { (words.verdict(verdict)) } }
-                p { (sentence) }
+            section.state.(if migration.removal.is_some() { "fair" } else { tables::verdict_class(verdict) }) {
+                @match &migration.removal {
+                    Some(removal) => {
+                        p.status { span.badge.fair { (words.stands(migration.status, Some(removal))) } }
+                        p { (words.taken_back(removal)) }
+                    }
+                    None => {
+                        p.status { span.badge.(tables::verdict_class(verdict)) { (words.verdict(verdict)) } }
+                        p { (sentence) }
+                    }
+                }
                 @if let Some((lines, sha256)) = report.manifest {
                     p.hint.said { (fill(words.report_manifest_is, &[("lines", &number(words, lines)), ("sha256", sha256)])) }
                 }
-                p.hint { (words.status(migration.status)) " · " (words.report_made) " " (moment(migration.updated_at)) }
+                p.hint { (words.stands(migration.status, migration.removal.as_ref())) " · " (words.report_made) " " (moment(migration.updated_at)) }
             }
             p.buttons.screen {
                 button data-print="true" hidden { (words.report_print) }

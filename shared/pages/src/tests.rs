@@ -322,6 +322,7 @@ fn follow_pages(page: &Page<'_>, project: Project<'_>, state: State, text: &str)
         destination: text,
         group: Some(text),
         status: Status::Running,
+        removal: None,
         total: 9,
         done: 5,
         error: Some(text),

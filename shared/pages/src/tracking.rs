@@ -64,7 +64,8 @@ pub fn page(page: &Page<'_>, tracking: &Tracking<'_>) -> String {
             (failures(page, tracking))
         }
     };
-    let title = format!("{} – {}", words.status(migration.status), migration.source.login);
+    let stands = words.stands(migration.status, migration.removal.as_ref());
+    let title = format!("{} – {}", stands, migration.source.login);
     let reload = if active { Reload::WhileActive } else { Reload::Never };
     page.document(&title, reload, main)
 }
@@ -79,19 +80,32 @@ pub(crate) fn status_class(status: Status) -> &'static str {
     }
 }
 
+/// The same for a whole migration: what was taken back is not shown as good.
+fn stands_class(migration: &Migration) -> &'static str {
+    match (migration.status, &migration.removal) {
+        (Status::Completed, Some(_)) => "fair",
+        (status, _) => status_class(status),
+    }
+}
+
 fn state(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
     let words = page.words;
     let migration = tracking.migration;
+    let class = stands_class(migration);
     html! {
-        section.state.(status_class(migration.status)) data-live="state"
+        section.state.(class) data-live="state"
             data-final=[migration.status.is_final().then_some("true")] {
             p.status aria-live="polite" {
-                span.badge.(status_class(migration.status)) { (words.status(migration.status)) }
+                span.badge.(class) { (words.stands(migration.status, migration.removal.as_ref())) }
                 @if let (Some(phase), false) = (migration.phase, migration.status.is_final()) {
                     " " span.phase { (words.phase(phase)) }
                 }
             }
-            @if let Some(hint) = words.hint(migration.status) { p.hint { (hint) } }
+            @if let Some(removal) = &migration.removal {
+                p.hint { (words.taken_back(removal)) }
+            } @else if let Some(hint) = words.hint(migration.status) {
+                p.hint { (hint) }
+            }
             @if let Some(start) = migration.next_run() {
                 p { (if migration.next_run_at.is_some() { words.next_run_at } else { words.scheduled_for }) " " (moment(start)) }
             }
@@ -129,6 +143,10 @@ fn progress(page: &Page<'_>, migration: &Migration) -> Markup {
 fn bar(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
     let words = page.words;
     let known = counters.total > 0 && migration.phase != Some(Phase::Discover);
+    if let Some(removal) = &migration.removal {
+        // No part of a whole: what has arrived is being, or was, taken back.
+        return html! { p.removal { (words.taken_back(removal)) } };
+    }
     let all = migration.status == Status::Completed;
     let part = if all { Some(100) } else { percent(counters.done(), counters.total) };
     html! {

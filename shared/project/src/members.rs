@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Counters, Migration, MigrationId, ProjectId, Status, Timestamp, Verdict};
+use model::{Counters, Migration, MigrationId, ProjectId, Removal, Status, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use store::{Error, Store, keys, records};
 
@@ -38,6 +38,9 @@ pub struct Row {
     pub group: Option<String>,
     /// Where it stands; `None` once it was erased.
     pub status: Option<Status>,
+    /// What became of the last removal, where no run began after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
     /// What the last verification found.
     #[serde(default)]
     pub verdict: Option<Verdict>,
@@ -64,6 +67,7 @@ impl Row {
             destination_url: migration.destination.url.clone(),
             group: migration.project.as_ref().and_then(|project| project.group.clone()),
             status: Some(migration.status),
+            removal: migration.removal,
             verdict: migration.sync_points.last().and_then(|point| point.verdict),
             progress: Counters::default(),
             started_at: migration.sync_points.first().map(|point| point.started_at),

@@ -18,6 +18,9 @@ const LANES_MAX: usize = 1_000;
 const LANES_AT_ONCE: usize = 64;
 /// Where a lane waits for a server that others keep busy, it is looked at again after this long.
 const BUSY_LOOK_MS: u64 = 3_000;
+/// Where a migration is to go on and somebody is still ending its last slice, it is tried again after
+/// this long.
+const HELD_LOOK_MS: u64 = 500;
 /// Stands for any server in the lane that servers share.
 const ANY: &str = "*";
 
@@ -45,8 +48,6 @@ struct Active {
     start: u64,
     /// Whether it is in the index of what is due.
     started: bool,
-    /// Whether it was told to hold.
-    told_to_hold: bool,
     /// Whether it holds.
     holds: bool,
 }
@@ -72,8 +73,10 @@ pub enum Left {
     Unfinished,
     /// It goes on by itself then (ms since 1970).
     Waiting(u64),
-    /// It holds.
+    /// It holds as long as its project does.
     Held,
+    /// It holds until its own owner says otherwise.
+    HeldByOwner,
     /// Nothing happens with it any more by itself.
     Ended,
 }
@@ -161,21 +164,37 @@ impl Queue {
         match left {
             // It saw nothing of a hold, or that is over.
             Left::Unfinished => {
-                let Some(active) = self.active.get_mut(&number) else { return };
-                active.told_to_hold &= self.paused;
-                active.holds = false;
+                if let Some(active) = self.active.get_mut(&number) {
+                    active.holds = false;
+                }
             }
             Left::Waiting(at_ms) => {
                 let Some(active) = self.active.remove(&number) else { return };
                 self.later.insert(number, Later { at_ms, lane: active.lane });
             }
-            Left::Held => match self.active.get_mut(&number) {
-                // Told so by the project: it keeps its place, and goes on with it.
-                Some(active) if active.told_to_hold => active.holds = true,
-                _ => self.forget(number),
-            },
-            Left::Ended => self.forget(number),
+            // It keeps its place, and goes on with it.
+            Left::Held => {
+                if let Some(active) = self.active.get_mut(&number) {
+                    active.holds = true;
+                }
+            }
+            Left::HeldByOwner | Left::Ended => self.forget(number),
         }
+    }
+
+    /// Takes note that `number` holds as its project does, wherever it stood: it goes on with it.
+    pub fn hold(&mut self, number: u32, place: &Place) {
+        if !self.active.contains_key(&number) {
+            let lane = match self.later.remove(&number) {
+                Some(later) => later.lane,
+                None => self.lane(place),
+            };
+            self.forget(number);
+            self.starts += 1;
+            let active = Active { lane, start: self.starts, started: true, holds: true };
+            self.active.insert(number, active);
+        }
+        self.settle(number, Left::Held);
     }
 
     fn forget(&mut self, number: u32) {
@@ -208,7 +227,6 @@ impl Queue {
         let mut deeds = Deeds::default();
         for (number, active) in &mut self.active {
             if self.paused {
-                active.told_to_hold = true;
                 if !active.holds {
                     deeds.hold.push(*number);
                 }
@@ -230,7 +248,7 @@ impl Queue {
         }
         for (number, start) in &deeds.resume {
             if let Some(active) = self.active.get_mut(number).filter(|one| one.start == *start) {
-                (active.holds, active.told_to_hold) = (false, false);
+                active.holds = false;
             }
         }
     }
@@ -241,6 +259,8 @@ impl Queue {
             return None;
         }
         let later = self.later.values().map(|later| later.at_ms).min();
+        // Whoever could not be let go, since a slice was still ending, is tried again.
+        let held = self.active.values().any(|active| active.holds).then_some(now.0 + HELD_LOOK_MS);
         let waves = self.lanes.iter().filter(|lane| !lane.ready.is_empty());
         let waves = waves.map(|lane| match options.starts_at(&lane.group) {
             start if start > now => start.0,
@@ -250,7 +270,7 @@ impl Queue {
         // Whoever ends gives its place on; only a server may be kept busy by others.
         let full = self.active.len() >= usize::try_from(options.concurrency).unwrap_or(1);
         let waves = waves.filter(|_| !full).min();
-        later.into_iter().chain(waves).min()
+        later.into_iter().chain(waves).chain(held).min()
     }
 
     /// What waited for a time that is over comes next.
@@ -288,13 +308,7 @@ impl Queue {
                 *used.entry(server.clone()).or_default() += 1;
             }
             self.starts += 1;
-            let active = Active {
-                lane: at,
-                start: self.starts,
-                started: false,
-                told_to_hold: false,
-                holds: false,
-            };
+            let active = Active { lane: at, start: self.starts, started: false, holds: false };
             self.active.insert(number, active);
             self.turn = at + 1;
         }
@@ -445,7 +459,7 @@ mod tests {
         let (options, none) = (options(1, 1), Ceilings::new());
         let deeds = queue.turn(&options, NOW, &none);
         queue.done(&deeds);
-        queue.settle(0, Left::Held);
+        queue.settle(0, Left::HeldByOwner);
         assert_eq!(started(&queue.turn(&options, NOW, &none)), [1]);
         queue.again(0, &place("", "a"));
         queue.settle(1, Left::Ended);

@@ -22,6 +22,28 @@ pub enum Request {
         /// The sync point that is to be held; 0 before the first began.
         sync_point: u32,
     },
+    /// Let the run with this sync point number go on, whatever was asked before.
+    Resume {
+        /// The sync point that is to go on; 0 before the first began.
+        sync_point: u32,
+    },
+}
+
+/// Leaves word that the project of `id` is held. It means something only as long as that is so, and
+/// takes the place of nothing that the owner asked for.
+pub async fn hint(store: &impl Store, id: &MigrationId) -> Result<(), Error> {
+    let key = keys::hold(id);
+    store.set(&key, vec![1]).await?;
+    // Of a migration that was erased meanwhile nothing may come back.
+    if store.get(&keys::migration(id)).await?.is_none() {
+        store.delete(&key).await?;
+    }
+    Ok(())
+}
+
+/// Whether such word was left.
+pub async fn is_hinted(store: &impl Store, id: &MigrationId) -> Result<bool, Error> {
+    Ok(store.get(&keys::hold(id)).await?.is_some())
 }
 
 /// Leaves a request.

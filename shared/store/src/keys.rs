@@ -23,6 +23,11 @@ pub fn control(id: &MigrationId) -> String {
     format!("m/{id}/control")
 }
 
+/// That its project wants it held, as long as the project itself is.
+pub fn hold(id: &MigrationId) -> String {
+    format!("m/{id}/hold")
+}
+
 /// Who works on it.
 pub fn lease(id: &MigrationId) -> String {
     format!("m/{id}/lease")
@@ -213,6 +218,16 @@ pub fn due_erasures() -> String {
     "due/erasures".to_owned()
 }
 
+/// A shard of the pairs of accounts and who has them.
+pub fn pairs(shard: u8) -> String {
+    format!("pairs/{shard}")
+}
+
+/// A shard of what requests were answered.
+pub fn answers(shard: u8) -> String {
+    format!("answers/{shard}")
+}
+
 /// Counts the makings of a record that several may make at once; only ever incremented.
 pub fn made(key: &str) -> String {
     format!("{key}/made")
@@ -261,7 +276,7 @@ pub fn belongs_to(key: &str, id: &MigrationId) -> bool {
 
 /// Whether a key belongs to no single migration.
 pub fn is_shared(key: &str) -> bool {
-    ["due/", "hosts/", "calendar/", "autodetect/", "metric/", "p/"]
+    ["due/", "hosts/", "pairs/", "answers/", "calendar/", "autodetect/", "metric/", "p/"]
         .iter()
         .any(|begin| key.starts_with(begin))
 }
@@ -294,6 +309,7 @@ pub fn of_migration(id: &MigrationId) -> Vec<String> {
         migration,
         credentials,
         control,
+        hold,
         look,
         hook,
         lease,

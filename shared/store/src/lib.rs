@@ -10,6 +10,7 @@
 //! [`KEY_MAX_BYTES`], since hosted stores take no more; nothing scans the keys.
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod answers;
 pub mod calendar;
 pub mod clock;
 pub mod control;
@@ -20,6 +21,7 @@ pub mod lease;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod pairs;
 pub mod records;
 pub mod seal;
 mod shard;
@@ -66,6 +68,20 @@ pub trait Store {
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), Error>;
     /// Writes several values; in one transaction where the store has them.
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Error>;
+    /// Writes several values where `expected` stands at the key of `guard`, else none of them, which
+    /// are given back. One step in the embedded runtime and in memory. Elsewhere stores have no such
+    /// write, and it is a read followed by [`Store::set_many`]: whoever is held up just between them
+    /// for longer than a lease and its taker's wait last, writes late.
+    async fn set_many_if(
+        &self,
+        (key, expected): (&str, &[u8]),
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<Result<(), Vec<(String, Vec<u8>)>>, Error> {
+        if self.get(key).await?.as_deref() != Some(expected) {
+            return Ok(Err(pairs));
+        }
+        self.set_many(pairs).await.map(Ok)
+    }
     /// Removes a key, whether it is there or not.
     async fn delete(&self, key: &str) -> Result<(), Error>;
     /// Removes several.

@@ -40,6 +40,17 @@ impl Store for Memory {
         Ok(())
     }
 
+    async fn set_many_if(
+        &self,
+        (key, expected): (&str, &[u8]),
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<Result<(), Vec<(String, Vec<u8>)>>, Error> {
+        if self.0.borrow().get(key).map(Vec::as_slice) != Some(expected) {
+            return Ok(Err(pairs));
+        }
+        self.set_many(pairs).await.map(Ok)
+    }
+
     async fn delete(&self, key: &str) -> Result<(), Error> {
         self.0.borrow_mut().remove(key);
         Ok(())

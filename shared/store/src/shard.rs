@@ -91,6 +91,7 @@ pub(crate) async fn replace(
 pub(crate) async fn make(store: &impl Store, key: &str) -> Result<(), Error> {
     // A maker that died between the two writes leaves a count and no map: every 16th try makes it.
     if store.increment(&keys::made(key), 1).await? % 16 == 1 {
+        // Empty, whatever the map is of.
         records::write(store, key, &Shard::new()).await?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Migrations that are added to a project.
 
+use migrate::lifecycle;
 use migrate::login::Detail;
 use migrate::projects::add::{Added, Entry, add};
 use model::project::MEMBERS_MAX;
@@ -9,7 +10,7 @@ use store::metrics::{MIGRATIONS_CREATED, count};
 
 use super::input;
 use crate::answer::Answer;
-use crate::app::{App, Outside};
+use crate::app::{App, Outside, already_running};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::{schedule, submission};
@@ -54,23 +55,36 @@ pub async fn add_one<O: Outside>(
         credentials: submission.credentials,
         group,
     };
-    let ids = all(app, project, &[entry]).await?;
-    ids.into_iter().next().ok_or_else(|| Refusal::of(Code::Unavailable))
+    let added = match all(app, project, &[entry]).await? {
+        Ok(ids) => ids.into_iter().next(),
+        Err(taken) => {
+            let first = taken.first().map(|(_, id)| id);
+            let Some(first) = first else { return Err(Refusal::of(Code::AlreadyRunning)) };
+            let first = lifecycle::read(app.store(), first).await?;
+            let refusal = first.map(|first| already_running(&app.public_url, &first));
+            return Err(refusal.unwrap_or_else(|| Refusal::of(Code::AlreadyRunning)));
+        }
+    };
+    added.ok_or_else(|| Refusal::of(Code::Unavailable))
 }
+
+/// Those of a list (by their places) whose accounts another migration has, each with that one.
+pub type Taken = Vec<(usize, MigrationId)>;
 
 /// Adds several: all or none.
 pub async fn all<O: Outside>(
     app: &App<O>,
     project: &Project,
     entries: &[Entry],
-) -> Result<Vec<MigrationId>, Refusal> {
+) -> Result<Result<Vec<MigrationId>, Taken>, Refusal> {
     let sealing = (app.seal()?, &app.outside);
     match add(app.store(), sealing, project, entries, app.now()).await? {
         Added::All(ids) => {
             // They are there, whether or not they could be counted.
             let _ = count(app.store(), MIGRATIONS_CREATED, ids.len() as u64).await;
-            Ok(ids)
+            Ok(Ok(ids))
         }
+        Added::Taken(taken) => Ok(Err(taken)),
         Added::Busy => {
             let detail =
                 "Somebody else is adding migrations to this project; try again in a moment.";

@@ -74,8 +74,26 @@ pub async fn run<O: Outside>(
     if dry_run {
         return Ok(Imported::Fits(import::preview(&entries)));
     }
+    let lines: Vec<u32> = entries.iter().map(|entry| entry.line).collect();
     let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
-    add::all(app, project, &entries).await.map(|ids| Imported::Added(ids.len()))
+    match add::all(app, project, &entries).await? {
+        Ok(ids) => Ok(Imported::Added(ids.len())),
+        Err(taken) => {
+            let rows = taken.iter().filter_map(|(at, _)| lines.get(*at));
+            Err(Refusal::input(rows.map(|line| is_taken(*line)).collect()))
+        }
+    }
+}
+
+/// Nobody has logged in to the accounts of a table, so which migration it is is not told.
+fn is_taken(line: u32) -> InputError {
+    let column = "Destination Mail";
+    InputError {
+        pointer: format!("/rows/{line}/{column}"),
+        code: Code::AlreadyRunning,
+        detail: "Another migration of these two accounts is at work; wait for its end.".to_owned(),
+        cell: Some(Cell { line, column: column.to_owned() }),
+    }
 }
 
 fn entry(read: Read) -> Entry {
@@ -184,7 +202,7 @@ pub async fn retry<O: Outside>(
         };
         match outcome {
             Outcome::Done => done.retried += 1,
-            Outcome::Gone | Outcome::NotInThisState(_) => done.skipped += 1,
+            Outcome::Gone | Outcome::Taken | Outcome::NotInThisState(_) => done.skipped += 1,
         }
     }
     Ok(done)

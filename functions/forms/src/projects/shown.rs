@@ -81,6 +81,7 @@ pub fn row(base: &str, number: u32, row: &Row) -> Value {
         "number": number,
         "id": id,
         "status": row.status.map(Status::name),
+        "removal": row.removal,
         "verdict": row.verdict,
         "source": {"login": row.source, "url": row.source_url},
         "destination": {"login": row.destination, "url": row.destination_url},

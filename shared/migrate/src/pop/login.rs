@@ -98,6 +98,7 @@ pub(crate) async fn check<H: Host>(
         folders: Vec::new(),
         quota: None,
         append_limit: None,
+        inbox: None,
     };
     if detail != Detail::PasswordOnly {
         let (mut messages, mut bytes) = (0u64, 0u64);

@@ -14,6 +14,7 @@ use store::{Error, Store, due, keys, lease, records};
 use wire::Random;
 
 use super::place;
+use crate::pairs;
 
 /// An addition that takes longer than this was broken off.
 const BROKEN_OFF_MS: u64 = 120_000;
@@ -46,6 +47,8 @@ pub enum Added {
     Busy,
     /// The project would have more than it may.
     TooMany,
+    /// Of some pairs of accounts (by their place in the list) another migration is at work.
+    Taken(Vec<(usize, MigrationId)>),
 }
 
 /// Adds migrations at the end of the queue.
@@ -87,6 +90,11 @@ pub async fn add(
             pairs.push(lease::unclaimed(own)?);
         }
         store.set_many(pairs).await?;
+    }
+    let taken = claim_all(store, entries, &ids).await?;
+    if !taken.is_empty() {
+        drop_all(store, id, &importing).await?;
+        return Ok(Added::Taken(taken));
     }
     members::append(store, id, first, &rows).await?;
     commit(store, id, first, &places).await?;
@@ -163,10 +171,32 @@ pub(crate) async fn tidy_up(
     if now.0 < over_ms {
         return Ok(Some(over_ms));
     }
+    drop_all(store, id, &importing).await?;
+    Ok(None)
+}
+
+/// Claims the pairs of all; those that others have.
+async fn claim_all(
+    store: &impl Store,
+    entries: &[Entry],
+    ids: &[MigrationId],
+) -> Result<Vec<(usize, MigrationId)>, Error> {
+    let mut taken = Vec::new();
+    for (at, (entry, own)) in entries.iter().zip(ids).enumerate() {
+        let sides = (&entry.source, &entry.destination);
+        if let Err(first) = pairs::claim(store, sides, own).await? {
+            taken.push((at, first.id));
+        }
+    }
+    Ok(taken)
+}
+
+/// Takes back an addition that nobody has seen.
+async fn drop_all(store: &impl Store, id: &ProjectId, importing: &Importing) -> Result<(), Error> {
     for some in importing.ids.chunks(WRITTEN_AT_ONCE) {
         let listed: Vec<String> = some.iter().flat_map(keys::of_migration).collect();
         store.delete_many(&listed).await?;
     }
-    record::swap_importing(store, id, &importing, &Importing::default()).await?;
-    Ok(None)
+    record::swap_importing(store, id, importing, &Importing::default()).await?;
+    Ok(())
 }

@@ -9,6 +9,7 @@ use project::record;
 use store::{Error, Store, due, hosts, keys, records};
 
 use super::{add, erase};
+use crate::holding;
 use crate::lifecycle::{self, Outcome};
 use crate::slice::Advanced;
 use crate::world::{Host, World};
@@ -72,18 +73,18 @@ async fn round(
     if deeds.is_empty() {
         return Ok(false);
     }
-    let done = perform(store, id, &deeds, (now, boot)).await?;
+    let deeds = perform(store, id, deeds, (now, boot)).await?;
     record::change_queue(store, id, |queue| queue.done(&deeds)).await?;
-    Ok(done)
+    Ok(!deeds.start.is_empty() || !deeds.resume.is_empty())
 }
 
-/// Does what the queue decided; whether another round can have more to do.
+/// Does what the queue decided; what was done of it.
 async fn perform(
     store: &impl Store,
     project: &ProjectId,
-    deeds: &Deeds,
+    mut deeds: Deeds,
     (now, boot): (Timestamp, &str),
-) -> Result<bool, Error> {
+) -> Result<Deeds, Error> {
     let numbers = deeds.start.iter().chain(&deeds.resume).map(|(number, _)| *number);
     let ids = members::ids(store, project, numbers.chain(deeds.hold.iter().copied())).await?;
     for (number, _) in &deeds.start {
@@ -92,18 +93,46 @@ async fn perform(
             None => forget(store, project, *number).await?,
         }
     }
-    for (number, _) in &deeds.resume {
-        let resumed = match ids.get(number) {
-            Some(id) => lifecycle::resume(store, id, now, boot).await?,
-            None => Outcome::Gone,
-        };
-        // Somebody else was quicker, or works on it: it goes on in any case.
-        if resumed == Outcome::Gone {
-            forget(store, project, *number).await?;
+    let mut resumed = Vec::new();
+    for (number, start) in std::mem::take(&mut deeds.resume) {
+        if resume_one(store, project, (number, ids.get(&number)), (now, boot)).await? {
+            resumed.push((number, start));
         }
     }
+    deeds.resume = resumed;
     hold(store, project, (&deeds.hold, &ids), (now, boot)).await?;
-    Ok(!deeds.start.is_empty() || !deeds.resume.is_empty())
+    Ok(deeds)
+}
+
+/// Lets a migration go on; `false` where it still holds, since a slice that ended has it, so that it is
+/// to be tried again.
+async fn resume_one(
+    store: &impl Store,
+    project: &ProjectId,
+    (number, id): (u32, Option<&MigrationId>),
+    (now, boot): (Timestamp, &str),
+) -> Result<bool, Error> {
+    let Some(id) = id else {
+        forget(store, project, number).await?;
+        return Ok(true);
+    };
+    match holding::resume_for_project(store, id, now, boot).await? {
+        Outcome::Done => return Ok(true),
+        Outcome::Gone => forget(store, project, number).await?,
+        Outcome::Taken | Outcome::NotInThisState(_) => {
+            let migration = lifecycle::read(store, id).await?;
+            let Some(held) = migration.filter(|it| it.status == Status::Paused) else {
+                // Somebody else was quicker: it goes on, or has come to its end.
+                return Ok(true);
+            };
+            if held.held_by_project {
+                return Ok(false);
+            }
+            record::change_queue(store, project, |queue| queue.settle(number, Left::HeldByOwner))
+                .await?;
+        }
+    }
+    Ok(true)
 }
 
 /// Tells migrations to hold; a slice that is at work does so at its next checkpoint.
@@ -115,14 +144,13 @@ async fn hold(
 ) -> Result<(), Error> {
     for number in numbers {
         let held = match ids.get(number) {
-            Some(id) => lifecycle::pause(store, id, now, boot).await?,
+            Some(id) => holding::hold_for_project(store, project, id, (now, boot)).await?,
             None => Outcome::Gone,
         };
         match held {
-            Outcome::Done => {}
+            Outcome::Done | Outcome::Taken => {}
             Outcome::NotInThisState(Status::Paused) => {
-                record::change_queue(store, project, |queue| queue.settle(*number, Left::Held))
-                    .await?;
+                settle_paused(store, project, (*number, ids.get(number))).await?;
             }
             // It cannot be held (a removal): it comes to its end. Or it has.
             Outcome::NotInThisState(status) if !status.is_final() => {}
@@ -130,6 +158,19 @@ async fn hold(
         }
     }
     Ok(())
+}
+
+/// Takes note of who holds a migration that holds already.
+async fn settle_paused(
+    store: &impl Store,
+    project: &ProjectId,
+    (number, id): (u32, Option<&MigrationId>),
+) -> Result<(), Error> {
+    let Some(id) = id else { return Ok(()) };
+    let migration = lifecycle::read(store, id).await?;
+    let Some(held) = migration.filter(|it| it.status == Status::Paused) else { return Ok(()) };
+    let left = if held.held_by_project { Left::Held } else { Left::HeldByOwner };
+    record::change_queue(store, project, |queue| queue.settle(number, left)).await
 }
 
 async fn forget(store: &impl Store, project: &ProjectId, number: u32) -> Result<(), Error> {

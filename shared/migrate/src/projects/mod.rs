@@ -54,23 +54,32 @@ pub(crate) async fn due(
     let (project, number) = (&membership.project, membership.number);
     members::update(store, project, number, &Row::of(migration)).await?;
     let left = match (migration.status, due_ms) {
-        (Status::Paused, _) => Left::Held,
+        (Status::Paused, _) if migration.held_by_project => Left::Held,
+        (Status::Paused, _) => Left::HeldByOwner,
         (_, None) => Left::Ended,
         (_, Some(at_ms)) if at_ms > now.0 => Left::Waiting(at_ms),
         (_, Some(_)) => Left::Unfinished,
     };
-    if left == Left::Unfinished && record::queue(store, project).await?.is_active(number) {
-        record::change_queue(store, project, |queue| queue.settle(number, left)).await?;
-        return due::set(store, id, due_ms).await;
+    if left == Left::Unfinished {
+        let queue = record::queue(store, project).await?;
+        if queue.is_active(number) {
+            record::change_queue(store, project, |queue| queue.settle(number, left)).await?;
+            if queue.paused {
+                // It was let go alone, or has not seen that all are to hold.
+                due::project_by(store, project, now.0).await?;
+            }
+            return due::set(store, id, due_ms).await;
+        }
     }
     let place = place(membership.group.as_ref(), &migration.source, &migration.destination);
     change_queue(store, project, now, |queue| match left {
         Left::Unfinished => queue.again(number, &place),
+        Left::Held => queue.hold(number, &place),
         left => queue.settle(number, left),
     })
     .await?;
     // What is held for too long ends by itself.
-    let due_ms = due_ms.filter(|_| left == Left::Held);
+    let due_ms = due_ms.filter(|_| matches!(left, Left::Held | Left::HeldByOwner));
     due::set(store, id, due_ms).await
 }
 

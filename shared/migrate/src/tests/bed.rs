@@ -60,7 +60,7 @@ pub(super) struct Bed {
     pub(super) destination: Server,
     pub(super) memory: Memory,
     power: Power,
-    timers: Timers,
+    pub(super) timers: Timers,
     pub(super) id: MigrationId,
     boot: Cell<u32>,
     pub(super) slice_ms: Cell<u64>,
@@ -82,7 +82,7 @@ impl Network for TestHost {
     async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
         let (near, far) = pipe();
         let Server { mailboxes, faults, pop, speed, .. } =
-            self.servers[usize::from(address.port() - 1)].clone();
+            self.servers[usize::from(address.port() - 1) % 2].clone();
         match pop {
             Some(pop) => self.spawner.spawn_local(pop.serve(far)).unwrap(),
             None => self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap(),
@@ -107,7 +107,7 @@ impl Http for TestHost {
 
 impl Clock for TestHost {
     fn now_ms(&self) -> u64 {
-        self.timers.now_ms.get()
+        self.timers.wall_ms()
     }
     fn monotonic_ms(&self) -> u64 {
         self.timers.now_ms.get()
@@ -149,6 +149,14 @@ impl Store for CutStore {
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
         self.step().await;
         self.1.call(self.0.set_many(pairs)).await
+    }
+    async fn set_many_if(
+        &self,
+        guard: (&str, &[u8]),
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<Result<(), Vec<(String, Vec<u8>)>>, StoreError> {
+        self.step().await;
+        self.0.set_many_if(guard, pairs).await
     }
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.step().await;
@@ -392,6 +400,11 @@ impl Bed {
     /// Lets somebody else act just before the operation with this number (from 0) is carried out.
     pub(super) fn before(&self, operation: u32, act: impl FnOnce() + 'static) {
         *self.power.0.before.borrow_mut() = Some((operation, Box::new(act)));
+    }
+
+    /// Nobody acts any more.
+    pub(super) fn never_before(&self) {
+        *self.power.0.before.borrow_mut() = None;
     }
 
     /// Erases as the pages do; `None` where the power was cut after `allowed` operations.

@@ -19,10 +19,17 @@ const READ_MAX: usize = 128 << 10;
 #[derive(Clone, Default)]
 pub(super) struct Timers {
     pub(super) now_ms: Rc<Cell<u64>>,
+    /// By how much the wall clock was set.
+    pub(super) set_by_ms: Rc<Cell<i64>>,
     pub(super) waiting: Rc<RefCell<Vec<(u64, Waker)>>>,
 }
 
 impl Timers {
+    /// What the wall clock says.
+    pub(super) fn wall_ms(&self) -> u64 {
+        self.now_ms.get().saturating_add_signed(self.set_by_ms.get())
+    }
+
     pub(super) async fn sleep_ms(&self, ms: u64) {
         let until = self.now_ms.get() + ms;
         poll_fn(|context| {

@@ -194,6 +194,14 @@ impl Store for CutStore {
         self.1.step().await;
         self.0.set_many(pairs).await
     }
+    async fn set_many_if(
+        &self,
+        guard: (&str, &[u8]),
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<Result<(), Vec<(String, Vec<u8>)>>, StoreError> {
+        self.1.step().await;
+        self.0.set_many_if(guard, pairs).await
+    }
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.1.step().await;
         self.0.delete(key).await

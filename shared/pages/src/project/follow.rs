@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use model::Status;
+use model::{Removal, Status};
 
 use super::{Project, Tab, frame, identifier};
 use crate::Page;
@@ -59,6 +59,8 @@ pub struct Row<'a> {
     pub group: Option<&'a str>,
     /// Where it stands.
     pub status: Status,
+    /// What became of the last removal, where no run began after it.
+    pub removal: Option<Removal>,
     /// Items found.
     pub total: u64,
     /// Items that were dealt with.
@@ -333,7 +335,7 @@ fn rows(page: &Page<'_>, rows: &[Row<'_>]) -> Markup {
 fn row(page: &Page<'_>, row: &Row<'_>) -> Markup {
     let words = page.words;
     let address = format!("/migrations/{}?account={}", row.id, encode(row.source));
-    let class = status_class(row.status);
+    let class = if row.removal.is_some() { "fair" } else { status_class(row.status) };
     html! {
         tr {
             td.number data-label=(words.project.column_number) { (number(words, row.number)) }
@@ -344,10 +346,12 @@ fn row(page: &Page<'_>, row: &Row<'_>) -> Markup {
                 bdi { (row.group.unwrap_or_default()) }
             }
             td.verdict data-label=(words.project.column_state) {
-                span.badge.(class) { (words.status(row.status)) }
+                span.badge.(class) { (words.stands(row.status, row.removal.as_ref())) }
             }
             td.(if row.total > 0 { "part" } else { "part zero" }) data-label=(words.progress_title) {
-                @if row.total > 0 {
+                @if let Some(removal) = &row.removal {
+                    span.hint { (words.taken_back(removal)) }
+                } @else if row.total > 0 {
                     progress.(class) max=(row.total) value=(row.done.min(row.total)) aria-label=(words.progress_label) {}
                     span.hint { (fill(words.progress_of, &[("done", &number(words, row.done)), ("total", &number(words, row.total))])) }
                 }

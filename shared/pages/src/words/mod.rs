@@ -8,7 +8,7 @@
 pub(crate) mod en;
 pub(crate) mod it;
 
-use model::{FailureCode, Item, Phase, ServerType, Status, Verdict};
+use model::{FailureCode, Item, Phase, Removal, ServerType, Status, Verdict};
 
 macro_rules! catalogue {
     ($(#[$about:meta])* $words:ident { $($name:ident)* } $($part:ident: $part_words:ident)?) => {
@@ -129,7 +129,8 @@ catalogue! {
     // words of the model
     status_awaiting_upload status_awaiting_start status_scheduled status_pending status_running
     status_waiting status_paused status_completed status_completed_with_errors status_stopped
-    status_failed status_removing
+    status_failed status_removing status_taken_back status_partly_taken_back
+    removal_whole removal_part removal_kept removal_under_way
     hint_pending hint_running hint_completed hint_completed_with_errors hint_stopped hint_failed
     action_pause action_pause_hint action_resume action_resume_hint action_retry action_retry_hint
     action_remove action_remove_hint remove_from remove_from_run remove_show remove_title remove_lead
@@ -150,7 +151,8 @@ catalogue! {
     refusal_bad_date refusal_too_many refusal_repeated refusal_example refusal_out_of_order
     refusal_sign_in refusal_wrong_password refusal_too_many_tries
         refusal_too_many_requests refusal_creation_token refusal_misdirected refusal_busy refusal_too_short
-    refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_no_such_page refusal_method
+    refusal_unauthorized refusal_not_found refusal_not_in_this_state refusal_already_running
+    refusal_idempotency_key_reused refusal_same_account refusal_no_such_page refusal_method
     refusal_too_large refusal_media_type refusal_unreadable refusal_cross_site
     refusal_unavailable refusal_not_configured
     }
@@ -206,6 +208,37 @@ impl Words {
             Status::Failed => self.status_failed,
             Status::Removing => self.status_removing,
         }
+    }
+
+    /// Where a migration stands: what was taken back is not complete.
+    pub fn stands(&self, status: Status, removal: Option<&Removal>) -> &'static str {
+        match (status, removal) {
+            (Status::Completed | Status::CompletedWithErrors, Some(removal)) => {
+                if removal.is_whole() {
+                    self.status_taken_back
+                } else {
+                    self.status_partly_taken_back
+                }
+            }
+            _ => self.status(status),
+        }
+    }
+
+    /// What is left after a removal, in sentences.
+    pub fn taken_back(&self, removal: &Removal) -> String {
+        let n = |count: u64| crate::show::number(self, count);
+        let (removed, left, kept) = (n(removal.removed), n(removal.left), n(removal.kept));
+        let values = [("removed", &*removed), ("left", &*left), ("kept", &*kept)];
+        let mut sentence = match removal.finished_at {
+            None => fill(self.removal_under_way, &values),
+            Some(_) if removal.is_whole() => fill(self.removal_whole, &values),
+            Some(_) => fill(self.removal_part, &values),
+        };
+        if removal.kept > 0 {
+            sentence.push(' ');
+            sentence.push_str(&fill(self.removal_kept, &values));
+        }
+        sentence
     }
 
     /// What a status means for the reader; `None` where its name says it.

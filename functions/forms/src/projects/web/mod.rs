@@ -288,6 +288,7 @@ fn shown_row(number: u32, row: &members::Row) -> Option<follow::Row<'_>> {
         destination: &row.destination,
         group: row.group.as_deref(),
         status: row.status?,
+        removal: row.removal,
         total: row.progress.total,
         done: row.progress.done(),
         error: row.error.as_deref(),

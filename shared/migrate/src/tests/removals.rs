@@ -1,0 +1,34 @@
+//! What is left of a removal, wherever the power fails in it.
+
+use fake_imap::Features;
+use model::Status;
+
+use super::bed::Bed;
+use super::whole::fill;
+
+/// A removal that was accepted ends as one, and begins no further run, whatever is cut.
+#[test]
+fn an_accepted_removal_is_carried_out_whatever_is_cut() {
+    let mut whole = false;
+    for cut in 0.. {
+        let bed = Bed::new(Features::modern(), Features::modern());
+        fill(&bed);
+        bed.finish();
+        bed.remove(1);
+        let cut_off = bed.tick(Some(cut)).is_none();
+        // While it is not done, nothing says that it is.
+        let between = bed.migration();
+        let removed = between.sync_points.iter().all(|point| point.removed);
+        assert!(removed || between.status == Status::Removing, "cut after {cut}");
+        let migration = bed.finish();
+        assert_eq!(migration.status, Status::Completed, "cut after {cut}");
+        let points: Vec<_> =
+            migration.sync_points.iter().map(|point| (point.number, point.removed)).collect();
+        assert_eq!(points, [(1, true)], "cut after {cut}");
+        if !cut_off {
+            whole = cut > 30;
+            break;
+        }
+    }
+    assert!(whole);
+}
