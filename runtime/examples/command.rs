@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings::Command;
-use wasmtime_wasi::{DirPerms, FilePerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 struct State {
     wasi: WasiCtx,
@@ -42,7 +42,7 @@ async fn run() -> Result<bool> {
     let guest = repository.to_string_lossy();
     let mut wasi = WasiCtxBuilder::new();
     wasi.args(&arguments).inherit_stdout().inherit_stderr();
-    wasi.preopened_dir(repository, &guest, DirPerms::READ, FilePerms::READ)?;
+    wasi.preopened_dir(repository, &guest, FsPerms::ReadOnly)?;
     let state = State { wasi: wasi.build(), table: ResourceTable::new() };
     let mut store = Store::new(&engine, state);
     store.epoch_deadline_async_yield_and_update(1);
