@@ -8,23 +8,25 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Result;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::driver;
+use crate::gate::Gate;
 use crate::health::{self, Pulse};
-use crate::instance::{Body, Ready};
+use crate::instance::{Body, Ready, is_event_stream};
 use crate::key_value::Database;
 use crate::metrics::Metrics;
+use crate::own_addresses::OwnAddresses;
+use crate::peer::Peer;
+use crate::receive::{self, Held, lock};
+use crate::refusals::Reason;
 use crate::routes::Routes;
 use crate::state::Folder;
-
-/// Instances at a time: each event stream and each slice holds one, with up to the memory limit.
-const MAX_INSTANCES: usize = 512;
 
 /// The most that a component may answer to `GET /metrics`.
 const MAX_METRICS_BYTES: usize = 1 << 20;
@@ -41,7 +43,12 @@ pub struct App {
     pub(crate) metrics: Metrics,
     /// How the driver fares.
     pub(crate) pulse: Pulse,
-    pub(crate) instances: Arc<Semaphore>,
+    /// How much clients may have at a time.
+    pub(crate) gate: Arc<Gate>,
+    /// Where users reach it; empty where that is not set.
+    pub(crate) public_url: String,
+    /// Where no migration may lead.
+    pub(crate) own_addresses: Arc<OwnAddresses>,
     /// Where slices run, so that pages do not wait behind them.
     pub(crate) batch: Option<Handle>,
     /// Told after every request that may have made work for `advance`.
@@ -63,13 +70,18 @@ impl App {
     ) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let Some(found) = self.routes.find(&path) else {
-            return problem(StatusCode::NOT_FOUND, "There is nothing at this address.");
+            let nothing = problem(StatusCode::NOT_FOUND, "There is nothing at this address.");
+            return never_sniffed(nothing);
         };
+        let client = peer.map(|peer| self.gate.proxies.client(peer, request.headers()));
         complete_uri(&mut request);
         describe(&mut request, found.base, peer);
         let name = found.component.to_owned();
         let method = request.method().clone();
-        let mut response = self.call(&name, request).await;
+        let mut response = match client {
+            None => self.call(&name, request).await,
+            Some(client) => self.call_for(Peer::of(client.ip()), &name, request).await,
+        };
         if METRICS_PATHS.contains(&path.as_str()) && method == Method::GET {
             response = self.with_own_metrics(response).await;
         }
@@ -79,18 +91,67 @@ impl App {
         if !method.is_safe() && path != driver::PATH {
             self.changed.notify_one();
         }
-        response
+        never_sniffed(response)
     }
 
-    /// Answers a request by the component's name, as other components reach it.
+    /// Answers a client's request, within what one client and all of them may have.
+    async fn call_for(
+        self: &Arc<Self>,
+        peer: Peer,
+        name: &str,
+        request: Request<WasiBody>,
+    ) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let refuse = |reason: Reason| {
+            self.gate.refusals.count(reason);
+            reason.response(&path)
+        };
+        // A request that is still arriving has no place yet, so that it cannot keep one.
+        let (request, held) = match receive::gather(request, &self.gate, peer).await {
+            Ok(gathered) => gathered,
+            Err(reason) => return refuse(reason),
+        };
+        match self.gate.request(peer) {
+            Ok(place) => lock(&held).insert(0, place),
+            Err(reason) => return refuse(reason),
+        }
+        let response = self.run(name, request, held.clone()).await;
+        if !is_event_stream(&response) {
+            return response;
+        }
+        // It lasts: it has a place of its kind from here on, and its first one is free.
+        match self.gate.event_stream(peer) {
+            Ok(place) => {
+                if let Some(first) = lock(&held).first_mut() {
+                    *first = place;
+                }
+                response
+            }
+            Err(reason) => refuse(reason),
+        }
+    }
+
+    /// Answers a request by the component's name, as the driver and other components reach it: in
+    /// places that no client can take.
     pub async fn call(self: &Arc<Self>, name: &str, request: Request<WasiBody>) -> Response<Body> {
+        match self.gate.request(Peer::Inner) {
+            Ok(place) => self.run(name, request, Arc::new(vec![place].into())).await,
+            Err(reason) => {
+                self.gate.refusals.count(reason);
+                reason.response(request.uri().path())
+            }
+        }
+    }
+
+    /// Has a component answer; `held` is given back when its instance ends.
+    async fn run(
+        self: &Arc<Self>,
+        name: &str,
+        request: Request<WasiBody>,
+        held: Held,
+    ) -> Response<Body> {
         let Some(component) = self.components.get(name) else {
             return problem(StatusCode::NOT_FOUND, "There is no such component.");
-        };
-        let Ok(permit) = self.instances.clone().try_acquire_owned() else {
-            let mut busy = problem(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once.");
-            busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return busy;
         };
         let started = Instant::now();
         let method = request.method().clone();
@@ -98,7 +159,7 @@ impl App {
         let is_batch = self.routes.find(driver::PATH).is_some_and(|found| found.component == name);
         let batch = self.batch.as_ref().filter(|_| is_batch);
         let response =
-            component.answer(self, request, (permit, batch)).await.unwrap_or_else(|error| {
+            component.answer(self, request, (held, batch)).await.unwrap_or_else(|error| {
                 log::error!("{name}: {error:?}");
                 problem(
                     StatusCode::INTERNAL_SERVER_ERROR,
@@ -122,11 +183,6 @@ impl App {
         })
     }
 
-    /// A new set of [`MAX_INSTANCES`] permits.
-    pub(crate) fn permits() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(MAX_INSTANCES))
-    }
-
     async fn with_own_metrics(&self, response: Response<Body>) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         let theirs = match parts.status.is_success() {
@@ -144,6 +200,7 @@ impl App {
         text.extend_from_slice(self.metrics.text(peaks).as_bytes());
         let own = self.pulse.text(self.database.failed_writes(), self.folder.free_bytes());
         text.extend_from_slice(own.as_bytes());
+        text.extend_from_slice(self.gate.text().as_bytes());
         parts.status = StatusCode::OK;
         parts.headers.remove(CONTENT_LENGTH);
         let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -164,6 +221,13 @@ fn complete_uri(request: &mut Request<WasiBody>) {
     if let Ok(whole) = whole {
         *request.uri_mut() = whole;
     }
+}
+
+/// A browser takes every answer for what it says that it is (Fetch section 3.6).
+fn never_sniffed(mut response: Response<Body>) -> Response<Body> {
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
 }
 
 /// Sets the headers that Spin sets; what a client sends under these names is dropped.

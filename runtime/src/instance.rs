@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
@@ -32,6 +32,8 @@ use crate::app::App;
 use crate::chaining::Hooks;
 use crate::key_value::Database;
 use crate::outbound::AllowedHosts;
+use crate::own_addresses::{self, OwnAddresses};
+use crate::receive::Held;
 
 /// Elements of all tables of an instance; Rust components need some hundreds.
 const MAX_TABLE_ELEMENTS: usize = 100_000;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub hosts: Arc<AllowedHosts>,
     /// Its environment.
     pub environment: Vec<(String, String)>,
+    /// Told to it in its environment.
+    pub own_addresses: Arc<OwnAddresses>,
     /// Most linear memory of one instance.
     pub memory_limit_bytes: usize,
     /// The most linear memory that an instance had so far, bytes.
@@ -127,13 +131,13 @@ impl ResourceLimiter for Memory {
 }
 
 impl Ready {
-    /// Answers one request; the instance holds `permit` until its end, and runs on the threads of
+    /// Answers one request; the instance holds its place until its end, and runs on the threads of
     /// `batch` where these are given.
     pub async fn answer(
         self: &Arc<Self>,
         app: &Arc<App>,
         request: http::Request<WasiBody>,
-        (permit, batch): (OwnedSemaphorePermit, Option<&Handle>),
+        (held, batch): (Held, Option<&Handle>),
     ) -> anyhow::Result<http::Response<Body>> {
         let safe = request.method().is_safe();
         let mut store = self.store(app);
@@ -152,7 +156,7 @@ impl Ready {
                 wasmtime::error::Ok(())
             });
             let ended = ran.await.and_then(|result| result);
-            drop(permit);
+            drop(held);
             ended
         };
         let work = supervise(self.settings.clone(), work);
@@ -248,10 +252,16 @@ impl HostMonotonicClock for Monotonic {
 
 fn wasi(settings: &Settings) -> WasiCtx {
     let hosts = settings.hosts.clone();
+    let own = match settings.as_spin {
+        true => None,
+        false => Some((own_addresses::ENVIRONMENT, settings.own_addresses.text())),
+    };
+    let own: Vec<_> = own.into_iter().collect();
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(std::io::stderr())
         .stderr(std::io::stderr())
         .envs(&settings.environment)
+        .envs(&own)
         .monotonic_clock(Monotonic)
         .allow_tcp(true)
         .allow_udp(true)
@@ -275,7 +285,7 @@ fn wasi(settings: &Settings) -> WasiCtx {
 }
 
 /// An event stream (HTML, Server-sent events) has no end of its own.
-fn is_event_stream<T>(response: &http::Response<T>) -> bool {
+pub fn is_event_stream<T>(response: &http::Response<T>) -> bool {
     let media_type = response.headers().get(http::header::CONTENT_TYPE);
     media_type.is_some_and(|media_type| media_type.as_bytes().starts_with(b"text/event-stream"))
 }

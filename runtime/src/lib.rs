@@ -7,6 +7,8 @@
 //! Reading order: [`cli`], [`load`] with [`manifest`], [`variables`], [`outbound`] and [`routes`];
 //! [`app`] and [`instance`], the way of a request; [`spin_key_value`] and [`wasi_key_value`] on
 //! [`key_value`] with `group_commit`; [`engine`] and [`bundle`], where code comes from; [`server`] and [`driver`];
+//! [`connections`], [`connection`], [`patience`], [`peer`], [`budget`], [`gate`], [`receive`] and
+//! [`refusals`], what clients may have at a time; [`descriptors`] and [`own_addresses`];
 //! `batch`, the slices' threads; [`migrate`], the same application without a socket; [`state`], the folder.
 //!
 //! Invariants: every request has an instance of its own, so that nothing survives in memory; no
@@ -17,13 +19,18 @@
 pub mod app;
 mod batch;
 mod bindings;
+pub mod budget;
 pub mod bundle;
 mod chaining;
 pub mod cli;
 pub mod client;
+pub mod connection;
+pub mod connections;
 mod core_dumps;
+pub mod descriptors;
 pub mod driver;
 pub mod engine;
+pub mod gate;
 mod group_commit;
 mod health;
 pub mod instance;
@@ -34,7 +41,11 @@ pub mod manifest;
 pub mod metrics;
 pub mod migrate;
 pub mod outbound;
+pub mod own_addresses;
 pub mod patience;
+pub mod peer;
+pub mod receive;
+pub mod refusals;
 pub mod routes;
 pub mod server;
 pub mod spin_key_value;

@@ -16,12 +16,15 @@ use crate::app::App;
 use crate::bindings;
 use crate::bundle::Bundle;
 use crate::engine::{self, Code};
+use crate::gate::Gate;
 use crate::health::Pulse;
 use crate::instance::{Ready, Settings, State};
 use crate::key_value::{Database, FILE_NAME, Journal};
 use crate::manifest::{self, Manifest};
 use crate::metrics::Metrics;
 use crate::outbound::AllowedHosts;
+use crate::own_addresses::OwnAddresses;
+use crate::peer::Proxies;
 use crate::routes::Routes;
 use crate::spin_key_value::Spin;
 use crate::state::{Folder, boot_nonce};
@@ -83,7 +86,8 @@ pub fn load(options: &Options) -> Result<Arc<App>> {
     let folder = Folder::open(&options.state_dir)?;
     let variables = variables(&manifest, options, &folder)?;
     let journal = if options.as_spin { Journal::Delete } else { Journal::Wal };
-    let settings = all_settings(&manifest, options, &variables)?;
+    let own_addresses = Arc::new(OwnAddresses::default());
+    let settings = all_settings(&manifest, options, (&variables, &own_addresses))?;
     let components = components(&manifest, options, settings)?;
     let database = Database::open(&folder.private_file(FILE_NAME)?, journal)?;
     Ok(Arc::new(App {
@@ -93,7 +97,11 @@ pub fn load(options: &Options) -> Result<Arc<App>> {
         advance_token: variables.get("advance_token").map(str::to_owned),
         metrics: Metrics::default(),
         pulse: Pulse::default(),
-        instances: App::permits(),
+        gate: Arc::new(Gate::new(Proxies::parse(
+            variables.get("trusted_proxies").unwrap_or_default(),
+        )?)),
+        public_url: variables.get("public_url").unwrap_or_default().to_owned(),
+        own_addresses,
         batch: options.batch.clone(),
         changed: Notify::new(),
         advanced: Notify::new(),
@@ -147,7 +155,7 @@ fn variables(manifest: &Manifest, options: &Options, folder: &Folder) -> Result<
 fn all_settings(
     manifest: &Manifest,
     options: &Options,
-    variables: &Variables,
+    (variables, own_addresses): (&Variables, &Arc<OwnAddresses>),
 ) -> Result<Vec<Settings>> {
     let names: Vec<String> = manifest.component.keys().cloned().collect();
     let boot = boot_nonce()?;
@@ -171,6 +179,7 @@ fn all_settings(
             variables: values.collect::<Result<_>>()?,
             hosts: Arc::new(AllowedHosts::parse(&hosts, &names)?),
             environment,
+            own_addresses: own_addresses.clone(),
             memory_limit_bytes: options.memory_limit_bytes,
             memory_peak_bytes: AtomicU64::new(0),
             as_spin: options.as_spin,

@@ -1,10 +1,13 @@
 //! Whose request it is: the client's address, also behind a proxy, and what counts as one client.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use http::HeaderMap;
-use http::header::HeaderName;
+
+/// Where a proxy says for whom it asks.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Addresses in one forwarding header that are looked at, from its end; no chain of proxies is longer.
 const MAX_FORWARDED: usize = 16;
@@ -34,43 +37,46 @@ impl Peer {
 /// Which proxies say for whom they ask, as the variables have it.
 #[derive(Debug, Default)]
 pub struct Proxies {
-    /// The header that they set (`trusted_proxy_header`); `None`: nobody is believed.
-    header: Option<HeaderName>,
     /// Their addresses (`trusted_proxies`).
     networks: Vec<(IpAddr, u8)>,
+    /// Said once where a proxy seems to be there that nobody has told of.
+    hinted: AtomicBool,
 }
 
 impl Proxies {
-    /// Reads `trusted_proxy_header` (a header's name, empty for none) and `trusted_proxies`
-    /// (addresses and CIDRs with commas or spaces between them).
-    pub fn parse(header: &str, networks: &str) -> Result<Self> {
-        let header = match header.trim() {
-            "" => None,
-            name => match HeaderName::try_from(name) {
-                Ok(name) => Some(name),
-                Err(_) => bail!("trusted_proxy_header: {name:?} is no name of a header"),
-            },
-        };
-        let entries = networks.split([',', ' ', '\n', '\t', '\r']).filter(|entry| !entry.is_empty());
+    /// Reads `trusted_proxies`: addresses and CIDRs with commas or spaces between them; empty:
+    /// nobody is believed.
+    pub fn parse(networks: &str) -> Result<Self> {
+        let entries =
+            networks.split([',', ' ', '\n', '\t', '\r']).filter(|entry| !entry.is_empty());
         let network = |entry: &str| match network(entry) {
             Some(network) => Ok(network),
             None => bail!("trusted_proxies: {entry:?} is not a network such as 10.0.0.0/8"),
         };
-        Ok(Proxies { header, networks: entries.map(network).collect::<Result<_>>()? })
+        let networks = entries.map(network).collect::<Result<_>>()?;
+        Ok(Proxies { networks, hinted: AtomicBool::new(false) })
     }
 
     /// Whether whoever connects from here is a proxy whose word is taken.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.header.is_some() && self.lists(address)
+        self.lists(address)
     }
 
     /// The client's address: where a trusted proxy connected, the last address in its header that
     /// is no trusted proxy's. What stands before that one is the client's own word.
     pub fn client(&self, connected: SocketAddr, headers: &HeaderMap) -> SocketAddr {
-        let Some(header) = self.header.as_ref().filter(|_| self.lists(connected.ip())) else {
+        if !self.lists(connected.ip()) {
+            let told = headers.contains_key(FORWARDED_FOR) && self.networks.is_empty();
+            if told && !self.hinted.swap(true, Ordering::Relaxed) {
+                let proxy = connected.ip();
+                log::warn!(
+                    "requests come through a proxy at {proxy}: unless trusted_proxies lists it, \
+                     all clients behind it count as one"
+                );
+            }
             return connected;
-        };
-        let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
+        }
+        let values = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
         let named: Vec<&str> = values.flat_map(|value| value.split(',')).collect();
         let mut client = connected;
         for text in named.into_iter().rev().take(MAX_FORWARDED) {
@@ -88,16 +94,9 @@ impl Proxies {
     }
 }
 
-/// An element of `X-Forwarded-For`, `X-Real-IP`, or `Forwarded` (RFC 7239 section 6).
+/// An element of `X-Forwarded-For`: an address, some proxies write the port behind it.
 fn forwarded(text: &str) -> Option<SocketAddr> {
-    let parameter = |part: &str| {
-        let (name, value) = part.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("for").then(|| value.trim().trim_matches('"').to_owned())
-    };
-    let text = match text.split(';').find_map(parameter) {
-        Some(value) => value,
-        None => text.trim().to_owned(),
-    };
+    let text = text.trim();
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let address = text.parse::<SocketAddr>().ok();
     let address = address.or_else(|| Some(SocketAddr::new(bare.parse().ok()?, 0)))?;
@@ -154,14 +153,14 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_is_believed_and_only_its_own_word() {
-        let proxies = Proxies::parse("X-Forwarded-For", "127.0.0.0/8 ::1, 10.0.0.0/8").unwrap();
+        let proxies = Proxies::parse("127.0.0.0/8 ::1, 10.0.0.0/8").unwrap();
         for (connected, lines, expected) in [
             ("127.0.0.1", &["198.51.100.7"][..], "198.51.100.7"),
             ("127.0.0.1", &["1.1.1.1, 198.51.100.7"], "198.51.100.7"),
             ("127.0.0.1", &["1.1.1.1", "198.51.100.7, 10.0.0.2"], "198.51.100.7"),
             ("127.0.0.1", &["198.51.100.7:4711"], "198.51.100.7"),
             ("::1", &["[2001:db8::1]:80"], "2001:db8::1"),
-            ("::1", &["for=192.0.2.60;proto=http, for=\"[2001:db8::1]\""], "2001:db8::1"),
+            ("::1", &["192.0.2.60, [2001:db8::1]"], "2001:db8::1"),
             ("127.0.0.1", &["198.51.100.7, unknown"], "127.0.0.1"),
             ("127.0.0.1", &["198.51.100.7, unknown, 10.0.0.2"], "10.0.0.2"),
             ("127.0.0.1", &[], "127.0.0.1"),
@@ -169,18 +168,17 @@ mod tests {
         ] {
             assert_eq!(client(&proxies, connected, lines), expected, "{connected} {lines:?}");
         }
-        let nobody = Proxies::parse("", "127.0.0.0/8").unwrap();
+        let nobody = Proxies::parse("").unwrap();
         assert_eq!(client(&nobody, "127.0.0.1", &["198.51.100.7"]), "127.0.0.1");
         assert!(!nobody.trusts("127.0.0.1".parse().unwrap()));
     }
 
     #[test]
-    fn refuses_what_is_neither_header_nor_network() {
-        assert!(Proxies::parse("a b", "").is_err());
+    fn refuses_what_is_no_network() {
         for entry in ["10.0.0.0/33", "x", "::/129", "10.0.0.0/"] {
-            assert!(Proxies::parse("x-real-ip", entry).is_err(), "{entry}");
+            assert!(Proxies::parse(entry).is_err(), "{entry}");
         }
-        let all = Proxies::parse("x-real-ip", "0.0.0.0/0 ::/0").unwrap();
+        let all = Proxies::parse("0.0.0.0/0 ::/0").unwrap();
         assert!(all.trusts("9.9.9.9".parse().unwrap()) && all.trusts("2a00::1".parse().unwrap()));
     }
 }

@@ -62,7 +62,8 @@ pub async fn gather(
     Ok((Request::from_parts(parts, body), held))
 }
 
-fn lock(held: &Held) -> std::sync::MutexGuard<'_, Vec<Share>> {
+/// What is held.
+pub fn lock(held: &Held) -> std::sync::MutexGuard<'_, Vec<Share>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -105,8 +105,10 @@ impl Reason {
         if let Some(seconds) = retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if matches!(self, Reason::SlowBody | Reason::BrokenBody | Reason::BodiesOfClient | Reason::Bodies)
-        {
+        if matches!(
+            self,
+            Reason::SlowBody | Reason::BrokenBody | Reason::BodiesOfClient | Reason::Bodies
+        ) {
             // The rest of the body is not read.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -7,6 +7,7 @@
     reason = "test code: a panic is a failed test"
 )]
 
+mod abuse;
 mod api;
 mod autodetect;
 mod components;

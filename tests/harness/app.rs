@@ -31,12 +31,14 @@ pub struct Setup {
     pub variables: Vec<(String, String)>,
     /// Further flags of `serve`.
     pub flags: Vec<String>,
+    /// How many files it may have open (`ulimit -n`); as many as the tests without.
+    pub files: Option<u32>,
 }
 
 impl Default for Setup {
     /// Loopback allowed, the tests' authority trusted.
     fn default() -> Self {
-        Setup { variables: Vec::new(), flags: Vec::new() }
+        Setup { variables: Vec::new(), flags: Vec::new(), files: None }
             .variable("allowed_networks", "127.0.0.0/8,::1/128")
             .variable("extra_ca", &authority().pem)
             .variable("advance_token", ADVANCE_TOKEN)
@@ -64,6 +66,12 @@ impl Setup {
     pub fn with_public_url(self) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         self.flag("--listen").flag(&address).variable("public_url", &format!("http://{address}"))
+    }
+
+    /// Lets it have this many files open.
+    #[must_use]
+    pub fn files(self, files: u32) -> Self {
+        Setup { files: Some(files), ..self }
     }
 
     /// Adds the variables to a command; long ones by way of files in `folder`.
@@ -268,7 +276,13 @@ fn launch(setup: &Setup, folder: &Path) -> (Running, String) {
         let path = folder.join(name);
         std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log")
     };
-    let mut running = Running::start(&binary(), |command| {
+    let shell = setup.files.map(|files| (PathBuf::from("/bin/sh"), files.to_string()));
+    let program = shell.as_ref().map_or_else(binary, |(shell, _)| shell.clone());
+    let mut running = Running::start(&program, |command| {
+        if let Some((_, files)) = &shell {
+            let limited = "ulimit -n \"$0\" && exec \"$@\"";
+            command.args(["-c", limited, files]).arg(binary());
+        }
         command.args(["serve", "--state-dir"]).arg(folder.join("state"));
         if !setup.flags.iter().any(|flag| flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);

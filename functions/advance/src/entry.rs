@@ -56,6 +56,8 @@ fn respond(status: StatusCode, kind: &str, body: &serde_json::Value) -> Response
         headers.insert(http::header::CONTENT_TYPE, kind);
     }
     headers.insert(http::header::CONTENT_LENGTH, length.into());
+    let nosniff = http::HeaderValue::from_static("nosniff");
+    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, nosniff);
     if status == StatusCode::UNAUTHORIZED {
         let bearer = http::HeaderValue::from_static("Bearer");
         headers.insert(http::header::WWW_AUTHENTICATE, bearer);
@@ -77,6 +79,7 @@ async fn answer(request: &Request) -> Result<Tick, Refused> {
     let dialer = Dialer {
         host: &Host,
         networks: Networks::parse(&settings.allowed_networks)
+            .and_then(|networks| networks.without(&settings.own_addresses))
             .map_err(misconfigured)?
             .with_ports(&settings.allowed_ports)
             .map_err(misconfigured)?,

@@ -59,6 +59,7 @@ impl Reached {
         Ok(Dialer {
             host: &HOST,
             networks: Networks::parse(&settings.allowed_networks)
+                .and_then(|networks| networks.without(&settings.own_addresses))
                 .map_err(|error| error.to_string())?
                 .with_ports(&settings.allowed_ports)
                 .map_err(|error| error.to_string())?,

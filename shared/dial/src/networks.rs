@@ -17,11 +17,12 @@ enum Cidr {
     V6 { bits: u128, prefix: u32 },
 }
 
-/// The private networks that may be reached, besides all public addresses.
+/// The private networks that may be reached, besides all public addresses but the own ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     listed: Vec<Cidr>,
     ports: Ports,
+    own: Vec<Cidr>,
 }
 
 /// At which ports public addresses may be reached; those that are listed, at any.
@@ -36,10 +37,12 @@ enum Ports {
 /// mail servers are, and webhooks (443, 80). Those that take mail (25, 465, 587) are none of them.
 const MAIL_PORTS: [u16; 7] = [143, 993, 585, 110, 995, 443, 80];
 
-/// An entry of `allowed_networks` that is not a network.
+/// An entry of `allowed_networks` or `own_addresses` that is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("allowed_networks: {entry} is not a network such as 192.168.0.0/16 or fd00::/8")]
+#[error("{variable}: {entry} is not a network such as 192.168.0.0/16 or fd00::/8")]
 pub struct NotANetwork {
+    /// The variable.
+    pub variable: &'static str,
     /// The entry.
     pub entry: String,
 }
@@ -56,16 +59,8 @@ impl Networks {
     /// Reads `allowed_networks`: addresses and CIDRs, separated by commas or spaces; empty means
     /// public addresses only.
     pub fn parse(text: &str) -> Result<Networks, NotANetwork> {
-        let entries = text.split([',', ' ', '\n', '\t', '\r']).filter(|entry| !entry.is_empty());
-        let mut listed = Vec::new();
-        for entry in entries {
-            let wrong = || NotANetwork { entry: entry.chars().take(60).collect() };
-            if listed.len() == NETWORKS_MAX {
-                return Err(wrong());
-            }
-            listed.push(Cidr::take(entry).ok_or_else(wrong)?);
-        }
-        Ok(Networks { listed, ports: Ports::All })
+        let (listed, own) = (cidrs("allowed_networks", text)?, Vec::new());
+        Ok(Networks { listed, own, ports: Ports::All })
     }
 
     /// The same, with public addresses reached at the ports of mail only, and at those of
@@ -91,20 +86,29 @@ impl Networks {
         }
     }
 
+    /// Without the installation's own addresses, written in the same way: whatever listens there
+    /// behind a firewall would be reachable from inside. What `allowed_networks` lists is permitted
+    /// all the same.
+    pub fn without(self, own: &str) -> Result<Networks, NotANetwork> {
+        Ok(Networks { own: cidrs("own_addresses", own)?, ..self })
+    }
+
     /// Every address: for a server that the operator named.
     pub fn everything() -> Networks {
         let (bits, prefix) = (0, 0);
         let listed = vec![Cidr::V4 { bits, prefix }, Cidr::V6 { bits: 0, prefix }];
-        Networks { listed, ports: Ports::All }
+        Networks { listed, own: Vec::new(), ports: Ports::All }
     }
 
     /// Whether this address may be connected to. Addresses that carry an IPv4 address inside
     /// (6to4, NAT64 and the like) are judged by that one too, since it is where packets end up.
     pub fn permits(&self, address: IpAddr) -> bool {
         match canonical(address) {
-            IpAddr::V4(v4) => is_public_v4(v4) || self.lists(IpAddr::V4(v4)),
+            IpAddr::V4(v4) => {
+                (is_public_v4(v4) && !self.owns(IpAddr::V4(v4))) || self.lists(IpAddr::V4(v4))
+            }
             IpAddr::V6(v6) => {
-                (is_public_v6(v6) || self.lists(IpAddr::V6(v6)))
+                ((is_public_v6(v6) && !self.owns(IpAddr::V6(v6))) || self.lists(IpAddr::V6(v6)))
                     && embedded(v6).all(|v4| self.permits(IpAddr::V4(v4)))
             }
         }
@@ -114,6 +118,23 @@ impl Networks {
     pub fn lists(&self, address: IpAddr) -> bool {
         self.listed.iter().any(|cidr| cidr.contains(address))
     }
+
+    fn owns(&self, address: IpAddr) -> bool {
+        self.own.iter().any(|cidr| cidr.contains(address))
+    }
+}
+
+fn cidrs(variable: &'static str, text: &str) -> Result<Vec<Cidr>, NotANetwork> {
+    let entries = text.split([',', ' ', '\n', '\t', '\r']).filter(|entry| !entry.is_empty());
+    let mut cidrs = Vec::new();
+    for entry in entries {
+        let wrong = || NotANetwork { variable, entry: entry.chars().take(60).collect() };
+        if cidrs.len() == NETWORKS_MAX {
+            return Err(wrong());
+        }
+        cidrs.push(Cidr::take(entry).ok_or_else(wrong)?);
+    }
+    Ok(cidrs)
 }
 
 /// The IPv4 address of an IPv4-mapped one (`::ffff:0:0/96`, RFC 4291 section 2.5.5.2), because
@@ -420,6 +441,32 @@ mod tests {
     }
 
     #[test]
+    fn own_addresses_only_where_listed() {
+        let permits = |allowed: &str, address: &str| {
+            let own = "9.9.9.9,2a00:1450::6d,2606:4700::/48,127.0.0.1";
+            let networks = Networks::parse(allowed).unwrap().without(own).unwrap();
+            networks.permits(address.parse().unwrap())
+        };
+        let own = [
+            "9.9.9.9",
+            "::ffff:9.9.9.9",
+            "64:ff9b::9.9.9.9",
+            "2002:909:909::1",
+            "2a00:1450::6d",
+            "2606:4700::1111",
+            "127.0.0.1",
+        ];
+        for address in own {
+            assert!(!permits("", address), "{address}");
+            assert!(permits("0.0.0.0/0 ::/0", address), "{address}");
+        }
+        for address in ["9.9.9.8", "2a00:1450::6e", "64:ff9b::9.9.9.8"] {
+            assert!(permits("", address), "{address}");
+        }
+        assert!(permits("9.9.9.9", "9.9.9.9"));
+    }
+
+    #[test]
     fn listing_ipv6_lets_no_ipv4_through() {
         assert!(permits("::/0", "fe80::1"));
         for address in ["127.0.0.1", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1"] {
@@ -433,8 +480,10 @@ mod tests {
     fn refuses_what_is_no_network() {
         for entry in ["10.0.0.0/33", "10.0.0", "fd00::/129", "x", "10.0.0.0/", "10.0.0.0/+8", "/8"]
         {
-            let expected = Err(NotANetwork { entry: entry.into() });
-            assert_eq!(Networks::parse(&format!("127.0.0.1,{entry}")), expected);
+            let wrong = |variable| Err(NotANetwork { variable, entry: entry.into() });
+            let text = format!("127.0.0.1,{entry}");
+            assert_eq!(Networks::parse(&text), wrong("allowed_networks"));
+            assert_eq!(Networks::default().without(&text), wrong("own_addresses"));
         }
         assert_eq!(Networks::parse(" , ,"), Ok(Networks::default()));
     }

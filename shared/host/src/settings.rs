@@ -3,6 +3,9 @@
 use spin_sdk::variables;
 use wire::Secret;
 
+/// The addresses of its interfaces, from a host that knows them (the embedded runtime; not Spin).
+const OWN_ADDRESSES: &str = "TRASLOCO_OWN_ADDRESSES";
+
 /// All variables. A component sees only those that `spin.toml` gives it; the others have their
 /// defaults here.
 #[derive(Debug, Clone)]
@@ -21,6 +24,9 @@ pub struct Settings {
     pub allowed_ports: String,
     /// CIDRs that may be reached although they are not public.
     pub allowed_networks: String,
+    /// Addresses of this installation, which are refused unless `allowed_networks` lists them: what
+    /// the operator named, and what a host that knows its interfaces tells.
+    pub own_addresses: String,
     /// Whether connections without TLS may be asked for.
     pub allow_plaintext: bool,
     /// PEM of further trust anchors.
@@ -78,6 +84,11 @@ pub async fn settings() -> Result<Settings, BadSetting> {
         creation_token: secret("creation_token").await?,
         allowed_ports: text("allowed_ports", "").await?,
         allowed_networks: text("allowed_networks", "").await?,
+        own_addresses: format!(
+            "{} {}",
+            text("own_addresses", "").await?,
+            std::env::var(OWN_ADDRESSES).unwrap_or_default()
+        ),
         allow_plaintext: switch("allow_plaintext").await?,
         extra_ca: text("extra_ca", "").await?,
         tls: text("tls", "").await?,
