@@ -271,3 +271,122 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Gate;
+    use crate::key_value::{Database, Journal};
+    use crate::manifest::Manifest;
+    use crate::routes::Routes;
+    use crate::state::Folder;
+    use std::collections::BTreeMap;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::{Notify, watch};
+
+    const MANIFEST: &str = "spin_manifest_version = 2\n[application]\nname = \"a\"\n\
+        [[trigger.http]]\nroute = \"/...\"\ncomponent = \"a\"\n[component.a]\nsource = \"a.wasm\"\n";
+
+    /// An application whose component is missing: every request is answered 404, but only after it
+    /// has come through the gate.
+    fn application(folder: &std::path::Path) -> Arc<App> {
+        let database = Database::open(&folder.join("database"), Journal::Wal).unwrap();
+        Arc::new(App {
+            components: BTreeMap::new(),
+            routes: Routes::new(&Manifest::parse(MANIFEST).unwrap()),
+            database: Arc::new(database),
+            advance_token: None,
+            metrics: crate::metrics::Metrics::default(),
+            pulse: crate::health::Pulse::default(),
+            gate: Arc::new(Gate::new(crate::peer::Proxies::default())),
+            public_url: String::new(),
+            own_addresses: Arc::default(),
+            batch: None,
+            changed: Notify::new(),
+            advanced: Notify::new(),
+            stopping: watch::Sender::new(false),
+            folder: Folder::open(&folder.join("state")).unwrap(),
+        })
+    }
+
+    async fn serve_with(most: usize) -> (Arc<App>, SocketAddr, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let app = application(folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let house = Mutex::new(Connections::new(most, most / SHARE_OF_CLIENT));
+        let (house, graceful) = (Arc::new(house), GracefulShutdown::new());
+        let door = Door { app: app.clone(), house, graceful, builder: builder() };
+        tokio::spawn(async move { door.accept(&listener).await });
+        (app, address, folder)
+    }
+
+    async fn flood(to: SocketAddr, said: &str, n: usize) -> Vec<TcpStream> {
+        let mut open = Vec::new();
+        for _ in 0..n {
+            let mut stream = TcpStream::connect(to).await.unwrap();
+            // It may be closed already.
+            let _ = stream.write_all(said.as_bytes()).await;
+            open.push(stream);
+        }
+        open
+    }
+
+    /// The status line of one request on a connection of its own, and how long it took.
+    async fn ask(to: SocketAddr, request: &str) -> (String, Duration) {
+        let start = Instant::now();
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut octets = vec![0; 4096];
+        let n = stream.read(&mut octets).await.unwrap();
+        let text = String::from_utf8_lossy(&octets[..n]).into_owned();
+        (text.lines().next().unwrap_or_default().to_owned(), start.elapsed())
+    }
+
+    const PAGE: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    const FORM: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc";
+    const UNFINISHED: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\nabc";
+    const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_says_nothing_or_half_keeps_nobody_out() {
+        descriptors::raise();
+        let (app, to, _folder) = serve_with(800).await;
+        // More than the 200 that one client may have, so that the newest take the place of the oldest.
+        let mut held = flood(to, UNFINISHED, 300).await;
+        held.extend(flood(to, "", 300).await);
+        held.extend(flood(to, HTTP2, 100).await);
+        held.extend(flood(to, "PRI", 20).await);
+        let mut took = Vec::new();
+        for request in [PAGE, FORM].into_iter().cycle().take(100) {
+            let (status, time) = ask(to, request).await;
+            assert_eq!(status, "HTTP/1.1 404 Not Found");
+            took.push(time);
+        }
+        took.sort();
+        assert!(took[98] < Duration::from_secs(2), "{:?}", took[98]);
+        assert_eq!(app.gate.requests.taken(), 0, "who is still sending has no place");
+        let text = app.gate.text();
+        assert!(!text.contains("{reason=\"connection_gave_way\"} 0\n"), "{text}");
+        assert!(text.contains("{reason=\"connections\"} 0\n"), "{text}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn silence_ends_in_every_protocol() {
+        let (app, to, _folder) = serve_with(800).await;
+        let mut held = Vec::new();
+        for said in ["", "PRI", HTTP2, "GET / HTT", UNFINISHED] {
+            held.extend(flood(to, said, 1).await);
+        }
+        for mut stream in held {
+            let ended = tokio::time::timeout(Duration::from_secs(50), async {
+                let mut octets = [0; 4096];
+                while stream.read(&mut octets).await.is_ok_and(|n| n > 0) {}
+            });
+            assert!(ended.await.is_ok(), "it is still open");
+        }
+        let text = app.gate.text();
+        assert!(!text.contains("{reason=\"silent_connection\"} 0\n"), "{text}");
+        assert!(text.contains("{reason=\"slow_body\"} 1\n"), "{text}");
+    }
+}
