@@ -132,7 +132,7 @@ mod tests {
             }
         }
         assert_eq!(held.len(), REQUESTS.0 + EVENT_STREAMS.0);
-        assert_eq!(gate.request(peer(1)).err(), Some(Reason::Requests));
+        assert_eq!(gate.request(peer(3)).err(), Some(Reason::Requests));
         let inner: Vec<_> = (0..INNER.0).map(|_| gate.request(Peer::Inner).unwrap()).collect();
         assert_eq!(gate.request(Peer::Inner).err(), Some(Reason::InnerRequests));
         drop((held, inner));
