@@ -138,6 +138,13 @@ impl Shelf {
         self.rows.first().is_some_and(|row| row.identity == 0)
     }
 
+    /// Takes those with these UIDs, which ascend.
+    fn take_all(&mut self, uids: &[u32]) {
+        for row in &mut self.rows {
+            row.taken |= uids.binary_search(&row.uid).is_ok();
+        }
+    }
+
     /// Takes one by its UID.
     pub(crate) fn take_uid(&mut self, uid: u32) {
         if let Some(row) = self.rows.iter_mut().find(|row| row.uid == uid) {
@@ -203,13 +210,14 @@ pub(crate) async fn look<H: Host, S: Store>(
     let mut shelf =
         Shelf::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
     // What the journal knows belongs to a source message already, unless that has another number now.
+    let mut known = Vec::new();
     for number in 0..folder.segments {
         let segment = reconcile::segment(run, at, number).await?;
         if segment.destination_uid_validity != folder.destination_uid_validity {
             continue;
         }
         if segment.source_uid_validity == folder.found.uid_validity {
-            segment.entries.iter().for_each(|entry| shelf.take_uid(entry.destination_uid));
+            known.extend(segment.entries.iter().map(|entry| entry.destination_uid));
             continue;
         }
         let copied = segment.entries.iter().filter(|entry| entry.origin == Origin::Copied);
@@ -220,6 +228,8 @@ pub(crate) async fn look<H: Host, S: Store>(
             }
         }
     }
+    known.sort_unstable();
+    shelf.take_all(&known);
     Ok(Some(shelf))
 }
 

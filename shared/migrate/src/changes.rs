@@ -11,9 +11,8 @@ use imap::{Change, FetchEvent, FetchItems, Flags, Mode, Sequence, SystemFlag, Ui
 use model::Phase;
 use store::Store;
 
-use crate::cursor::State;
-use crate::ledger::{Ledger, Row, Writer};
-use crate::moves;
+use crate::ledger::{Ledger, Row, Windows, Writer};
+use crate::orphans;
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
@@ -24,13 +23,13 @@ use crate::world::Host;
 /// Changed messages that are written down together.
 const CHANGED_AT_ONCE: usize = 10_000;
 
-/// What the source says about messages that were brought before.
+/// What the source says about the messages of a window, by their place in it.
 #[derive(Debug, Default)]
 struct Seen {
-    /// The flags of those that may have changed.
-    flags: BTreeMap<u32, Flags>,
-    /// Which are gone.
-    gone: UidSet,
+    /// Those whose flags it changed, and the flags that they have now.
+    changed: Vec<(usize, Flags)>,
+    /// Those that are gone.
+    gone: Vec<usize>,
 }
 
 /// The phase.
@@ -41,8 +40,7 @@ pub(crate) async fn changes<H: Host, S: Store>(
     let vanished = resynchronising(run, lines).await.at(Side::Source)?;
     while let Some(at) = usize::try_from(run.cursor.at).ok().filter(|at| *at < run.folders.len()) {
         let folder = run.folder(at)?;
-        let brought = folder.counts.migrated + folder.counts.adopted;
-        if folder.stale && Ledger::fits(brought) {
+        if folder.stale {
             run.migration.folder = Some(folder.source_path.clone());
             changes_of(run, lines, at, vanished).await?;
             run.folder_mut(at)?.stale = false;
@@ -74,71 +72,70 @@ async fn resynchronising<H: Host, S: Store>(
     Ok(source.enable(&["QRESYNC"]).await?.iter().any(|word| word == "QRESYNC"))
 }
 
+/// Goes through the messages of a folder window by window; a slice that ends goes on behind the last.
 async fn changes_of<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     vanished: bool,
 ) -> Result<(), Halt> {
-    let ledger = Ledger::read(run, at).await?;
     let folder = run.folder(at)?;
-    let (found, settled) = (folder.found, folder.settled);
-    let rows = ledger.current(found.uid_validity);
-    let Some(last) = rows.last().map(|row| row.entry.source_uid) else { return Ok(()) };
-    let seen = match folder.listed {
-        true => look(run, lines, at, (last, settled), vanished).await?,
-        // The folder is gone, or has a name by which it was not recognised.
-        false => Seen { gone: complement(&UidSet::new(), last), ..Seen::default() },
-    };
-    let orphans: Vec<&Row> =
-        rows.iter().filter(|row| seen.gone.contains(row.entry.source_uid)).collect();
-    moves::keep_orphans(run, at, &ledger, &orphans)?;
-    let mut changed = Vec::new();
-    for row in rows.iter().filter(|row| row.is_ours()) {
-        if let Some(now) = seen.flags.get(&row.entry.source_uid) {
-            let before = ledger.flags(row);
-            if Difference::between(&before, now).is_some() {
-                changed.push((row.clone(), before, now.clone()));
+    let (found, listed) = (folder.found, folder.listed);
+    let mut windows = Windows::of(run.id(), at, folder.segments)
+        .current(found.uid_validity)
+        .after((found.uid_validity, folder.changes_uid));
+    let mut opened = false;
+    while let Some(ledger) = windows.next(run.store()).await? {
+        if !ledger.rows.is_empty() {
+            let seen = match listed {
+                true => look(run, lines, at, &ledger, (vanished, &mut opened)).await?,
+                // The folder is gone, or has a name by which it was not recognised.
+                false => Seen { gone: (0..ledger.rows.len()).collect(), ..Seen::default() },
+            };
+            for some in seen.changed.chunks(CHANGED_AT_ONCE) {
+                bring(run, lines, at, (&ledger, some)).await?;
             }
+            orphans::keep(run, at, &ledger, &seen.gone)?;
         }
-    }
-    for some in changed.chunks(CHANGED_AT_ONCE) {
-        bring(run, lines, at, some).await?;
+        run.folder_mut(at)?.changes_uid = ledger.last.1;
+        run.progressed = true;
+        run.checkpoint().await?;
+        run.check_budget()?;
     }
     Ok(())
 }
 
-/// Asks the source what became of its messages up to UID `last`.
+/// Asks the source what became of the messages of a window. The mailbox is opened with the first
+/// question.
 async fn look<H: Host, S: Store>(
     run: &Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    (last, settled): (u32, Option<State>),
-    vanished: bool,
+    ledger: &Ledger,
+    (vanished, opened): (bool, &mut bool),
 ) -> Result<Seen, Halt> {
     let source = &mut lines.source;
+    let settled = run.folder(at)?.settled;
     let since = settled.and_then(|old| old.modseq).filter(|_| source.capabilities().condstore());
     let vanished = vanished && since.is_some();
-    let name = run.folder(at)?.source.mailbox();
-    source.start_select(&name).await.at(Side::Source)?;
+    let opening = !std::mem::replace(opened, true);
+    if opening {
+        let name = run.folder(at)?.source.mailbox();
+        source.start_select(&name).await.at(Side::Source)?;
+    }
+    let uids = ledger.rows.iter().map(|row| row.entry.source_uid);
     let mut all = UidSet::new();
-    all.insert_range(1..=last);
+    if let (Some(first), Some(last)) = (uids.clone().next(), uids.last()) {
+        all.insert_range(first..=last);
+    }
     let items = FetchItems { flags: true, changed_since: since, vanished, ..FetchItems::default() };
     source.start_fetch(&Sequence::Uids(all.clone()), items).await.at(Side::Source)?;
-    let selected = source.selected().await;
-    let mut seen = Seen::default();
-    let mut there = UidSet::new();
+    let selected = if opening { source.selected().await.map(drop) } else { Ok(()) };
+    let mut answers = Answers::to(ledger);
     loop {
         match source.next().await.at(Side::Source)? {
-            FetchEvent::Message(row) => {
-                there.insert(row.uid);
-                if let Some(flags) = row.flags {
-                    seen.flags.insert(row.uid, flags);
-                }
-            }
-            FetchEvent::Vanished(uids) => {
-                uids.ranges().for_each(|range| seen.gone.insert_range(range));
-            }
+            FetchEvent::Message(row) => answers.hear(row.uid, row.flags),
+            FetchEvent::Vanished(uids) => answers.vanish(&uids),
             FetchEvent::Done => break,
             FetchEvent::Refused(_) if run.folder(at)?.found.messages == 0 => break,
             FetchEvent::Refused(reply) => {
@@ -148,29 +145,62 @@ async fn look<H: Host, S: Store>(
         }
     }
     selected.at(Side::Source)?;
-    if vanished {
-        return Ok(seen);
+    if since.is_some() && !vanished {
+        let there = source.present(&all).await.at(Side::Source)?;
+        answers.there =
+            ledger.rows.iter().map(|row| there.contains(row.entry.source_uid)).collect();
     }
-    if since.is_some() {
-        there = source.present(&all).await.at(Side::Source)?;
-    }
-    seen.gone = complement(&there, last);
-    Ok(seen)
+    Ok(answers.finish(vanished))
 }
 
-/// The UIDs up to `last` that are not in `there`.
-fn complement(there: &UidSet, last: u32) -> UidSet {
-    let (mut gone, mut next) = (UidSet::new(), 1u32);
-    for range in there.ranges() {
-        if next < *range.start() {
-            gone.insert_range(next..=(*range.start() - 1).min(last));
+/// What a source answered about the messages of a window; what it says of others is not kept.
+struct Answers<'l> {
+    ledger: &'l Ledger,
+    changed: BTreeMap<usize, Flags>,
+    there: Vec<bool>,
+    gone: Vec<bool>,
+}
+
+impl<'l> Answers<'l> {
+    fn to(ledger: &'l Ledger) -> Self {
+        let none = vec![false; ledger.rows.len()];
+        Answers { ledger, changed: BTreeMap::new(), there: none.clone(), gone: none }
+    }
+
+    fn hear(&mut self, uid: u32, flags: Option<Flags>) {
+        let rows = &self.ledger.rows;
+        let Ok(at) = rows.binary_search_by_key(&uid, |row| row.entry.source_uid) else { return };
+        if let Some(there) = self.there.get_mut(at) {
+            *there = true;
         }
-        next = range.end().saturating_add(1);
+        if let (Some(now), Some(row)) = (flags, rows.get(at)) {
+            // The last word counts.
+            self.changed.remove(&at);
+            if row.is_ours() && Difference::between(&self.ledger.flags(row), &now).is_some() {
+                self.changed.insert(at, now);
+            }
+        }
     }
-    if next <= last {
-        gone.insert_range(next..=last);
+
+    fn vanish(&mut self, uids: &UidSet) {
+        let rows = &self.ledger.rows;
+        for range in uids.ranges() {
+            let from = rows.partition_point(|row| row.entry.source_uid < *range.start());
+            let to = rows.partition_point(|row| row.entry.source_uid <= *range.end());
+            self.gone.get_mut(from..to).into_iter().flatten().for_each(|gone| *gone = true);
+        }
     }
-    gone
+
+    /// With `vanished` the source said which are gone; else those are that it did not tell of.
+    fn finish(self, vanished: bool) -> Seen {
+        let (said, there) = (self.gone, self.there);
+        let is_gone = |at: &usize| match vanished {
+            true => said.get(*at) == Some(&true),
+            false => there.get(*at) != Some(&true),
+        };
+        let gone = (0..self.ledger.rows.len()).filter(is_gone).collect();
+        Seen { changed: self.changed.into_iter().collect(), gone }
+    }
 }
 
 /// What the source added to and took from a message's flags.
@@ -213,8 +243,13 @@ async fn bring<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    changed: &[(Row, Flags, Flags)],
+    (ledger, changed): (&Ledger, &[(usize, Flags)]),
 ) -> Result<(), Halt> {
+    let row = |(at, now): &(usize, Flags)| {
+        let row = ledger.rows.get(*at)?;
+        Some((row.clone(), ledger.flags(row), now.clone()))
+    };
+    let changed: Vec<(Row, Flags, Flags)> = changed.iter().filter_map(row).collect();
     let name = run.folder(at)?.destination.mailbox();
     let session = &mut lines.destination;
     let selected = match session.select(&name, Mode::ReadWrite).await {
@@ -231,7 +266,7 @@ async fn bring<H: Host, S: Store>(
     let mut groups: BTreeMap<(String, String), (UidSet, Difference)> = BTreeMap::new();
     let mut writer = Writer::default();
     let mut count = 0;
-    for (row, before, now) in changed {
+    for (row, before, now) in &changed {
         let (kept, _) = selected.permanent_flags.split(now);
         let ours = there.contains(row.entry.destination_uid)
             && row.destination_uid_validity == selected.uid_validity;
@@ -314,13 +349,5 @@ mod tests {
         assert_eq!(difference.taken, flags("\\Seen"));
         assert_eq!(difference.applied_to(&flags("\\Seen Old")), flags("Old \\Flagged"));
         assert_eq!(Difference::between(&flags("a"), &flags("A \\Recent")), None);
-    }
-
-    #[test]
-    fn complements() {
-        let there: UidSet = [2, 3, 7].into_iter().collect();
-        assert_eq!(complement(&there, 9).to_string(), "1,4:6,8:9");
-        assert_eq!(complement(&UidSet::new(), 2).to_string(), "1:2");
-        assert!(complement(&[1, 2].into_iter().collect(), 2).is_empty());
     }
 }

@@ -14,9 +14,10 @@ use crate::attempt::attempt;
 use crate::cursor::{Message, Uids};
 use crate::journal;
 use crate::journal::{Entry, Intention, Origin};
-use crate::ledger::{Ledger, Row};
+use crate::ledger::{Row, Windows};
 use crate::listing::{self, Wanted, Window};
-use crate::moves::{self, Orphans};
+use crate::moves;
+use crate::orphans::Orphans;
 use crate::renumbered;
 use crate::run::Run;
 use crate::settle::{lost_folder, segment_for, stage_segment};
@@ -141,7 +142,11 @@ async fn brought<H: Host, S: Store>(
     if run.folder(at)?.recognise {
         let folder = run.folder(at)?;
         let now = (folder.found.uid_validity, folder.destination_uid_validity);
-        let mut rows = Ledger::read(run, at).await?.rows;
+        let mut windows = Windows::of(run.id(), at, folder.segments);
+        let mut rows = Vec::new();
+        while let Some(ledger) = windows.next(run.store()).await? {
+            rows.extend(ledger.rows);
+        }
         // A message has a row for each way in which the source numbered it; one that has a number
         // of now at both sides is settled.
         let place = |row: &Row| (row.destination_uid_validity, row.entry.destination_uid);

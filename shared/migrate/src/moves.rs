@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::{CopyUid, Flags, InternalDate, Mode, Sequence, UidSet};
+use imap::{CopyUid, Mode, Sequence, UidSet};
 use serde::{Deserialize, Serialize};
 use store::{Store, keys, records};
 
@@ -15,48 +15,22 @@ use crate::adopt;
 use crate::changes::{Difference, present, store_groups};
 use crate::copy;
 use crate::cursor::Message;
-use crate::journal::{Entry, Origin};
-use crate::ledger::{Ledger, Row, Writer};
+use crate::ledger::{Writer, read_flags};
+use crate::orphans::{Orphan, Orphans};
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
-/// Orphans of one folder that are kept: 80 bytes each, in one value. With more gone between two
-/// sync points the rest counts as deleted, and is copied anew where it turns up.
-const ORPHANS_MAX: usize = 10_000;
+/// Octets of a record of messages that are moved, whose limit is a mebibyte.
+const MOVING_OCTETS: usize = 900_000;
 /// Messages moved with one command.
 const MOVED_AT_ONCE: usize = 500;
 /// A server that we died on may still be moving: it is looked at for this long.
 const GRACE_MS: u64 = 2_000;
 /// Between two looks.
 const LOOK_MS: u64 = 250;
-
-/// One orphan, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Orphan {
-    folder: u32,
-    source_uid_validity: u32,
-    source_uid: u32,
-    destination_uid_validity: u32,
-    destination_uid: u32,
-    sync_point: u32,
-    size: u64,
-    unix_s: i64,
-    zone_minutes: i16,
-    identity: u64,
-    flags: String,
-    ours: bool,
-}
-
-/// The orphans of all folders, by what identifies them.
-#[derive(Debug, Default)]
-pub(crate) struct Orphans {
-    by_identity: BTreeMap<(u64, u64, i64), Vec<Orphan>>,
-    /// The source's listing does not tell sizes for certain.
-    any_size: bool,
-}
 
 /// A message on its way to another folder of the destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,87 +52,6 @@ struct Moving {
     items: Vec<Item>,
 }
 
-/// Stages the orphans of a folder for the mail phase.
-pub(crate) fn keep_orphans<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    at: usize,
-    ledger: &Ledger,
-    rows: &[&Row],
-) -> Result<(), Halt> {
-    let folder = u32::try_from(at).unwrap_or(u32::MAX);
-    let orphan = |row: &&Row| Orphan {
-        folder,
-        source_uid_validity: row.source_uid_validity,
-        source_uid: row.entry.source_uid,
-        destination_uid_validity: row.destination_uid_validity,
-        destination_uid: row.entry.destination_uid,
-        sync_point: row.sync_point,
-        size: row.entry.size,
-        unix_s: row.entry.date.unix_s(),
-        zone_minutes: row.entry.date.zone_minutes(),
-        identity: row.entry.identity,
-        flags: ledger.flags(row).to_string(),
-        ours: row.is_ours(),
-    };
-    if rows.is_empty() {
-        return Ok(());
-    }
-    if rows.len() > ORPHANS_MAX {
-        run.folder_mut(at)?.remark(format!(
-            "{} messages left this folder at the source; only the first {ORPHANS_MAX} are \
-             recognised where they turn up again.",
-            rows.len()
-        ));
-    }
-    let orphans: Vec<Orphan> = rows.iter().take(ORPHANS_MAX).map(orphan).collect();
-    let key = keys::orphans(run.id(), folder);
-    run.stage(key.clone(), records::encode(&key, &orphans)?);
-    run.folder_mut(at)?.orphans = true;
-    Ok(())
-}
-
-impl Orphans {
-    /// Reads those that this sync point found; with `any_size` those with a Message-ID are
-    /// recognised whatever size the source lists.
-    pub(crate) async fn read<H: Host, S: Store>(
-        run: &Run<'_, H, S>,
-        any_size: bool,
-    ) -> Result<Self, Halt> {
-        let mut found = Orphans { any_size, ..Orphans::default() };
-        for (folder, number) in run.folders.iter().zip(0u32..) {
-            if !folder.orphans {
-                continue;
-            }
-            let key = keys::orphans(run.id(), number);
-            let some: Option<Vec<Orphan>> = records::read(run.store(), &key).await?;
-            for orphan in some.unwrap_or_default() {
-                let same = found.same((orphan.identity, orphan.size, orphan.unix_s));
-                found.by_identity.entry(same).or_default().push(orphan);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_identity.is_empty()
-    }
-
-    fn same(&self, (identity, size, unix_s): (u64, u64, i64)) -> (u64, u64, i64) {
-        let size = if self.any_size && identity != 0 { 0 } else { size };
-        (identity, size, unix_s)
-    }
-
-    /// Takes the orphan that `message` is; one of its own folder first, which came back.
-    fn take(&mut self, at: usize, message: &Message) -> Option<Orphan> {
-        let same = self.same((message.identity, message.size, message.date.unix_s()));
-        let orphans = self.by_identity.get_mut(&same)?;
-        let own = |orphan: &Orphan| usize::try_from(orphan.folder) == Ok(at);
-        let position = orphans.iter().position(own).unwrap_or(0);
-        (position < orphans.len()).then(|| orphans.remove(position))
-    }
-}
-
 /// Takes those of a folder's new messages that came from another folder along, and returns the
 /// others.
 pub(crate) async fn carry<H: Host, S: Store>(
@@ -174,22 +67,25 @@ pub(crate) async fn carry<H: Host, S: Store>(
     let can_move = lines.destination.capabilities().move_();
     let (mut kept, mut staying) = (Vec::new(), Vec::new());
     let mut groups: BTreeMap<u32, Vec<Item>> = BTreeMap::new();
+    let mut found = Vec::new();
     for message in messages {
         match orphans.take(at, &message) {
             None => kept.push(message),
-            Some(orphan)
-                if orphan.ours && (can_move || usize::try_from(orphan.folder) == Ok(at)) =>
-            {
-                let flags = message.flags.to_string();
-                let item = Item { source_uid: message.uid, flags, orphan };
-                groups.entry(item.orphan.folder).or_default().push(item);
-            }
-            Some(orphan) => staying.push((message, orphan)),
+            Some(slot) => found.push((slot, message)),
+        }
+    }
+    for (orphan, message) in orphans.fetch(run, found).await? {
+        if orphan.ours && (can_move || usize::try_from(orphan.folder) == Ok(at)) {
+            let flags = message.flags.to_string();
+            let item = Item { source_uid: message.uid, flags, orphan };
+            groups.entry(item.orphan.folder).or_default().push(item);
+        } else {
+            staying.push((message, orphan));
         }
     }
     stay(run, at, &staying)?;
     for (from, items) in groups {
-        for some in items.chunks(MOVED_AT_ONCE) {
+        for some in items.chunk_by(together()) {
             let uid_next = run.folder(at)?.destination_uid_next;
             let to = u32::try_from(at).unwrap_or(u32::MAX);
             let moving = Moving { from, to, uid_next, items: some.to_vec() };
@@ -200,6 +96,19 @@ pub(crate) async fn carry<H: Host, S: Store>(
         }
     }
     Ok(kept)
+}
+
+/// Whether an item still has room in the record of those before it: few, and few bytes.
+fn together() -> impl FnMut(&Item, &Item) -> bool {
+    let (mut count, mut octets) = (1, 0);
+    // Nothing in an item is longer than these, each at most twice as long in JSON.
+    let weight = |item: &Item| 500 + 2 * (item.flags.len() + item.orphan.flags.len());
+    move |before, next| {
+        octets += weight(before);
+        let room = count < MOVED_AT_ONCE && octets + weight(next) <= MOVING_OCTETS;
+        (count, octets) = if room { (count + 1, octets) } else { (1, 0) };
+        room
+    }
 }
 
 /// These stay where they are at the destination.
@@ -311,8 +220,8 @@ async fn perform<H: Host, S: Store>(
     }
     let changed = moving.items.iter().filter_map(|item| {
         let uid = item.orphan.destination_uid;
-        let (kept, _) = selected.permanent_flags.split(&flags(&item.flags));
-        let difference = Difference::between(&flags(&item.orphan.flags), &kept)?;
+        let (kept, _) = selected.permanent_flags.split(&read_flags(&item.flags));
+        let difference = Difference::between(&read_flags(&item.orphan.flags), &kept)?;
         there.contains(uid).then(|| (std::iter::once(uid).collect::<UidSet>(), difference))
     });
     let groups: Vec<(UidSet, Difference)> = changed.collect();
@@ -385,16 +294,16 @@ async fn settle_moved<H: Host, S: Store>(
     let mut highest = 0;
     for item in &moving.items {
         let Some(before) = item.orphan.row() else { continue };
-        let before_flags = flags(&item.orphan.flags);
+        let before_flags = read_flags(&item.orphan.flags);
         old.forget(&before);
         if let Some((uid, uid_validity)) = placed.get(&item.orphan.destination_uid) {
             let mut now = before.clone();
             (now.source_uid_validity, now.destination_uid_validity) =
                 (source_uid_validity, *uid_validity);
             (now.entry.source_uid, now.entry.destination_uid) = (item.source_uid, *uid);
-            let difference = Difference::between(&before_flags, &flags(&item.flags));
+            let difference = Difference::between(&before_flags, &read_flags(&item.flags));
             let flags =
-                difference.map_or(before_flags, |d| d.applied_to(&flags(&item.orphan.flags)));
+                difference.map_or(before_flags, |d| d.applied_to(&read_flags(&item.orphan.flags)));
             new.put(&now, &flags);
             highest = highest.max(*uid);
         } else {
@@ -424,30 +333,4 @@ async fn settle_moved<H: Host, S: Store>(
     run.stage(keys::moving(run.id()), Vec::new());
     run.progressed = true;
     run.checkpoint().await
-}
-
-impl Orphan {
-    /// Its row in the ledger; `None` where the record holds no date.
-    fn row(&self) -> Option<Row> {
-        Some(Row {
-            source_uid_validity: self.source_uid_validity,
-            destination_uid_validity: self.destination_uid_validity,
-            sync_point: self.sync_point,
-            entry: Entry {
-                source_uid: self.source_uid,
-                destination_uid: self.destination_uid,
-                size: self.size,
-                date: InternalDate::new(self.unix_s, self.zone_minutes)?,
-                identity: self.identity,
-                flags: 0,
-                origin: Origin::Copied,
-            },
-        })
-    }
-}
-
-fn flags(text: &str) -> Flags {
-    let mut flags = Flags::new();
-    text.split(' ').filter(|name| !name.is_empty()).for_each(|name| flags.insert(name));
-    flags
 }

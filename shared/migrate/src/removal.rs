@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dial::Dialer;
 use imap::{FetchEvent, FetchItems, Flags, Mode, Sequence, Session, SystemFlag, UidSet};
 use model::MigrationId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use store::seal::Credential;
 use store::{Store, keys, records};
 use wire::Stream;
@@ -13,7 +13,7 @@ use wire::Stream;
 use crate::adopt::imap_set_octets;
 use crate::cursor::{Cursor, Folder};
 use crate::header;
-use crate::ledger::{Ledger, Row};
+use crate::ledger::{Ledger, Row, Windows};
 use crate::lifecycle;
 use crate::login::{self, Refusal};
 use crate::table;
@@ -54,7 +54,8 @@ pub struct Preview {
 }
 
 /// Why a message that we put there stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// The flags differ from those it was left with.
     Flags,
@@ -96,7 +97,11 @@ pub(crate) struct Judged {
     pub(crate) kept: Vec<(Row, Reason)>,
 }
 
-/// The rows that a removal from sync point `from` on is about.
+/// Messages that are judged together: a stop takes effect after them.
+pub(crate) const JUDGED_AT_ONCE: usize = if cfg!(test) { 2 } else { 1_000 };
+
+/// The rows of a window that a removal from sync point `from` on is about; each message of the
+/// destination once.
 pub(crate) fn candidates(ledger: &Ledger, from: u32) -> Vec<Row> {
     let mut seen = BTreeSet::new();
     let brought = ledger.rows.iter().filter(|row| row.is_ours() && row.sync_point >= from);
@@ -105,26 +110,33 @@ pub(crate) fn candidates(ledger: &Ledger, from: u32) -> Vec<Row> {
     once.cloned().collect()
 }
 
-/// Compares rows with what stands in the folder, which is opened with `mode` and left open.
+/// Opens the destination's folder; its UIDVALIDITY, or `None` where the user removed it.
+pub(crate) async fn open<S: Stream>(
+    session: &mut Session<S>,
+    folder: &Folder,
+    mode: Mode,
+) -> Result<Option<u32>, Halt> {
+    match session.select(&folder.destination.mailbox(), mode).await {
+        Err(imap::Error::Refused(_)) => Ok(None),
+        other => Ok(Some(other.at(Side::Destination)?.uid_validity)),
+    }
+}
+
+/// Compares rows with what stands in the folder, which is open and has this UIDVALIDITY.
 /// `marked` are messages that an interrupted removal may have marked as deleted.
 pub(crate) async fn judge<S: Stream>(
     session: &mut Session<S>,
-    folder: &Folder,
+    uid_validity: Option<u32>,
     (ledger, rows): (&Ledger, Vec<Row>),
-    mode: Mode,
     marked: &UidSet,
 ) -> Result<Judged, Halt> {
     let mut judged = Judged::default();
-    let selected = match session.select(&folder.destination.mailbox(), mode).await {
-        // The user removed the folder.
-        Err(imap::Error::Refused(_)) => {
-            judged.gone = rows;
-            return Ok(judged);
-        }
-        other => other.at(Side::Destination)?,
+    let Some(uid_validity) = uid_validity else {
+        judged.gone = rows;
+        return Ok(judged);
     };
     let (here, elsewhere): (Vec<Row>, Vec<Row>) =
-        rows.into_iter().partition(|row| row.destination_uid_validity == selected.uid_validity);
+        rows.into_iter().partition(|row| row.destination_uid_validity == uid_validity);
     judged.kept.extend(elsewhere.into_iter().map(|row| (row, Reason::FolderReplaced)));
     let uids: UidSet = here.iter().map(|row| row.entry.destination_uid).collect();
     let there = list(session, &uids).await.at(Side::Destination)?;
@@ -246,21 +258,31 @@ async fn look_at<S: Stream>(
     (at, folder, from): (usize, &Folder, u32),
     preview: &mut Preview,
 ) -> Result<(), PreviewError> {
-    let ledger = Ledger::load(store, id, at, folder.segments).await?;
-    let rows = candidates(&ledger, from);
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let judged = judge(session, folder, (&ledger, rows), Mode::ReadOnly, &UidSet::new()).await?;
-    preview.messages += judged.removable.len() as u64;
-    preview.bytes += judged.removable.iter().map(|row| row.entry.size).sum::<u64>();
-    preview.gone += judged.gone.len() as u64;
-    if !judged.removable.is_empty() {
-        let path = folder.destination_path.clone();
-        preview.per_folder.insert(path, judged.removable.len() as u64);
-    }
+    let mut windows = Windows::of(id, at, folder.segments);
+    let mut opened: Option<Option<u32>> = None;
     let mut reasons: BTreeMap<Reason, u64> = BTreeMap::new();
-    judged.kept.iter().for_each(|(_, reason)| *reasons.entry(*reason).or_default() += 1);
+    'folder: while let Some(ledger) = windows.next(store).await? {
+        for rows in candidates(&ledger, from).chunks(JUDGED_AT_ONCE) {
+            if preview.messages + preview.gone >= PREVIEW_MAX {
+                preview.truncated = true;
+                break 'folder;
+            }
+            let validity = match opened {
+                Some(validity) => validity,
+                None => *opened.insert(open(session, folder, Mode::ReadOnly).await?),
+            };
+            let rows = (&ledger, rows.to_vec());
+            let judged = judge(session, validity, rows, &UidSet::new()).await?;
+            preview.messages += judged.removable.len() as u64;
+            preview.bytes += judged.removable.iter().map(|row| row.entry.size).sum::<u64>();
+            preview.gone += judged.gone.len() as u64;
+            if !judged.removable.is_empty() {
+                let of_folder = preview.per_folder.entry(folder.destination_path.clone());
+                *of_folder.or_default() += judged.removable.len() as u64;
+            }
+            judged.kept.iter().for_each(|(_, reason)| *reasons.entry(*reason).or_default() += 1);
+        }
+    }
     preview.kept.extend(reasons.into_iter().map(|(reason, messages)| Kept {
         folder: folder.destination_path.clone(),
         messages,

@@ -4,7 +4,7 @@
 //! What is to be removed is written down before it is marked as deleted, so that after a cut our
 //! own mark is not taken for the user's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{Change, Criteria, Flags, MailboxName, Mode, Session, SystemFlag, UidSet};
 use model::{Failure, FailureCode, Item, Phase, Timestamp};
@@ -14,24 +14,35 @@ use store::{Store, keys, records};
 use wire::Stream;
 
 use crate::cursor::Uids;
-use crate::ledger::{Ledger, Row, Writer};
+use crate::ledger::{Key, Row, Windows, Writer};
 use crate::login::{self, Line};
-use crate::removal::{self, Reason};
+use crate::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
-/// Messages removed between two checkpoints: a stop takes effect after them.
-const REMOVED_AT_ONCE: usize = if cfg!(test) { 2 } else { 500 };
 /// Reasons listed one by one for a folder; the rest is counted.
 const KEPT_LISTED_MAX: usize = 1_000;
 
-/// What is being removed.
+/// How far the removal is in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Removing {
     folder: u32,
+    /// What may be marked as deleted and not removed yet.
     uids: Uids,
+    /// Whether the folder is set back for the next synchronisation.
+    #[serde(default)]
+    begun: bool,
+    /// Every message up to this one is dealt with.
+    #[serde(default)]
+    after: Key,
+    /// Messages that stay and were listed one by one.
+    #[serde(default)]
+    listed: usize,
+    /// Further ones, by their reason.
+    #[serde(default)]
+    further: BTreeMap<Reason, u64>,
 }
 
 /// The whole removal.
@@ -67,104 +78,174 @@ pub(crate) async fn remove<H: Host, S: Store>(
     Ok(())
 }
 
-/// Whether there was anything to look at.
+/// Whether there was anything to look at. A slice that ends goes on behind what is dealt with.
 async fn from_folder<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     session: &mut Session<Line<H>>,
     at: usize,
 ) -> Result<bool, Halt> {
-    let ledger = Ledger::read(run, at).await?;
-    let rows = removal::candidates(&ledger, run.cursor.remove_from);
-    if rows.is_empty() {
-        return Ok(false);
-    }
-    run.migration.folder = Some(run.folder(at)?.destination_path.clone());
-    begin_anew(run, at, &ledger)?;
-    let marked = interrupted(run, at).await?;
-    let folder = run.folder(at)?.clone();
-    let judging =
-        removal::judge(session, &folder, (&ledger, rows), Mode::ReadWrite, &marked).await?;
-    // What an interrupted removal had marked and is gone, it had removed.
-    let ours = judging.gone.iter().filter(|row| marked.contains(row.entry.destination_uid));
-    let removed = ours.count() as u64;
-    forget(run, at, &judging.gone, removed)?;
-    let (removable, mut kept) = (judging.removable, judging.kept);
-    if removable.is_empty() || can_single_out(session, &removable).await? {
-        for some in removable.chunks(REMOVED_AT_ONCE) {
-            remove_some(run, session, at, some).await?;
+    let mut state = interrupted(run, at).await?;
+    let mut windows = Windows::of(run.id(), at, run.folder(at)?.segments).after(state.after);
+    let mut opened: Option<Option<u32>> = None;
+    while let Some(ledger) = windows.next(run.store()).await? {
+        for rows in removal::candidates(&ledger, run.cursor.remove_from).chunks(JUDGED_AT_ONCE) {
+            let folder = run.folder(at)?.clone();
+            run.migration.folder = Some(folder.destination_path.clone());
+            if !state.begun {
+                begin_anew(run, at).await?;
+                state.begun = true;
+            }
+            let validity = match opened {
+                Some(validity) => validity,
+                None => *opened.insert(removal::open(session, &folder, Mode::ReadWrite).await?),
+            };
+            let marked = std::mem::take(&mut state.uids).0;
+            let judged = removal::judge(session, validity, (&ledger, rows.to_vec()), &marked);
+            let judged = judged.await?;
+            carry_out(run, session, at, (judged, &marked), &mut state).await?;
+            state.after = rows.last().map_or(state.after, Row::key);
+            note(run, &state)?;
+            run.progressed = true;
+            run.checkpoint().await?;
             run.check_budget()?;
         }
-    } else {
+        state.after = ledger.last;
+    }
+    for (reason, count) in std::mem::take(&mut state.further) {
+        let reason = format!("{count} further messages: {}", reason.sentence());
+        report(run, at, (0, None, reason))?;
+    }
+    run.stage(keys::removing(run.id()), Vec::new());
+    Ok(state.begun)
+}
+
+/// Does with some messages what was found right.
+async fn carry_out<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    session: &mut Session<Line<H>>,
+    at: usize,
+    (judged, marked): (Judged, &UidSet),
+    state: &mut Removing,
+) -> Result<(), Halt> {
+    let Judged { removable, gone, mut kept } = judged;
+    // What an interrupted removal had marked and is gone, it had removed.
+    let ours = gone.iter().filter(|row| marked.contains(row.entry.destination_uid));
+    let removed = ours.count() as u64;
+    forget(run, at, &gone, removed)?;
+    // Our own mark stays on nothing that stays.
+    let stays = kept.iter().filter(|(_, reason)| *reason == Reason::Flags);
+    let unmark: UidSet = stays
+        .map(|(row, _)| row.entry.destination_uid)
+        .filter(|uid| marked.contains(*uid))
+        .collect();
+    mark(session, &unmark, Change::Remove).await.at(Side::Destination)?;
+    if !removable.is_empty() && !remove_some(run, session, at, &removable, state).await? {
         kept.extend(removable.into_iter().map(|row| (row, Reason::CannotSingleOut)));
     }
-    report(run, at, &kept)?;
-    run.stage(keys::removing(run.id()), Vec::new());
-    run.progressed = true;
-    Ok(true)
+    if let Some(removal) = &mut run.migration.removal {
+        removal.kept += kept.len() as u64;
+    }
+    for (row, reason) in kept {
+        if state.listed < KEPT_LISTED_MAX {
+            state.listed += 1;
+            let seconds = u64::try_from(row.entry.date.unix_s()).unwrap_or(0);
+            let date = Timestamp(seconds.saturating_mul(1000)).rfc3339();
+            report(run, at, (row.entry.size, Some(date), reason.sentence().to_owned()))?;
+        } else {
+            *state.further.entry(reason).or_default() += 1;
+        }
+    }
+    Ok(())
 }
 
 /// The next synchronisation looks at the folder as it did before the removed sync points.
-fn begin_anew<H: Host, S: Store>(
-    run: &mut Run<'_, H, S>,
-    at: usize,
-    ledger: &Ledger,
-) -> Result<(), Halt> {
+async fn begin_anew<H: Host, S: Store>(run: &mut Run<'_, H, S>, at: usize) -> Result<(), Halt> {
     let from = run.cursor.remove_from;
+    let folder = run.folder(at)?;
+    let mut windows = Windows::of(run.id(), at, folder.segments).current(folder.found.uid_validity);
+    let mut done_uid = 0;
+    // The first sync point has nothing before it.
+    while from > 1
+        && let Some(ledger) = windows.next(run.store()).await?
+    {
+        let earlier = ledger.rows.iter().filter(|row| row.sync_point < from);
+        done_uid = earlier.map(|row| row.entry.source_uid).max().unwrap_or(done_uid);
+    }
     let folder = run.folder_mut(at)?;
-    let rows = ledger.current(folder.found.uid_validity);
-    let earlier = rows.iter().filter(|row| row.sync_point < from);
-    let done_uid = earlier.map(|row| row.entry.source_uid).max().unwrap_or(0);
     folder.done_uid = folder.done_uid.min(done_uid);
     (folder.number_hint, folder.readopt) = (1, true);
     folder.settled = None;
     Ok(())
 }
 
-/// What a removal that was cut off may have marked in this folder.
-async fn interrupted<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<UidSet, Halt> {
+/// How far a removal that was cut off is in this folder.
+async fn interrupted<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<Removing, Halt> {
+    let folder = u32::try_from(at).unwrap_or(u32::MAX);
+    let fresh = Removing { folder, ..Removing::default() };
     let key = keys::removing(run.id());
     let Some(bytes) = run.store().get(&key).await?.filter(|bytes| !bytes.is_empty()) else {
-        return Ok(UidSet::new());
+        return Ok(fresh);
     };
     let removing: Removing = records::decode(&key, &bytes)?;
-    let here = usize::try_from(removing.folder) == Ok(at);
-    Ok(if here { removing.uids.0 } else { UidSet::new() })
+    Ok(if removing.folder == folder { removing } else { fresh })
 }
 
-/// Whether removing some messages leaves the others that are marked as deleted alone.
-async fn can_single_out<S: Stream>(
+fn note<H: Host, S: Store>(run: &mut Run<'_, H, S>, state: &Removing) -> Result<(), Halt> {
+    let key = keys::removing(run.id());
+    let value = records::encode(&key, state)?;
+    run.stage(key, value);
+    Ok(())
+}
+
+async fn mark<S: Stream>(
     session: &mut Session<S>,
-    removable: &[Row],
-) -> Result<bool, Halt> {
-    if session.capabilities().uidplus() {
-        return Ok(true);
+    uids: &UidSet,
+    change: Change,
+) -> Result<(), imap::Error> {
+    let mut deleted = Flags::new();
+    deleted.set(SystemFlag::Deleted);
+    match uids.is_empty() {
+        true => Ok(()),
+        false => session.store_flags(uids, &deleted, change).await,
     }
-    let criteria = Criteria { deleted: true, ..Criteria::default() };
-    let marked = session.search(&criteria).await.at(Side::Destination)?;
-    let ours: UidSet = removable.iter().map(|row| row.entry.destination_uid).collect();
-    Ok(marked.iter().all(|uid| ours.contains(uid)))
 }
 
+/// Whether nothing but these messages is marked as deleted in the open folder.
+async fn alone<S: Stream>(session: &mut Session<S>, ours: &UidSet) -> Result<bool, imap::Error> {
+    let criteria = Criteria { deleted: true, ..Criteria::default() };
+    let marked = session.search(&criteria).await?;
+    Ok(marked.len() <= ours.len() && marked.iter().all(|uid| ours.contains(uid)))
+}
+
+/// Marks and expunges. Without UIDPLUS (RFC 4315) a server expunges whatever is marked, so it is
+/// looked right before that nothing else is; `false` where something is, and nothing was removed.
 async fn remove_some<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     session: &mut Session<Line<H>>,
     at: usize,
     rows: &[Row],
-) -> Result<(), Halt> {
+    state: &Removing,
+) -> Result<bool, Halt> {
     let uids: UidSet = rows.iter().map(|row| row.entry.destination_uid).collect();
-    let folder = u32::try_from(at).unwrap_or(u32::MAX);
-    let key = keys::removing(run.id());
-    let removing = Removing { folder, uids: Uids(uids.clone()) };
-    run.stage(key.clone(), records::encode(&key, &removing)?);
+    let single = session.capabilities().uidplus();
+    if !single && !alone(session, &uids).await.at(Side::Destination)? {
+        return Ok(false);
+    }
+    note(run, &Removing { uids: Uids(uids.clone()), ..state.clone() })?;
     run.checkpoint().await?;
-    let mut deleted = Flags::new();
-    deleted.set(SystemFlag::Deleted);
-    let marked = session.store_flags(&uids, &deleted, Change::Add).await;
-    let expunged = match (marked, session.capabilities().uidplus()) {
-        (Ok(()), true) => session.expunge_uids(&uids).await,
-        (Ok(()), false) => session.expunge().await,
-        (refused, _) => refused,
-    };
+    let mut expunged = mark(session, &uids, Change::Add).await;
+    if expunged.is_ok() && single {
+        expunged = session.expunge_uids(&uids).await;
+    } else if expunged.is_ok() {
+        let sentence = "This server can only remove all messages marked as deleted at once. Each \
+            time it was looked right before that no others were marked.";
+        run.folder_mut(at)?.remark(sentence.to_owned());
+        if !alone(session, &uids).await.at(Side::Destination)? {
+            mark(session, &uids, Change::Remove).await.at(Side::Destination)?;
+            return Ok(false);
+        }
+        expunged = session.expunge().await;
+    }
     match expunged {
         Err(imap::Error::Refused(reply)) => {
             return Err(Halt::Impossible(format!(
@@ -176,8 +257,7 @@ async fn remove_some<H: Host, S: Store>(
         other => other.at(Side::Destination)?,
     }
     forget(run, at, rows, rows.len() as u64)?;
-    run.progressed = true;
-    run.checkpoint().await
+    Ok(true)
 }
 
 /// These are no longer ours; `removed` of them were removed now.
@@ -204,34 +284,15 @@ fn forget<H: Host, S: Store>(
     Ok(())
 }
 
+/// A line about what stays: size, date, reason.
 fn report<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
-    kept: &[(Row, Reason)],
+    (size_bytes, date, reason): (u64, Option<String>, String),
 ) -> Result<(), Halt> {
-    if let Some(removal) = &mut run.migration.removal {
-        removal.kept += kept.len() as u64;
-    }
-    let path = run.folder(at)?.destination_path.clone();
-    let line = |size_bytes: u64, date: Option<String>, reason: String| Failure {
-        item: Item::Mail,
-        folder: path.clone(),
-        subject: String::new(),
-        date,
-        size_bytes,
-        code: FailureCode::Kept,
-        reason,
-    };
-    for (row, reason) in kept.iter().take(KEPT_LISTED_MAX) {
-        let seconds = u64::try_from(row.entry.date.unix_s()).unwrap_or(0);
-        let date = Timestamp(seconds.saturating_mul(1000)).rfc3339();
-        run.fail(line(row.entry.size, Some(date), reason.sentence().to_owned()));
-    }
-    let mut more: BTreeMap<Reason, u64> = BTreeMap::new();
-    kept.iter().skip(KEPT_LISTED_MAX).for_each(|(_, r)| *more.entry(*r).or_default() += 1);
-    for (reason, count) in more {
-        run.fail(line(0, None, format!("{count} further messages: {}", reason.sentence())));
-    }
+    let folder = run.folder(at)?.destination_path.clone();
+    let (item, code, subject) = (Item::Mail, FailureCode::Kept, String::new());
+    run.fail(Failure { item, folder, subject, date, size_bytes, code, reason });
     Ok(())
 }
 
@@ -247,20 +308,22 @@ async fn remove_folders<H: Host, S: Store>(
         made.map(|(at, folder)| (folder.destination_path.clone(), at)).collect();
     // Children before their parents.
     rows.sort_by(|one, other| other.cmp(one));
-    let mut listed = session.list(false).await.at(Side::Destination)?;
+    let listed = session.list(false).await.at(Side::Destination)?;
+    let delimiter = listed.iter().find_map(|mailbox| mailbox.delimiter).unwrap_or('/');
+    let mut listed: BTreeSet<String> =
+        listed.into_iter().map(|mailbox| mailbox.name.text().to_owned()).collect();
     for (path, at) in rows {
         let name = run.folder(at)?.destination.mailbox();
-        let parent = listed.iter().any(|mailbox| {
-            let delimiter = mailbox.delimiter.unwrap_or('/');
-            mailbox.name.text().starts_with(&format!("{}{delimiter}", name.text()))
-        });
-        let stays = match parent {
+        // In order, the first that is not before these is below the folder, if anything is.
+        let above = format!("{}{delimiter}", name.text());
+        let below = listed.range(above.clone()..).next();
+        let stays = match below.is_some_and(|first| first.starts_with(&above)) {
             true => Some("It has folders of yours.".to_owned()),
             false => delete_if_empty(run, session, at, &name).await?,
         };
         match stays {
             None => {
-                listed.retain(|mailbox| mailbox.name != name);
+                listed.remove(name.text());
                 let folder = run.folder_mut(at)?;
                 (folder.exists, folder.created_in, folder.subscribed_in) = (false, 0, 0);
                 folder.subscribe = folder.subscribed;

@@ -8,7 +8,7 @@ use store::Store;
 
 use crate::adopt;
 use crate::cursor::{Folder, Name};
-use crate::ledger::Ledger;
+use crate::ledger::{Row, Windows};
 use crate::mapping::Mapped;
 use crate::run::Run;
 use crate::slice::Lines;
@@ -69,9 +69,7 @@ async fn is_same<H: Host, S: Store>(
         return Ok(empty(now) && empty(folder.settled.map(|old| old.messages)));
     }
     let validity = folder.settled.map_or(0, |old| old.uid_validity);
-    let ledger = Ledger::read(run, at).await?;
-    let rows = ledger.current(validity);
-    let some: Vec<_> = rows.iter().step_by(rows.len().div_ceil(SAMPLE).max(1)).collect();
+    let some = sample(run, at, validity).await?;
     let uids: UidSet = some.iter().map(|row| row.entry.source_uid).collect();
     if uids.is_empty() {
         return Ok(false);
@@ -88,6 +86,31 @@ async fn is_same<H: Host, S: Store>(
         })
     };
     Ok(!rows.is_empty() && rows.iter().all(agrees))
+}
+
+/// Rows from all over a folder's ledger, [`SAMPLE`] at most.
+async fn sample<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    at: usize,
+    uid_validity: u32,
+) -> Result<Vec<Row>, Halt> {
+    let folder = run.folder(at)?;
+    let mut windows = Windows::of(run.id(), at, folder.segments).current(uid_validity);
+    let (mut some, mut step, mut number) = (Vec::new(), 1usize, 0usize);
+    while let Some(ledger) = windows.next(run.store()).await? {
+        for row in ledger.rows {
+            if number.is_multiple_of(step) {
+                some.push(row);
+            }
+            number += 1;
+            if some.len() > SAMPLE {
+                // Every second of those so far, and fewer from here on.
+                some = some.into_iter().step_by(2).collect();
+                step *= 2;
+            }
+        }
+    }
+    Ok(some)
 }
 
 /// Says where the renamed folders go.
