@@ -26,7 +26,7 @@ impl InternalDate {
     pub fn new(unix_s: i64, zone_minutes: i16) -> Option<Self> {
         let days = unix_s.checked_add(i64::from(zone_minutes) * 60)?.div_euclid(DAY_S);
         let (year, _, _) = civil(Some(days).filter(|days| days.abs() < 4_000_000)?);
-        let fits = (0..=9999).contains(&year) && zone_minutes.abs() < 24 * 60;
+        let fits = (0..=9999).contains(&year) && zone_minutes.unsigned_abs() < 24 * 60;
         fits.then_some(InternalDate { unix_s, zone_minutes })
     }
 
@@ -182,6 +182,16 @@ mod tests {
         assert_eq!((date.unix_s(), date.zone_minutes()), (unix_s, zone_minutes), "{text}");
         assert_eq!(date.to_string(), printed);
         assert_eq!(InternalDate::parse(printed.as_bytes()), Some(date));
+    }
+
+    /// The smallest number has no positive counterpart; a damaged record may hold it.
+    #[test]
+    fn no_zone_is_beyond_a_day() {
+        for zone_minutes in [i16::MIN, i16::MIN + 1, -1440, 1440, i16::MAX] {
+            assert_eq!(InternalDate::new(0, zone_minutes), None, "{zone_minutes}");
+        }
+        assert!(InternalDate::new(0, -1439).is_some() && InternalDate::new(0, 1439).is_some());
+        assert_eq!(InternalDate::new(i64::MIN, 0), None);
     }
 
     #[test]
