@@ -17,7 +17,7 @@ use crate::pop::NAMES_PER_PAGE;
 use crate::slice::Advanced;
 use crate::table;
 use crate::world::{Host, World};
-use crate::{projects, servers};
+use crate::{pairs, projects, servers};
 
 /// Keys erased in one call, or a page's more, which keeps a single write short.
 const DELETE_MANY_MAX: usize = if cfg!(test) { 3 } else { 500 };
@@ -197,6 +197,7 @@ async fn finish(
     let migration: Option<Migration> = records::read(store, &keys::migration(id)).await?;
     if let Some(migration) = migration {
         servers::forget(store, &migration, now_ms).await?;
+        pairs::forget(store, &migration).await?;
     }
     calendar::remove(store, id).await?;
     let bytes = bytes + delete(store, &keys::of_migration(id)).await?;

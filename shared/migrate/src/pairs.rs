@@ -117,6 +117,12 @@ async fn claim_unless(
     pairs::claim(store, pair, id, has).await
 }
 
+/// Forgets which pair an erased migration had.
+pub(crate) async fn forget(store: &impl Store, migration: &Migration) -> Result<(), Error> {
+    let pair = name(&migration.source, &migration.destination);
+    pairs::forget(store, &pair, &migration.id).await
+}
+
 /// Makes sure that the pair is this run's, which is written down as begun; of a run that has begun
 /// before, nothing but a look is needed.
 pub(crate) async fn take<H: Host, S: Store>(run: &Run<'_, H, S>, begins: bool) -> Result<(), Halt> {

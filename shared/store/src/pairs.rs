@@ -1,8 +1,8 @@
 //! Which migration has a pair of accounts: one at a time.
 //!
 //! An entry names the migration that claimed the pair last. Whether it still has it is told by that
-//! migration's own record, so nothing has to be given back: a run that ended, was erased or was never
-//! made has nothing. Entries are spread over a few records that are never deleted, as the lists of what
+//! migration's own record, so nothing has to be given back: a run that ended or was never made has
+//! nothing. An erased migration takes its entry with it. Entries are spread over a few records that are never deleted, as the lists of what
 //! is due are, and changed by compare-and-swap, since nothing else is atomic on every store. Each
 //! claim changes the entry, also one by the same migration: who looked before it swaps in vain.
 
@@ -75,6 +75,23 @@ pub async fn claim<S: Store>(
     Err(Error::Store(format!("{key} changes too often")))
 }
 
+/// Takes the entry of a migration that is erased away: nothing of it stays. Another's stays.
+pub async fn forget(store: &impl Store, pair: &str, id: &MigrationId) -> Result<(), Error> {
+    let key = shard_of(pair);
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(&key).await? else { return Ok(()) };
+        let mut shard: Shard = records::decode(&key, &before)?;
+        if shard.get(pair).is_none_or(|entry| entry.id != *id) {
+            return Ok(());
+        }
+        shard.remove(pair);
+        if store.swap(&key, &before, records::encode(&key, &shard)?).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
 /// Who claimed `pair` last.
 pub async fn claimed_by(store: &impl Store, pair: &str) -> Result<Option<MigrationId>, Error> {
     let shard: Option<Shard> = records::read(store, &shard_of(pair)).await?;
@@ -119,6 +136,10 @@ mod tests {
             first_runs.set(false);
             assert_eq!(claim(&store, "ab", &id(2), &has).await, Ok(Ok(())));
             assert_eq!(claimed_by(&store, "ab").await, Ok(Some(id(2))));
+            forget(&store, "ab", &id(1)).await.unwrap();
+            assert_eq!(claimed_by(&store, "ab").await, Ok(Some(id(2))), "another's");
+            forget(&store, "ab", &id(2)).await.unwrap();
+            assert_eq!(claimed_by(&store, "ab").await, Ok(None));
         });
     }
 

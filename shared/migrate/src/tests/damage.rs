@@ -25,7 +25,7 @@ fn other(bed: &Bed) -> MigrationId {
         delegate: None,
     };
     // Both have the destination as their source, so that it is done whatever the other one does.
-    let (sides, now) = ((account(2), account(2)), Timestamp(bed.now_ms()));
+    let (sides, now) = ((account(2), account(4)), Timestamp(bed.now_ms()));
     let (options, notify) = (Options::default(), Notify::default());
     let new = Migration::new(id.clone(), now, sides, vec![Item::Mail], options, notify);
     let seal = Seal::from_variable(KEY).unwrap();
