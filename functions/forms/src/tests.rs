@@ -1,6 +1,7 @@
 //! The component against a store in memory and mail servers that say what a test wants.
 
 mod limits;
+mod pairs;
 mod project_pages;
 mod projects;
 
@@ -644,6 +645,7 @@ fn takes_what_the_contract_shows() {
     assert_eq!(stored.destination.url, "imaps://b.example");
 
     // A bare host is what the account is.
+    let app = self::app();
     let mut pop = good();
     (pop["source"]["type"], pop["source"]["url"]) = (json!("pop"), json!("a.example"));
     let id = object(&post(&app, "/api/v1/migrations", &pop))["id"].as_str().unwrap().to_owned();
@@ -651,6 +653,7 @@ fn takes_what_the_contract_shows() {
         block_on(records::read(&app.outside.store, &format!("m/{id}"))).unwrap().unwrap();
     assert_eq!(stored.source.url, "pops://a.example");
 
+    let app = self::app();
     let mut login_in_url = good();
     login_in_url["source"] =
         json!({"type": "imap", "url": "imaps://anna%40a@a.example", "password": "right"});
@@ -683,9 +686,9 @@ fn webhooks_are_checked_before_anything_is_created() {
 
 #[test]
 fn a_webhook_has_a_secret_that_is_told_at_most_once() {
-    let app = app();
     let mut body = good();
     for given in [None, Some(GIVEN)] {
+        let app = app();
         body["notify"] = json!({"webhook": "https://hook.example/x", "webhook_secret": given});
         let answer = post(&app, "/api/v1/migrations", &body);
         assert_eq!(answer.status, 201, "{}", text(&answer));
@@ -731,6 +734,7 @@ fn takes_a_schedule() {
     let page = text(&get(&app, &format!("/migrations/{id}?{at}&lang=it")));
     assert!(page.contains("Prossimo passaggio alle") && page.contains("2026-12-03T00:00:00Z"));
     body["options"]["quiet_hours"]["zone"] = json!("UTC");
+    let app = self::app();
     assert_eq!(post(&app, "/api/v1/migrations", &body).status, 201);
 }
 
