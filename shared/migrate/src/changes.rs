@@ -123,10 +123,10 @@ async fn look<H: Host, S: Store>(
         let name = run.folder(at)?.source.mailbox();
         source.start_select(&name).await.at(Side::Source)?;
     }
-    let uids = ledger.rows.iter().map(|row| row.entry.source_uid);
+    let (first, last) = (ledger.rows.first(), ledger.rows.last());
     let mut all = UidSet::new();
-    if let (Some(first), Some(last)) = (uids.clone().next(), uids.last()) {
-        all.insert_range(first..=last);
+    if let (Some(first), Some(last)) = (first, last) {
+        all.insert_range(first.entry.source_uid..=last.entry.source_uid);
     }
     let items = FetchItems { flags: true, changed_since: since, vanished, ..FetchItems::default() };
     source.start_fetch(&Sequence::Uids(all.clone()), items).await.at(Side::Source)?;

@@ -265,10 +265,14 @@ impl Row {
     }
 }
 
+/// Where flags stand among a segment's sets.
+type Places = BTreeMap<String, u32>;
+
 /// Rows as segments again, each of one sync point and one pair of UIDVALIDITYs.
 #[derive(Default)]
 pub(crate) struct Writer {
-    segments: BTreeMap<(u32, u32, u32), (Segment, BTreeMap<String, u32>)>,
+    /// By sync point and UIDVALIDITYs; with each, where its flag sets are.
+    segments: BTreeMap<(u32, u32, u32), (Segment, Places)>,
 }
 
 impl Writer {
