@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::collect;
 use crate::instance::Body;
@@ -93,13 +93,16 @@ pub(crate) async fn judged(answer: Response<Body>, free_bytes: Option<u64>) -> R
     let (mut head, body) = answer.into_parts();
     let read = collect(Response::new(body), MAX_ANSWER_BYTES).await;
     let known: Option<Value> = read.ok().and_then(|(_, bytes)| serde_json::from_slice(&bytes).ok());
-    let mut told = known.filter(Value::is_object).unwrap_or_else(|| json!({}));
-    told["status"] = "failing".into();
-    told["store"] = "the disk is full".into();
+    let mut told = match known {
+        Some(Value::Object(told)) => told,
+        _ => serde_json::Map::new(),
+    };
+    told.insert("status".to_owned(), "failing".into());
+    told.insert("store".to_owned(), "the disk is full".into());
     head.status = StatusCode::SERVICE_UNAVAILABLE;
     head.headers.remove(CONTENT_LENGTH);
     head.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Response::from_parts(head, Body::full(told.to_string()))
+    Response::from_parts(head, Body::full(Value::Object(told).to_string()))
 }
 
 #[cfg(test)]
@@ -130,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_no_health() {
         let answer = || {
-            let told = json!({"status": "ok", "version": "1", "store": "ok"});
+            let told = serde_json::json!({"status": "ok", "version": "1", "store": "ok"});
             Response::new(Body::full(told.to_string()))
         };
         let well = judged(answer(), Some(FREE_MIN_BYTES)).await;

@@ -23,6 +23,7 @@ pub mod advance;
 mod attempt;
 pub mod backlog;
 mod changes;
+mod conclude;
 mod copy;
 mod cursor;
 mod discover;
