@@ -396,7 +396,7 @@ pub fn already_running(base: &str, first: &Migration) -> Refusal {
         first.id,
         first.status.name()
     );
-    let links = Some(shown::links(base, first));
+    let links = Some(Box::new(shown::links(base, first)));
     Refusal { links, ..Refusal::because(Code::AlreadyRunning, detail) }
 }
 

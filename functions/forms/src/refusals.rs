@@ -128,7 +128,7 @@ pub struct Refusal {
     /// Seconds after which it may be tried again (RFC 9110 section 10.2.3).
     pub retry_after_s: Option<u64>,
     /// Where the migration is because of which this one is refused.
-    pub links: Option<Value>,
+    pub links: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -171,7 +171,7 @@ impl Refusal {
             fields.insert("errors".to_owned(), json!(self.errors));
         }
         if let (Some(links), Some(fields)) = (&self.links, problem.as_object_mut()) {
-            fields.insert("links".to_owned(), links.clone());
+            fields.insert("links".to_owned(), Value::clone(links));
         }
         problem
     }
