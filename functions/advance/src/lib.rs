@@ -6,6 +6,8 @@
 //!
 //! Invariant: nothing is kept between requests; a caller that hangs up, or a process that dies,
 //! loses nothing but the time since the last checkpoint.
+// A slice is one future inside another for as many steps as it has; the compiler counts them.
+#![recursion_limit = "256"]
 
 #[cfg(target_family = "wasm")]
 mod entry;

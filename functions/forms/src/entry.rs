@@ -215,12 +215,12 @@ async fn read(
     body: impl http_body::Body<Data = Bytes> + Unpin,
 ) -> BodyRead {
     let announced = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
-    // Room for the whole from the start: growing would leave copies of passwords behind.
+    // As much room as came, not as was announced: an announcement costs nothing.
     let room = match request.method {
         http::Method::GET => 0,
         _ => announced.unwrap_or(max_bytes).min(max_bytes),
     };
-    let mut kept = Zeroizing::new(Vec::with_capacity(room));
+    let mut kept = Zeroizing::new(Vec::with_capacity(room.min(request::BODY_MAX_BYTES)));
     let arriving = async { Ok::<_, wire::Error>(take(body, max_bytes, &mut kept).await) };
     match wire::within(&HOST, timeout_s, arriving).await {
         Ok(Some(length)) if length <= max_bytes => Ok(kept),
@@ -240,19 +240,35 @@ async fn read(
 async fn take(
     mut body: impl http_body::Body<Data = Bytes> + Unpin,
     max_bytes: usize,
-    kept: &mut Vec<u8>,
+    kept: &mut Zeroizing<Vec<u8>>,
 ) -> Option<usize> {
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.ok()?.into_data() else { continue };
         length += piece.len();
         if length <= max_bytes {
-            kept.extend_from_slice(&piece);
+            keep(kept, &piece, max_bytes);
         } else if length > DISCARD_MAX_BYTES {
             break;
         }
     }
     Some(length)
+}
+
+/// Adds a piece. A vector that grows by itself would leave copies of passwords behind; here what was
+/// outgrown is wiped. Four times what came is the most that is taken.
+fn keep(kept: &mut Zeroizing<Vec<u8>>, piece: &[u8], max_bytes: usize) {
+    let length = kept.len() + piece.len();
+    if length > kept.capacity() {
+        let room = match kept.capacity() {
+            large if large * 4 >= max_bytes => max_bytes.max(length),
+            small => length.max(small * 2),
+        };
+        let mut larger = Zeroizing::new(Vec::with_capacity(room));
+        larger.extend_from_slice(kept);
+        *kept = larger;
+    }
+    kept.extend_from_slice(piece);
 }
 
 /// The component as the variables want it.
