@@ -335,7 +335,7 @@ fn say(server: &mut Server, input: &mut Taker<'_>) {
                 server.flush();
                 let length = server.ready.len();
                 if length > 0 {
-                    let at = input.number() % length;
+                    let at = behind_the_type(&server.ready, input.number() % length);
                     server.ready[at] ^= 1 << (input.octet() % 8);
                 }
             }
@@ -346,6 +346,20 @@ fn say(server: &mut Server, input: &mut Taker<'_>) {
         }
         server.flush();
     }
+}
+
+/// A place in records that is no type and no version: rustls does not look at these of a protected
+/// record, and we refuse all but those of RFC 8446 section 5.2.
+fn behind_the_type(records: &VecDeque<u8>, at: usize) -> usize {
+    let mut start = 0;
+    while start + HEADER <= records.len() {
+        if (start..start + 3).contains(&at) {
+            return start + 3;
+        }
+        let length = usize::from(records[start + 3]) << 8 | usize::from(records[start + 4]);
+        start += HEADER + length;
+    }
+    at
 }
 
 /// Compressed streams: the same text however they arrive, no read above its limit, and what we
