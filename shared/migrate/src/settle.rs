@@ -116,8 +116,9 @@ fn not_arrived<H: Host, S: Store>(
 /// What is said once about a folder whose messages went away while it was read.
 const GONE: &str = "Messages were deleted at the source during the run, before they were reached.";
 
-/// What is missing of a message, in a sentence: the source announced another number of octets than
-/// it delivered, or than stand at the destination where a cut hid what was delivered.
+/// What is missing of a message, in a sentence: the source announced more octets than it delivered, or
+/// than stand at the destination where a cut hid what was delivered. One that delivers more than it
+/// announced keeps nothing back: its sizes are estimates.
 fn shortfall(
     true_sizes: bool,
     message: &Message,
@@ -129,7 +130,7 @@ fn shortfall(
         return None;
     }
     match delivered {
-        Some(octets) if !agrees(announced, octets, header.line_feeds) => Some(format!(
+        Some(octets) if octets < announced && !agrees(announced, octets, header) => Some(format!(
             "The source announced {announced} octets of this message and delivered {octets}. \
              What it delivered was copied; compare the two before you give the old mailbox up."
         )),
@@ -141,11 +142,10 @@ fn shortfall(
     }
 }
 
-/// Whether an announced size is that of the octets that were delivered. Some servers count a line
-/// end as one octet, and some deliver it as one although they count two.
-fn agrees(announced: u64, delivered: u64, line_feeds: u64) -> bool {
-    let whole = [delivered, delivered.saturating_sub(line_feeds), delivered + line_feeds];
-    whole.contains(&announced)
+/// Whether an announced size is that of the octets that were delivered: some servers count a line
+/// end as two octets and deliver it as one.
+fn agrees(announced: u64, delivered: u64, header: &Header) -> bool {
+    [delivered, delivered + header.line_feeds].contains(&announced)
 }
 
 /// Stages a segment of a folder's journal; as several where it has no room in one record.

@@ -14,7 +14,7 @@ pub enum FailureCode {
     Refused,
     /// The source announced the message and could not deliver it.
     Unreadable,
-    /// The source delivered another number of octets than it announced; what came was copied.
+    /// The source delivered fewer octets than it announced; what came was copied.
     Incomplete,
     /// The destination refused to make the folder.
     FolderRefused,

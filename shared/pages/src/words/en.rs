@@ -356,7 +356,7 @@ pub(crate) const WORDS: Words = Words {
     failure_too_large: "Too large",
     failure_refused: "Refused by the new server",
     failure_unreadable: "The old server could not deliver it",
-    failure_incomplete: "The old server delivered more or less of it than it had announced; it was copied so",
+    failure_incomplete: "The old server delivered less of it than it had announced; it was copied so",
     failure_folder_refused: "The folder could not be made",
     failure_flag_not_kept: "Arrived; a mark was not kept",
     failure_folder_renamed: "Arrived; the folder has another name",

@@ -356,7 +356,7 @@ pub(crate) const WORDS: Words = Words {
     failure_too_large: "Troppo grande",
     failure_refused: "Rifiutato dal nuovo server",
     failure_unreadable: "Il vecchio server non ha potuto consegnarlo",
-    failure_incomplete: "Il vecchio server ne ha consegnato un’altra quantità di dati rispetto a quella annunciata; è stato copiato così",
+    failure_incomplete: "Il vecchio server ne ha consegnato meno di quanto aveva annunciato; è stato copiato così",
     failure_folder_refused: "Non è stato possibile creare la cartella",
     failure_flag_not_kept: "Arrivato; un contrassegno non è stato mantenuto",
     failure_folder_renamed: "Arrivato; la cartella ha un altro nome",
