@@ -4,8 +4,6 @@
 //! by their failures, whatever they are tried for (`migrate::tries`). Whoever is refused is told for
 //! how long (429 with Retry-After), and nothing was done.
 
-use std::collections::BTreeMap;
-
 use autodetect::{Address, Detection};
 use migrate::login::{self, AccountReport, Detail};
 use migrate::tries::{Ended, Try};
@@ -14,7 +12,7 @@ use model::{Account, MigrationId, Status};
 use sha2::{Digest, Sha256};
 use store::limits::{self, Rule};
 use store::seal::Credential;
-use store::{Store, due, keys, records};
+use store::{Store, begun, due, keys, records};
 
 use crate::app::{App, Outside};
 use crate::refusals::{Code, Refusal};
@@ -40,15 +38,10 @@ pub const UNFINISHED_MAX: usize = 1_000;
 /// The most migrations that one of the lists of what is due may hold before nothing new is begun: a
 /// quarter of what its record has room for.
 pub const DUE_MAX: usize = 6_000;
-/// Records of what networks have begun.
-const BEGUN_SLOTS: u8 = 64;
 /// The most identifiers in one of them, some 150 KB; beyond that nothing new is written down.
 const BEGUN_MAX: usize = 5_000;
 /// Attempts to change a record before giving up; each failed one means somebody else succeeded.
 const SWAPS_MAX: u32 = 1000;
-
-/// What networks have begun, by their hashes.
-type Begun = BTreeMap<String, Vec<MigrationId>>;
 
 impl<O: Outside> App<O> {
     /// Takes a token of the client's network.
@@ -109,13 +102,13 @@ impl<O: Outside> App<O> {
         }
         let digest = Sha256::digest(&self.client);
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let key = keys::begun(digest.last().copied().unwrap_or(0) % BEGUN_SLOTS);
+        let key = keys::begun(digest.last().copied().unwrap_or(0) % begun::SLOTS);
         for _ in 0..SWAPS_MAX {
             let Some(before) = self.store().get(&key).await? else {
                 limits::make(self.store(), &key).await?;
                 continue;
             };
-            let mut begun: Begun = records::decode(&key, &before)?;
+            let mut begun: begun::Begun = records::decode(&key, &before)?;
             if begun.get(&name).map_or(0, Vec::len) >= UNFINISHED_MAX {
                 self.spend(&COUNT).await.map_err(|refusal| too_many(&refusal))?;
                 self.unfinished(begun.get_mut(&name)).await?;

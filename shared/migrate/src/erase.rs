@@ -8,7 +8,7 @@
 use model::{Migration, MigrationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::lease::{Holder, LEASE_MS, Seized};
-use store::{Error, Store, calendar, due, keys, lease, metrics, records};
+use store::{Error, Store, begun, calendar, due, keys, lease, metrics, records};
 use wire::Clock;
 
 use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
@@ -199,6 +199,7 @@ async fn finish(
         servers::forget(store, &migration, now_ms).await?;
         pairs::forget(store, &migration).await?;
     }
+    begun::forget(store, id).await?;
     calendar::remove(store, id).await?;
     let bytes = bytes + delete(store, &keys::of_migration(id)).await?;
     due::set(store, id, None).await?;

@@ -11,6 +11,7 @@
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
 pub mod answers;
+pub mod begun;
 pub mod calendar;
 pub mod clock;
 pub mod control;
