@@ -138,7 +138,7 @@ fn what_the_account_is_is_told_before_anything_begins() {
     let not_pop = format!("pops://localhost:{}", source.imaps_port());
     let told =
         refused(pop_account(&not_pop, &login, PASSWORD), there, "/source/url", "unreachable");
-    assert!(told.contains("no POP3 server"), "{told}");
+    assert!(told.contains("no mail server answers"), "{told}");
 }
 
 #[test]
