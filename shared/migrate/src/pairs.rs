@@ -83,6 +83,19 @@ pub async fn claim(
     }
 }
 
+/// Claims the pairs of many migrations that are made together; the places of those that others have,
+/// each with the one that has it.
+pub(crate) async fn claim_many(
+    store: &impl Store,
+    claims: &[(String, MigrationId)],
+) -> Result<Vec<(usize, MigrationId)>, Error> {
+    let has = async |other: &MigrationId| {
+        let migration = lifecycle::read(store, other).await?;
+        Ok(migration.is_some_and(|migration| is_active(migration.status)))
+    };
+    pairs::claim_many(store, claims, has).await
+}
+
 /// The migration that has a pair, if one does.
 pub async fn holder(
     store: &impl Store,

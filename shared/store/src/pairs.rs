@@ -75,6 +75,66 @@ pub async fn claim<S: Store>(
     Err(Error::Store(format!("{key} changes too often")))
 }
 
+/// Claims many pairs, each for its migration, with one change of each record: an import of thousands
+/// of rows would else be thousands of writes. Gives the places of those that others have, each with
+/// the migration that has it.
+pub async fn claim_many<S: Store>(
+    store: &S,
+    claims: &[(String, MigrationId)],
+    has: impl AsyncFn(&MigrationId) -> Result<bool, Error>,
+) -> Result<Vec<(usize, MigrationId)>, Error> {
+    let mut shards: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, (pair, _)) in claims.iter().enumerate() {
+        shards.entry(shard_of(pair)).or_default().push(at);
+    }
+    let mut taken = Vec::new();
+    for (key, places) in shards {
+        taken.extend(claim_some(store, &key, (claims, &places), &has).await?);
+    }
+    taken.sort_by_key(|(at, _)| *at);
+    Ok(taken)
+}
+
+/// The claims at these places, which are all about one record.
+async fn claim_some<S: Store>(
+    store: &S,
+    key: &str,
+    (claims, places): (&[(String, MigrationId)], &[usize]),
+    has: &impl AsyncFn(&MigrationId) -> Result<bool, Error>,
+) -> Result<Vec<(usize, MigrationId)>, Error> {
+    for _ in 0..SWAPS_MAX {
+        let Some(before) = store.get(key).await? else {
+            shard::make(store, key).await?;
+            continue;
+        };
+        let mut shard: Shard = records::decode(key, &before)?;
+        let mut taken = Vec::new();
+        if shard.len() >= TIDY_FROM {
+            tidy(&mut shard, has).await?;
+        }
+        for at in places {
+            let Some((pair, id)) = claims.get(*at) else { continue };
+            let known = shard.get(pair).cloned();
+            if let Some(known) = &known
+                && known.id != *id
+                && (claims.iter().any(|(_, own)| *own == known.id) || has(&known.id).await?)
+            {
+                taken.push((*at, known.id.clone()));
+                continue;
+            }
+            if shard.len() >= ENTRIES_MAX && known.is_none() {
+                return Err(Error::Store(format!("{key} is full")));
+            }
+            let claims = known.map_or(0, |known| known.claims) + 1;
+            shard.insert(pair.clone(), Entry { id: id.clone(), claims });
+        }
+        if store.swap(key, &before, records::encode(key, &shard)?).await? {
+            return Ok(taken);
+        }
+    }
+    Err(Error::Store(format!("{key} changes too often")))
+}
+
 /// Takes the entry of a migration that is erased away: nothing of it stays. Another's stays.
 pub async fn forget(store: &impl Store, pair: &str, id: &MigrationId) -> Result<(), Error> {
     let key = shard_of(pair);
@@ -140,6 +200,22 @@ mod tests {
             assert_eq!(claimed_by(&store, "ab").await, Ok(Some(id(2))), "another's");
             forget(&store, "ab", &id(2)).await.unwrap();
             assert_eq!(claimed_by(&store, "ab").await, Ok(None));
+        });
+    }
+
+    #[test]
+    fn many_are_claimed_at_once() {
+        block_on(async {
+            let store = Memory::default();
+            let claims: Vec<_> = (0..200_u8).map(|n| (format!("pair {n}"), id(n))).collect();
+            let idle = async |_: &MigrationId| Ok(false);
+            assert_eq!(claim_many(&store, &claims, idle).await, Ok(vec![]));
+            assert_eq!(claimed_by(&store, "pair 7").await, Ok(Some(id(7))));
+            let busy = async |who: &MigrationId| Ok(*who == id(7));
+            let others = [("pair 7".to_owned(), id(201)), ("pair 8".to_owned(), id(202))];
+            assert_eq!(claim_many(&store, &others, busy).await, Ok(vec![(0, id(7))]));
+            let twice = [("one".to_owned(), id(1)), ("one".to_owned(), id(2))];
+            assert_eq!(claim_many(&store, &twice, idle).await, Ok(vec![(1, id(1))]));
         });
     }
 

@@ -181,14 +181,9 @@ async fn claim_all(
     entries: &[Entry],
     ids: &[MigrationId],
 ) -> Result<Vec<(usize, MigrationId)>, Error> {
-    let mut taken = Vec::new();
-    for (at, (entry, own)) in entries.iter().zip(ids).enumerate() {
-        let sides = (&entry.source, &entry.destination);
-        if let Err(first) = pairs::claim(store, sides, own).await? {
-            taken.push((at, first.id));
-        }
-    }
-    Ok(taken)
+    let pair = |entry: &Entry| pairs::name(&entry.source, &entry.destination);
+    let claims = entries.iter().zip(ids).map(|(entry, own)| (pair(entry), own.clone()));
+    pairs::claim_many(store, &claims.collect::<Vec<_>>()).await
 }
 
 /// Takes back an addition that nobody has seen.
