@@ -34,8 +34,8 @@ fn dovecot_to_dovecot_as_spin() {
 fn unknown_names_are_refused_as_spin() {
     let doh = Doh::start();
     let app = App::start(Setup::default().flag("--as-spin").variable("doh_url", &doh.url()));
-    let account = imap_account("imaps://nowhere.invalid", "anna", "secret");
-    let answer = app.post("/migrations", &mail_migration(account.clone(), account));
+    let account = |login| imap_account("imaps://nowhere.invalid", login, "secret");
+    let answer = app.post("/migrations", &mail_migration(account("anna"), account("berta")));
     assert_eq!(answer.status, 422, "{}", answer.text());
     assert!(answer.text().contains("unreachable"), "{}", answer.text());
 }
