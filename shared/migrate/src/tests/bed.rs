@@ -62,7 +62,7 @@ pub(super) struct Bed {
     power: Power,
     pub(super) timers: Timers,
     pub(super) id: MigrationId,
-    boot: Cell<u32>,
+    pub(super) boot: Cell<u32>,
     pub(super) slice_ms: Cell<u64>,
     /// How long a write into the store takes.
     pub(super) write_ms: Cell<u64>,
@@ -470,34 +470,6 @@ impl Bed {
             now,
             &boot,
         );
-        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
-    }
-
-    /// Takes back what the sync points from `from` on brought.
-    pub(super) fn remove(&self, from: u32) {
-        let seal = Seal::from_variable(KEY).unwrap();
-        let host = self.host();
-        let now = Timestamp(self.timers.now_ms.get());
-        let boot = self.boot.get().to_string();
-        let work = lifecycle::remove(
-            &self.memory,
-            (&seal, &host),
-            &self.id,
-            (from, credentials().destination),
-            now,
-            &boot,
-        );
-        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
-    }
-
-    pub(super) fn retry(&self) {
-        let seal = Seal::from_variable(KEY).unwrap();
-        let host = self.host();
-        let now = Timestamp(self.timers.now_ms.get());
-        let credentials = credentials();
-        let boot = self.boot.get().to_string();
-        let work =
-            lifecycle::retry(&self.memory, (&seal, &host), &self.id, &credentials, now, &boot);
         assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
     }
 

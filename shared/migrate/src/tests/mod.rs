@@ -1,5 +1,6 @@
 //! The whole engine against servers in memory: what arrives, and what a power cut leaves.
 
+mod asks;
 mod bed;
 mod chaos;
 mod cuts;

@@ -20,29 +20,12 @@ use store::{Error as StoreError, Store, due, keys, records};
 use wire::pipe::{End, pipe};
 use wire::{Bytes, Clock, Error, Http, Network, Random, Secret, Stream};
 
+pub(super) use super::seen::{Mood, Seen};
 use crate::delivery::Delivery;
 use crate::{Office, Outbox, Settings, Told, tick};
 
 pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const START_MS: u64 = 1_790_000_000_000;
-
-/// How the mail server behaves.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Mood {
-    /// What it answers to RCPT.
-    pub(super) recipient: Option<&'static str>,
-    /// What it answers to a message; empty: it takes the message and hangs up.
-    pub(super) message: Option<&'static str>,
-    /// It takes the message and says nothing more.
-    pub(super) silent: bool,
-}
-
-/// What the world outside has seen.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    pub(super) mails: Vec<String>,
-    pub(super) calls: Vec<(http::HeaderMap, Bytes)>,
-}
 
 #[derive(Clone, Default)]
 struct Power {
