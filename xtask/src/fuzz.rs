@@ -71,9 +71,9 @@ fn create(folder: &PathBuf) -> Done {
 }
 
 /// What a night is for: every target for `SECONDS`, and the engine against odd servers with as
-/// many seeds as `TRASLOCO_SEEDS` says, which the tests named `soak` in `migrate` read.
+/// many seeds as `TRASLOCO_SEEDS=FROM..TO` says, which `chaos` in the tests of `migrate` reads.
 pub(crate) fn soak(arguments: &[String]) -> Done {
     let seconds = arguments.first().cloned().unwrap_or(SECONDS.to_owned());
-    Step::cargo().args(["test", "--release", "-p", "migrate", "--", "soak"]).run()?;
+    Step::cargo().args(["test", "--release", "-p", "migrate", "--", "chaos"]).run()?;
     fuzz(&["all".to_owned(), seconds])
 }
