@@ -9,12 +9,12 @@ use imap::{Mode, UidSet};
 use model::{Failure, FailureCode, Item, Options, Phase, Timestamp};
 use store::{Store, keys};
 
-use crate::adopt::{Shelf, adopted, shelf};
+use crate::adopt::{adopted, standing};
 use crate::attempt::attempt;
+use crate::brought::Brought;
 use crate::cursor::{Message, Uids};
 use crate::journal;
 use crate::journal::{Entry, Intention, Origin};
-use crate::ledger::{Row, Windows};
 use crate::listing::{self, Wanted, Window};
 use crate::moves;
 use crate::orphans::Orphans;
@@ -22,6 +22,7 @@ use crate::renumbered;
 use crate::run::Run;
 use crate::settle::{lost_folder, segment_for, stage_segment};
 use crate::slice::Lines;
+use crate::standing::Standing;
 use crate::transfer::ask;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
@@ -99,8 +100,8 @@ async fn copy_folder<H: Host, S: Store>(
             (first, wanted.identity) = (1, true);
             lines.source.start_window((first, exists), wanted).await.at(Side::Source)?;
         }
-        let shelf = shelf(run, lines, at).await?;
-        let mut known = Known { shelf, brought: brought(run, at).await?, orphans };
+        let standing = standing(run, lines, at).await?;
+        let mut known = Known { standing, brought: Brought::read(run, at).await?, orphans };
         loop {
             let after = run.folder(at)?.done_uid;
             let answer = listing::read(&mut lines.source, (first, exists), after, wanted).await;
@@ -126,40 +127,12 @@ async fn copy_folder<H: Host, S: Store>(
 /// What need not be copied, since it is there or was.
 struct Known<'o> {
     /// What stands at the destination and no journal knows.
-    shelf: Option<Shelf>,
-    /// Message-ID and date of what was brought before a side numbered its messages anew: what of
-    /// it is not at the destination, the user deleted.
-    brought: BTreeMap<(u64, i64), u32>,
+    standing: Option<Standing>,
+    /// What was brought before a side numbered its messages anew: what of it is not at the
+    /// destination, the user deleted.
+    brought: Brought,
     /// What left another folder of the source.
     orphans: &'o mut Orphans,
-}
-
-async fn brought<H: Host, S: Store>(
-    run: &Run<'_, H, S>,
-    at: usize,
-) -> Result<BTreeMap<(u64, i64), u32>, Halt> {
-    let mut brought = BTreeMap::new();
-    if run.folder(at)?.recognise {
-        let folder = run.folder(at)?;
-        let now = (folder.found.uid_validity, folder.destination_uid_validity);
-        let mut windows = Windows::of(run.id(), at, folder.segments);
-        let mut rows = Vec::new();
-        while let Some(ledger) = windows.next(run.store()).await? {
-            rows.extend(ledger.rows);
-        }
-        // A message has a row for each way in which the source numbered it; one that has a number
-        // of now at both sides is settled.
-        let place = |row: &Row| (row.destination_uid_validity, row.entry.destination_uid);
-        let is_former = |row: &Row| (row.source_uid_validity, row.destination_uid_validity) != now;
-        rows.sort_by_key(|row| (place(row), is_former(row)));
-        rows.dedup_by_key(|row| place(row));
-        rows.retain(is_former);
-        // Without a Message-ID, one second is no sign that two messages are one.
-        for row in rows.into_iter().filter(|row| row.entry.identity != 0) {
-            *brought.entry((row.entry.identity, row.entry.date.unix_s())).or_default() += 1;
-        }
-    }
-    Ok(brought)
 }
 
 /// Tries once more what was refused in this folder, and nothing else.
@@ -211,11 +184,10 @@ async fn window_through<H: Host, S: Store>(
     let fresh = window.messages.into_iter().filter(|message| !moved.contains(message.uid));
     let mut messages = chosen(run, at, fresh.collect())?;
     messages = moves::carry(run, lines, at, messages, known.orphans).await?;
-    if let Some(shelf) = &mut known.shelf {
-        let (kept, found) = adopted(run, lines, at, messages, shelf).await?;
+    if let Some(standing) = &mut known.standing {
+        let (kept, found) = adopted(run, lines, at, messages, standing).await?;
         for message in found {
-            let same = known.brought.get_mut(&(message.identity, message.date.unix_s()));
-            same.into_iter().for_each(|left| *left = left.saturating_sub(1));
+            known.brought.take(&message);
         }
         messages = kept;
     }
@@ -264,19 +236,12 @@ fn not_deleted<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
     mut messages: Vec<Message>,
-    brought: &mut BTreeMap<(u64, i64), u32>,
+    brought: &mut Brought,
 ) -> Result<Vec<Message>, Halt> {
     if brought.is_empty() {
         return Ok(messages);
     }
-    let is_deleted =
-        |message: &mut Message| match brought.get_mut(&(message.identity, message.date.unix_s())) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => false,
-        };
+    let is_deleted = |message: &mut Message| brought.take(message);
     let deleted: Vec<Message> = messages.extract_if(.., is_deleted).collect();
     passed(run, at, &deleted)?;
     Ok(messages)

@@ -254,6 +254,9 @@ pub(crate) struct Folder {
     pub(crate) counts: Counts,
     /// What the verification found.
     pub(crate) verified: Option<Verified>,
+    /// How far the verification came, where a slice ended in the middle of it.
+    #[serde(default)]
+    pub(crate) comparing: Option<Comparing>,
     /// For people.
     pub(crate) remarks: Vec<String>,
 }
@@ -294,6 +297,43 @@ pub(crate) struct Verified {
     pub(crate) bytes: u64,
     /// The verdict.
     pub(crate) verdict: Verdict,
+}
+
+/// A verification under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Comparing {
+    /// Segments before this one were compared.
+    pub(crate) from: u32,
+    /// The segment behind those that are being compared; 0 before.
+    pub(crate) to: u32,
+    /// Of these, every message up to this UIDVALIDITY and UID was compared.
+    pub(crate) after: (u32, u32),
+    /// Our messages found.
+    pub(crate) messages: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// What is not there.
+    pub(crate) missing: u64,
+    /// Where another message stands.
+    pub(crate) other: u64,
+    /// What has fewer octets than were sent.
+    pub(crate) smaller: u64,
+    /// What the server says is smaller and was not read.
+    pub(crate) unread: u64,
+    /// What it said was smaller and was read.
+    pub(crate) read_back: u64,
+    /// What has more octets: servers add what they find useful.
+    pub(crate) larger: u64,
+    /// What has another date.
+    pub(crate) date: u64,
+    /// Lines written into the failures.
+    pub(crate) lines: u64,
+    /// Of the source's messages that nothing was known of, those up to this UID were asked about.
+    pub(crate) asked_to: u32,
+    /// Of these, what the owner's options leave out.
+    pub(crate) left_out: u64,
+    /// Of these, what has its place in another folder.
+    pub(crate) elsewhere: u64,
 }
 
 impl Folder {

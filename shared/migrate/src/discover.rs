@@ -248,6 +248,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
         done: false,
         segments: 0,
         segments_before: 0,
+        comparing: None,
         counts: Counts::default(),
         verified: None,
         remarks: row.remark.clone().into_iter().collect(),
@@ -258,6 +259,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
 fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
     folder.listed = true;
     folder.segments_before = folder.segments;
+    folder.comparing = None;
     (folder.found, folder.renumbered) = (found, 0);
     folder.exists = other.is_some_and(|mailbox| mailbox.selectable);
     folder.subscribe &= !other.is_some_and(|mailbox| mailbox.subscribed);

@@ -61,6 +61,8 @@ pub(crate) struct Windows {
     after: Key,
     /// The last key that is wanted.
     limit: Key,
+    /// Whether messages count that were sent and of which nobody knows where they are.
+    unplaced: bool,
     ended: bool,
 }
 
@@ -73,8 +75,29 @@ impl Windows {
             spans: vec![None; usize::try_from(segments).unwrap_or(0)],
             after: (0, 0),
             limit: (u32::MAX, u32::MAX),
+            unplaced: false,
             ended: false,
         }
+    }
+
+    /// Only what segments from this one on say.
+    pub(crate) fn from_segment(mut self, first: u32) -> Self {
+        let before = usize::try_from(first).unwrap_or(usize::MAX);
+        for span in self.spans.iter_mut().take(before) {
+            // No key lies there.
+            *span = Some(((u32::MAX, u32::MAX), (0, 0)));
+        }
+        self
+    }
+
+    /// Messages too that were sent and of which nobody knows where they are.
+    pub(crate) fn with_unplaced(self) -> Self {
+        Windows { unplaced: true, ..self }
+    }
+
+    /// What comes up to a key.
+    pub(crate) fn until(self, limit: Key) -> Self {
+        Windows { limit, ..self }
     }
 
     /// What comes after a key; no message has UID 0.
@@ -119,7 +142,10 @@ impl Windows {
         if let Some(sooner) = ledger.shrink(true) {
             until = sooner;
         }
-        ledger.rows.retain(|row| row.entry.destination_uid != 0);
+        let unplaced = self.unplaced;
+        ledger
+            .rows
+            .retain(|row| row.entry.destination_uid != 0 || (unplaced && row.entry.size != 0));
         self.ended = until == self.limit;
         (self.after, ledger.last) = (until, until);
         Ok(Some(ledger))
@@ -420,6 +446,17 @@ mod tests {
             let (store, windows) = stored(&segments);
             let told = all(&store, windows);
             assert!(told.iter().eq(whole.values()), "{told:?}");
+            // In two goes, and only what came later.
+            let some =
+                || Windows::of(&MigrationId::from_random(&[7; 26]), 3, segments.len() as u32);
+            let middle = (5, 20);
+            let mut parts = all(&store, some().until(middle));
+            parts.extend(all(&store, some().after(middle)));
+            assert_eq!(parts, told);
+            let (first, rest) = segments.split_at(segments.len() / 2);
+            let of_rest = stored(rest);
+            let of_rest = all(&of_rest.0, of_rest.1);
+            assert_eq!(all(&store, some().from_segment(first.len() as u32)), of_rest);
         }
     }
 

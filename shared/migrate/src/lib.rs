@@ -22,7 +22,9 @@ mod adopt;
 pub mod advance;
 mod attempt;
 pub mod backlog;
+mod brought;
 mod changes;
+mod compare;
 mod conclude;
 mod copy;
 mod cursor;
@@ -70,6 +72,7 @@ mod skips;
 mod slice;
 mod source;
 pub mod special_use;
+mod standing;
 mod table;
 #[cfg(test)]
 mod tests;

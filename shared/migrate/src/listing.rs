@@ -3,6 +3,8 @@
 //! Windows go by message number, which shifts when messages are expunged meanwhile; each window
 //! therefore begins on a message that is settled already, and steps back until it does.
 
+use std::collections::BTreeSet;
+
 use imap::{Attributes, FetchEvent, FetchItems, Flags, InternalDate, Sequence, UidSet};
 use wire::Stream;
 
@@ -170,6 +172,11 @@ impl Row {
             identity: told.message_id.map(|block| header::identity(&block)),
             labelled: has_label(&told.gmail_labels),
         }
+    }
+
+    /// Whether it is of one of these identities, as far as this response tells.
+    pub(crate) fn may_be_of(&self, identities: &BTreeSet<u64>) -> bool {
+        self.identity.is_none_or(|own| identities.contains(&own))
     }
 
     /// Takes over what a later response says; of flags the latest news counts.

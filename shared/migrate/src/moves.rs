@@ -16,6 +16,7 @@ use crate::changes::{Difference, present, store_groups};
 use crate::copy;
 use crate::cursor::Message;
 use crate::ledger::{Writer, read_flags};
+use crate::listing;
 use crate::orphans::{Orphan, Orphans};
 use crate::run::Run;
 use crate::settle::stage_segment;
@@ -263,8 +264,9 @@ async fn find<H: Host, S: Store>(
         return Ok(BTreeMap::new());
     }
     let range = Sequence::UidsFrom(moving.uid_next.max(1));
-    let mut rows = adopt::list(session, &range).await.at(Side::Destination)?;
-    rows.retain(|row| row.uid >= moving.uid_next);
+    let identities = moving.items.iter().map(|item| item.orphan.identity).collect();
+    let wanted = |row: &listing::Row| row.uid >= moving.uid_next && row.may_be_of(&identities);
+    let mut rows = adopt::list(session, &range, wanted).await.at(Side::Destination)?;
     let mut placed = BTreeMap::new();
     for item in &moving.items {
         let orphan = &item.orphan;

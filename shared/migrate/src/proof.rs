@@ -10,9 +10,10 @@ use model::{FailureCode, Sums};
 use store::Store;
 use wire::Stream;
 
-use crate::adopt::{Shelf, adopted};
+use crate::adopt::adopted;
+use crate::compare::failure_of;
 use crate::copy::{batches, is_left_out};
-use crate::cursor::{Message, Proof};
+use crate::cursor::{Comparing, Message, Proof};
 use crate::journal::Origin;
 use crate::listing::{self, Wanted};
 use crate::reconcile;
@@ -20,8 +21,8 @@ use crate::run::Run;
 use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
+use crate::standing::Standing;
 use crate::trouble::{At, Halt, Side, Trouble};
-use crate::verify;
 use crate::world::Host;
 
 /// What is asked about at once: about 100 bytes a message.
@@ -113,6 +114,9 @@ pub(crate) struct Known {
     elsewhere: UidSet,
     /// Not arrived, or not whole.
     failed: UidSet,
+    /// Messages brought by this sync point that have one place at the destination with another: no
+    /// two may share one.
+    shared: u64,
 }
 
 impl Known {
@@ -123,6 +127,8 @@ impl Known {
     ) -> Result<Known, Halt> {
         let folder = run.folder(at)?;
         let (mut migrated, mut adopted, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        // UIDs there and at the source.
+        let mut places: Vec<(u32, u32)> = Vec::new();
         for number in 0..folder.segments {
             let segment = reconcile::segment(run, at, number).await?;
             if segment.source_uid_validity != folder.found.uid_validity {
@@ -136,6 +142,10 @@ impl Known {
                 };
                 list.push(entry.source_uid);
             }
+            if number >= folder.segments_before {
+                let placed = segment.entries.iter().filter(|entry| entry.destination_uid != 0);
+                places.extend(placed.map(|entry| (entry.destination_uid, entry.source_uid)));
+            }
         }
         let set = |mut uids: Vec<u32>| -> UidSet {
             uids.sort_unstable();
@@ -143,6 +153,7 @@ impl Known {
             uids.into_iter().collect()
         };
         Ok(Known {
+            shared: shared(places),
             migrated: set(migrated),
             adopted: set(adopted),
             elsewhere: set(elsewhere),
@@ -173,6 +184,15 @@ impl Known {
         let [failed, elsewhere, migrated, adopted] = counts;
         Sums { source: uids.len(), migrated, adopted, elsewhere, left_out: 0, failed }
     }
+}
+
+/// How many messages have a place that another has too.
+fn shared(mut places: Vec<(u32, u32)>) -> u64 {
+    places.sort_unstable();
+    places.dedup();
+    let all = places.len();
+    places.dedup_by_key(|(uid, _)| *uid);
+    (all - places.len()) as u64
 }
 
 /// What is in `all` and not in `known`.
@@ -207,38 +227,34 @@ fn difference(all: &UidSet, known: &UidSet) -> UidSet {
     left
 }
 
-/// Brings what was missed, and says what each message of the source is. The folder of the source is
-/// open, as `listed` says.
+/// Brings what was missed, and says what each message of the source is; gives the number of messages
+/// that share their place at the destination with another. The folder of the source is open, as
+/// `listed` says.
 pub(crate) async fn close<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     listed: &Listed,
-) -> Result<(), Halt> {
+) -> Result<u64, Halt> {
     let mut uids = listed.uids.clone();
     if run.cursor.retry {
         // What is new since is for the next synchronisation.
         let above = run.folder(at)?.done_uid.checked_add(1);
-        let mut later = UidSet::new();
-        above.into_iter().for_each(|first| later.insert_range(first..=u32::MAX));
-        uids = difference(&uids, &later);
+        uids = above.map_or(uids.clone(), |first| difference(&uids, &range(first, u32::MAX)));
     }
-    let open = Known::read(run, at).await?.unknown(&uids);
-    let mut left_out = UidSet::new();
-    let mut elsewhere = UidSet::new();
-    let mut rest = open;
-    while !rest.is_empty() {
-        let some: UidSet = rest.iter().take(usize::try_from(AT_ONCE).unwrap_or(1)).collect();
-        rest = difference(&rest, &some);
-        look_again(run, lines, at, some, (&mut left_out, &mut elsewhere)).await?;
+    let mut known = Known::read(run, at).await?;
+    if ask_about(run, lines, at, known.unknown(&uids)).await? {
+        known = Known::read(run, at).await?;
     }
-    let known = Known::read(run, at).await?;
+    let comparing = run.folder(at)?.comparing.unwrap_or_default();
     let mut sums = known.sums(&uids);
-    sums.left_out = difference(&left_out, &difference(&left_out, &uids)).len();
-    sums.elsewhere += elsewhere.len();
+    let mut rest = known.unknown(&uids).len();
+    sums.left_out = comparing.left_out.min(rest);
+    rest -= sums.left_out;
+    let elsewhere = comparing.elsewhere.min(rest);
+    sums.elsewhere += elsewhere;
     // What went away meanwhile is no message of the source.
-    let gone = difference(&difference(&known.unknown(&uids), &left_out), &elsewhere);
-    sums.source -= gone.len();
+    sums.source -= rest - elsewhere;
     sums.source += listed.uncounted;
     sums.failed += listed.uncounted;
     if listed.uncounted > 0 {
@@ -250,21 +266,54 @@ pub(crate) async fn close<H: Host, S: Store>(
         let folder = run.folder_mut(at)?;
         folder.remark(reason.clone());
         let path = folder.source_path.clone();
-        run.fail(verify::failure_of(path, None, reason));
+        run.fail(failure_of(path, None, reason));
     }
     let folder = run.folder_mut(at)?;
     folder.proof = Some(Proof { state: folder.found, sums, uncounted: listed.uncounted });
-    Ok(())
+    Ok(known.shared)
 }
 
-/// Looks at messages that nothing is known about: left out by the owner, or missed.
+fn range(first: u32, last: u32) -> UidSet {
+    let mut range = UidSet::new();
+    range.insert_range(first..=last);
+    range
+}
+
+/// Asks about messages that nothing is known about, from where an earlier slice came to. Whether
+/// more is known of them now.
+async fn ask_about<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    lines: &mut Lines<H>,
+    at: usize,
+    unknown: UidSet,
+) -> Result<bool, Halt> {
+    let mut known = false;
+    let mut comparing = run.folder(at)?.comparing.unwrap_or_default();
+    let mut rest = difference(&unknown, &range(1, comparing.asked_to));
+    while !rest.is_empty() {
+        let some: UidSet = rest.iter().take(usize::try_from(AT_ONCE).unwrap_or(1)).collect();
+        rest = difference(&rest, &some);
+        comparing.asked_to = some.last().unwrap_or(u32::MAX);
+        known |= look_again(run, lines, at, some, &mut comparing).await?;
+        run.folder_mut(at)?.comparing = Some(comparing);
+        if run.check_budget().is_err() && !rest.is_empty() {
+            run.progressed = true;
+            run.checkpoint().await?;
+            return Err(Halt::Budget);
+        }
+    }
+    Ok(known)
+}
+
+/// Looks at messages that nothing is known about: left out by the owner, or missed. Whether more is
+/// known of them now.
 async fn look_again<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     uids: UidSet,
-    (left_out, elsewhere): (&mut UidSet, &mut UidSet),
-) -> Result<(), Halt> {
+    comparing: &mut Comparing,
+) -> Result<bool, Halt> {
     let options = run.migration.options.clone();
     let unlabelled_only = run.folder(at)?.unlabelled_only;
     let dates = options.since.is_some() || options.until.is_some();
@@ -276,13 +325,16 @@ async fn look_again<H: Host, S: Store>(
         let wanted = Wanted { identity: false, unlabelled_only, dates: false };
         let bare = listing::of(&mut lines.source, there.clone(), wanted).await;
         let bare: UidSet = bare.at(Side::Source)?.iter().map(|message| message.uid).collect();
-        let labelled = |message: &mut Message| !bare.contains(message.uid);
-        missed.extract_if(.., labelled).for_each(|message| elsewhere.insert(message.uid));
+        let labelled = missed.extract_if(.., |message| !bare.contains(message.uid));
+        comparing.elsewhere += labelled.count() as u64;
     }
-    let is_out = |message: &mut Message| is_left_out(&options, message);
-    missed.extract_if(.., is_out).for_each(|message| left_out.insert(message.uid));
+    let left_out = missed.extract_if(.., |message| is_left_out(&options, message));
+    comparing.left_out += left_out.count() as u64;
+    let untold_ones = difference(&uids, &there);
+    let known = !missed.is_empty() || !untold_ones.is_empty();
     bring(run, lines, at, missed).await?;
-    untold(run, lines, at, &difference(&uids, &there)).await
+    untold(run, lines, at, &untold_ones).await?;
+    Ok(known)
 }
 
 /// Brings messages that the listing had left out, unless they are at the destination.
@@ -296,9 +348,9 @@ async fn bring<H: Host, S: Store>(
         return Ok(());
     }
     let asked: UidSet = missed.iter().map(|message| message.uid).collect();
-    let shelf = crate::adopt::look(run, lines, at).await?;
-    let (missed, _) = match shelf {
-        Some(mut shelf) => adopt(run, lines, at, missed, &mut shelf).await?,
+    let standing = crate::adopt::look(run, lines, at).await?;
+    let (missed, _) = match standing {
+        Some(mut standing) => adopt(run, lines, at, missed, &mut standing).await?,
         None => (missed, Vec::new()),
     };
     lines.destination.unselect().await.at(Side::Destination)?;
@@ -313,9 +365,9 @@ async fn adopt<H: Host, S: Store>(
     lines: &mut Lines<H>,
     at: usize,
     missed: Vec<Message>,
-    shelf: &mut Shelf,
+    standing: &mut Standing,
 ) -> Result<(Vec<Message>, Vec<Message>), Halt> {
-    let done = adopted(run, lines, at, missed, shelf).await?;
+    let done = adopted(run, lines, at, missed, standing).await?;
     run.checkpoint().await?;
     Ok(done)
 }
@@ -402,6 +454,7 @@ mod tests {
     fn each_message_counts_once() {
         let set = |text: &str| UidSet::parse(text.as_bytes()).unwrap_or_default();
         let known = Known {
+            shared: 0,
             migrated: set("1:6"),
             adopted: set("6:7"),
             elsewhere: set("5"),

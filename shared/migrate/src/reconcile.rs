@@ -1,6 +1,6 @@
 //! Resolves what an interrupted batch may have left: looks before it sends again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{
     FetchEvent, FetchItems, InternalDate, MailboxName, Mode, Selected, Sequence, Session, UidSet,
@@ -14,6 +14,7 @@ use crate::attempt::attempt;
 use crate::cursor::Message;
 use crate::header::{self, Header, HeaderReader};
 use crate::journal::{Entry, Intention, Segment};
+use crate::listing;
 use crate::pairing::{self, Doubt, Pairing};
 use crate::renumbered;
 use crate::run::Run;
@@ -302,10 +303,12 @@ pub(crate) async fn look<H: Host, S: Store>(
     window.taken.iter().for_each(|uid| known.insert(uid));
     let source = !window.counted && lines.source.quirks().size_is_estimate;
     let any_size = source || lines.destination.quirks().size_is_estimate;
+    let identities = sent.iter().map(|message| message.identity).collect();
     let began_ms = run.world.host.monotonic_ms();
     let grace_ms = (2 * run.cursor.slowest_ms).clamp(GRACE_MS, GRACE_MAX_MS);
     loop {
-        let there = arrived(&mut lines.destination, &name, (window.uid_next, &known)).await?;
+        let after = (window.uid_next, &known);
+        let there = arrived(&mut lines.destination, &name, after, &identities).await?;
         let found = pairing::pair(sent, there, any_size);
         let waited_ms = run.world.host.monotonic_ms().saturating_sub(began_ms);
         let all = found.found.iter().all(Option::is_some);
@@ -333,21 +336,23 @@ async fn known<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<UidS
     Ok(uids.into_iter().filter(|uid| *uid != 0).collect())
 }
 
-/// What has come to the destination's folder from `uid_next` on.
+/// What has come to the destination's folder from `uid_next` on and may be of these identities.
 async fn arrived<S: Stream>(
     session: &mut Session<S>,
     name: &MailboxName,
     (uid_next, known): (u32, &UidSet),
+    identities: &BTreeSet<u64>,
 ) -> Result<Vec<Message>, Halt> {
     let selected = session.select(name, Mode::ReadOnly).await.at(Side::Destination)?;
     if selected.exists == 0 {
         return Ok(Vec::new());
     }
     let range = Sequence::UidsFrom(uid_next.max(1));
-    let mut listed = adopt::list(session, &range).await.at(Side::Destination)?;
     // `n:*` means at least the last message, whatever its UID (RFC 9051 section 9, seq-range).
-    listed.retain(|row: &Message| row.uid >= uid_next && !known.contains(row.uid));
-    Ok(listed)
+    let wanted = |row: &listing::Row| {
+        row.uid >= uid_next && !known.contains(row.uid) && row.may_be_of(identities)
+    };
+    adopt::list(session, &range, wanted).await.at(Side::Destination)
 }
 
 /// Tells by their content which of the messages that look alike have come. The folders of both

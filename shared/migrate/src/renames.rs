@@ -77,7 +77,7 @@ async fn is_same<H: Host, S: Store>(
     // Only IMAP has folders that could be renamed.
     let Source::Imap(source) = &mut lines.source else { return Ok(false) };
     source.select(&mailbox.name, Mode::ReadOnly).await.at(Side::Source)?;
-    let rows = adopt::list(source, &Sequence::Uids(uids)).await.at(Side::Source)?;
+    let rows = adopt::list(source, &Sequence::Uids(uids), |_| true).await.at(Side::Source)?;
     let agrees = |row: &crate::cursor::Message| {
         some.iter().any(|known| {
             known.entry.source_uid == row.uid

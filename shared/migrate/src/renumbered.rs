@@ -4,10 +4,10 @@
 use imap::Selected;
 use store::Store;
 
+use crate::compare::failure_of;
 use crate::cursor::{Folder, State};
 use crate::run::Run;
 use crate::trouble::Halt;
-use crate::verify;
 use crate::world::Host;
 
 /// Whether an opened folder is numbered otherwise than the run knows it. Without UIDVALIDITY nobody
@@ -35,7 +35,7 @@ pub(crate) fn give_up<H: Host, S: Store>(run: &mut Run<'_, H, S>, at: usize) -> 
         .to_owned();
     folder.remark(reason.clone());
     let path = folder.source_path.clone();
-    run.fail(verify::failure_of(path, None, reason));
+    run.fail(failure_of(path, None, reason));
     Ok(())
 }
 
@@ -57,6 +57,7 @@ pub(crate) fn begin_anew<H: Host, S: Store>(
     (folder.done_uid, folder.number_hint, folder.done) = (0, 1, false);
     (folder.adopt, folder.recognise) = (true, folder.segments > 0);
     folder.renumbered += 1;
+    folder.comparing = None;
     // These numbers mean other messages now: what was refused is tried again with the rest.
     let refused = std::mem::take(&mut folder.refused_uids.0).len();
     folder.counts.failed = folder.counts.failed.saturating_sub(refused);

@@ -1,0 +1,378 @@
+//! Compares what a journal says was put into a folder of the destination with what stands there:
+//! size, internal date and Message-ID of every message, window by window.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use imap::{FetchEvent, FetchItems, Mode, Sequence, Session, UidSet};
+use model::{Failure, FailureCode, Item, Timestamp};
+use store::Store;
+use wire::Stream;
+
+use crate::adopt::{self, imap_set_octets};
+use crate::cursor::{Comparing, Message};
+use crate::journal::{Entry, Origin};
+use crate::ledger::{Key, Ledger, Row, Windows};
+use crate::login;
+use crate::run::Run;
+use crate::source::Fetch;
+use crate::trouble::{At, Halt, Side, Trouble};
+use crate::world::Host;
+use crate::{listing, pairing};
+
+/// Lines in the failures about messages of one folder that differ; the rest is told by number.
+pub(crate) const LINES_MAX: u64 = 100;
+/// Messages of one folder that are read back where the destination says that they are smaller than
+/// what was sent: a size may be an estimate, octets are not.
+const READ_BACK_MAX: u64 = if cfg!(test) { 20 } else { 1_000 };
+
+/// How a message is not what was put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Missing,
+    Smaller { octets: u64 },
+    OtherMessage,
+}
+
+/// What one window says.
+#[derive(Debug, Default)]
+struct Window {
+    wrong: Vec<(Entry, Wrong)>,
+    /// Said to be smaller than what was sent; by their UID there.
+    suspicious: BTreeMap<u32, Entry>,
+}
+
+/// Whether the answer to SELECT was read.
+enum Opened {
+    Asked,
+    /// UIDVALIDITY.
+    As(u32),
+}
+
+/// Looks for the messages of these segments at the destination, from where it was left. What was
+/// found is in the folder's [`Comparing`].
+pub(crate) async fn compare<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    session: &mut Session<login::Line<H>>,
+    at: usize,
+    segments: Range<u32>,
+) -> Result<(), Halt> {
+    let mut comparing = run.folder(at)?.comparing.unwrap_or_default();
+    let name = run.folder(at)?.destination.mailbox();
+    let mut opened = None;
+    // What was brought while the source was asked comes behind what was compared before.
+    while comparing.from < segments.end {
+        comparing.from = comparing.from.max(segments.start);
+        if comparing.to <= comparing.from {
+            (comparing.to, comparing.after) = (segments.end, (0, 0));
+        }
+        let opened = match &mut opened {
+            Some(opened) => opened,
+            None => {
+                // Not waited for: the first question about messages goes along.
+                session.start_select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
+                opened.insert(Opened::Asked)
+            }
+        };
+        through(run, session, at, opened, &mut comparing).await?;
+        (comparing.from, comparing.after) = (comparing.to, (0, 0));
+        run.folder_mut(at)?.comparing = Some(comparing);
+    }
+    if matches!(opened, Some(Opened::Asked)) {
+        session.selected().await.at(Side::Destination)?;
+    }
+    Ok(())
+}
+
+/// Compares the segments that are being compared.
+async fn through<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    session: &mut Session<login::Line<H>>,
+    at: usize,
+    opened: &mut Opened,
+    comparing: &mut Comparing,
+) -> Result<(), Halt> {
+    let of = |run: &Run<'_, H, S>| {
+        Windows::of(run.id(), at, comparing.to).from_segment(comparing.from).with_unplaced()
+    };
+    let quirks = session.quirks();
+    let mut windows = of(run).after(comparing.after);
+    // UIDs there that were counted, since a message may have two entries.
+    let mut counted = counted(run, of(run), comparing.after).await?;
+    while let Some(ledger) = windows.next(run.store()).await? {
+        let mut window = Window::default();
+        look(session, (&ledger, opened), (&mut counted, comparing), &mut window).await?;
+        if !window.suspicious.is_empty() {
+            let changes = quirks.rewrites_messages || quirks.size_is_estimate;
+            let read = read_back(session, changes, comparing, &mut window).await;
+            read.at(Side::Destination)?;
+        }
+        write_down(run, at, &window.wrong)?;
+        comparing.after = ledger.last;
+        run.folder_mut(at)?.comparing = Some(*comparing);
+        if run.check_budget().is_err() {
+            run.progressed = true;
+            run.checkpoint().await?;
+            return Err(Halt::Budget);
+        }
+    }
+    Ok(())
+}
+
+/// What was counted up to a key, in an earlier slice.
+async fn counted<H: Host, S: Store>(
+    run: &Run<'_, H, S>,
+    windows: Windows,
+    after: Key,
+) -> Result<UidSet, Halt> {
+    let mut uids = UidSet::new();
+    let mut windows = windows.until(after);
+    while let Some(ledger) = windows.next(run.store()).await? {
+        ledger.rows.iter().for_each(|row| uids.insert(row.entry.destination_uid));
+    }
+    Ok(uids)
+}
+
+/// Compares one window.
+async fn look<T: Stream>(
+    session: &mut Session<T>,
+    (ledger, opened): (&Ledger, &mut Opened),
+    (counted, comparing): (&mut UidSet, &mut Comparing),
+    window: &mut Window,
+) -> Result<(), Halt> {
+    let there = match there(session, &ledger.rows, opened).await {
+        // The folder is gone: everything in it is missing.
+        Err(imap::Error::Refused(_)) => BTreeMap::new(),
+        other => other.at(Side::Destination)?,
+    };
+    let validity = match opened {
+        Opened::As(validity) => *validity,
+        Opened::Asked => 0,
+    };
+    let same = |row: &&Row| {
+        let known = row.destination_uid_validity;
+        known == 0 || validity == 0 || known == validity
+    };
+    let (current, former): (Vec<&Row>, Vec<&Row>) = ledger.rows.iter().partition(same);
+    for row in current {
+        let found = there.get(&row.entry.destination_uid);
+        window.one(&row.entry, found, (counted, comparing));
+    }
+    if !former.is_empty() {
+        for (entry, found) in recognised(session, &former, counted).await.at(Side::Destination)? {
+            window.one(&entry, found.as_ref(), (counted, comparing));
+        }
+    }
+    Ok(())
+}
+
+/// The destination's own word on these messages.
+async fn there<S: Stream>(
+    session: &mut Session<S>,
+    rows: &[Row],
+    opened: &mut Opened,
+) -> Result<BTreeMap<u32, Message>, imap::Error> {
+    let mut uids: Vec<u32> = rows.iter().map(|row| row.entry.destination_uid).collect();
+    uids.retain(|uid| *uid != 0);
+    uids.sort_unstable();
+    let uids: UidSet = uids.into_iter().collect();
+    let mut found = BTreeMap::new();
+    for piece in uids.pieces(imap_set_octets()) {
+        let sequence = Sequence::Uids(piece);
+        adopt::ask(session, &sequence).await?;
+        let selected = match opened {
+            Opened::Asked => session.selected().await.map(|selected| selected.uid_validity),
+            Opened::As(validity) => Ok(*validity),
+        };
+        // The answer is taken in any case, so that nothing is left on the line.
+        let rows = adopt::read(session, |row| uids.contains(row.uid)).await;
+        *opened = Opened::As(*selected.as_ref().unwrap_or(&0));
+        selected?;
+        let rows = rows?;
+        found.extend(rows.into_iter().map(|row| (row.uid, row)));
+    }
+    Ok(found)
+}
+
+impl Window {
+    /// Counts a message, and what of it differs.
+    fn one(
+        &mut self,
+        entry: &Entry,
+        row: Option<&Message>,
+        (counted, comparing): (&mut UidSet, &mut Comparing),
+    ) {
+        let Some(row) = row else {
+            comparing.missing += 1;
+            self.wrong(entry, Wrong::Missing, comparing);
+            return;
+        };
+        if counted.contains(row.uid) {
+            return;
+        }
+        counted.insert(row.uid);
+        comparing.messages += 1;
+        comparing.bytes += row.size;
+        if row.identity != entry.identity {
+            comparing.other += 1;
+            self.wrong(entry, Wrong::OtherMessage, comparing);
+        } else if entry.origin == Origin::Copied {
+            if row.size < entry.size {
+                self.suspicious.insert(row.uid, entry.clone());
+            }
+            comparing.larger += u64::from(row.size > entry.size);
+            comparing.date += u64::from(row.date.unix_s() != entry.date.unix_s());
+        }
+    }
+
+    /// Keeps what is to have a line of its own.
+    fn wrong(&mut self, entry: &Entry, wrong: Wrong, comparing: &mut Comparing) {
+        if comparing.lines < LINES_MAX {
+            comparing.lines += 1;
+            self.wrong.push((entry.clone(), wrong));
+        }
+    }
+}
+
+/// Entries of a folder that the destination numbered anew, with the messages they are now.
+async fn recognised<S: Stream>(
+    session: &mut Session<S>,
+    rows: &[&Row],
+    counted: &UidSet,
+) -> Result<Vec<(Entry, Option<Message>)>, imap::Error> {
+    let sent: Vec<Message> = rows.iter().map(|row| row.entry.message()).collect();
+    let identities: BTreeSet<u64> = sent.iter().map(|message| message.identity).collect();
+    let wanted = |row: &listing::Row| !counted.contains(row.uid) && row.may_be_of(&identities);
+    let there = adopt::list(session, &Sequence::UidsFrom(1), wanted).await?;
+    let any_size = session.quirks().size_is_estimate;
+    let pairing::Pairing { mut found, doubtful } = pairing::pair(&sent, there, any_size);
+    for doubt in doubtful {
+        for (place, row) in doubt.sent.into_iter().zip(doubt.there) {
+            if let Some(slot) = found.get_mut(place) {
+                *slot = Some(row);
+            }
+        }
+    }
+    Ok(rows.iter().map(|row| row.entry.clone()).zip(found).collect())
+}
+
+/// Counts the octets of messages that the destination says are smaller than what was sent.
+/// `changes` says that it is known to store messages otherwise than they were sent.
+async fn read_back(
+    session: &mut impl Fetch,
+    changes: bool,
+    comparing: &mut Comparing,
+    window: &mut Window,
+) -> Result<(), Trouble> {
+    let suspicious = std::mem::take(&mut window.suspicious);
+    let room = READ_BACK_MAX.saturating_sub(comparing.read_back);
+    let some = suspicious.keys().copied().take(usize::try_from(room).unwrap_or(0));
+    let some: UidSet = some.collect();
+    let octets = octets(session, &some).await?;
+    for (uid, entry) in suspicious {
+        if !some.contains(uid) {
+            comparing.unread += 1;
+            continue;
+        }
+        comparing.read_back += 1;
+        match octets.get(&uid) {
+            Some(octets) if *octets < entry.size && changes => comparing.unread += 1,
+            Some(octets) if *octets < entry.size => {
+                comparing.smaller += 1;
+                window.wrong(&entry, Wrong::Smaller { octets: *octets }, comparing);
+            }
+            Some(_) => {}
+            None => {
+                comparing.missing += 1;
+                window.wrong(&entry, Wrong::Missing, comparing);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Octets of each of these messages in the open folder, as they are delivered.
+async fn octets(session: &mut impl Fetch, uids: &UidSet) -> Result<BTreeMap<u32, u64>, Trouble> {
+    let mut found = BTreeMap::new();
+    for piece in uids.pieces(imap_set_octets()) {
+        let items = FetchItems { body: true, ..FetchItems::default() };
+        session.start_fetch(&Sequence::Uids(piece), items).await?;
+        let (mut uid, mut octets) = (0, 0);
+        loop {
+            match session.next().await? {
+                FetchEvent::Message(row) => (uid, octets) = (row.uid, row.body.unwrap_or(0)),
+                FetchEvent::EndOfBody(later) => {
+                    found.insert(if uid == 0 { later.uid } else { uid }, octets);
+                }
+                FetchEvent::Done => break,
+                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
+                FetchEvent::Chunk(_) | FetchEvent::Vanished(_) => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A line in the failures for each message that is wrong, as long as they are not too many.
+fn write_down<H: Host, S: Store>(
+    run: &mut Run<'_, H, S>,
+    at: usize,
+    wrong: &[(Entry, Wrong)],
+) -> Result<(), Halt> {
+    let path = run.folder(at)?.source_path.clone();
+    for (entry, wrong) in wrong {
+        run.fail(failure_of(path.clone(), Some(entry), wrong.sentence(entry)));
+    }
+    Ok(())
+}
+
+impl Comparing {
+    /// Decides about messages that were said to be smaller and not read: they are like those that
+    /// were read. Whether sizes mean nothing at this destination.
+    pub(crate) fn settle_sizes(&mut self) -> bool {
+        if self.unread > 0 && self.smaller == 0 {
+            return true;
+        }
+        self.smaller += std::mem::take(&mut self.unread);
+        false
+    }
+
+    /// Messages that are not there as they were sent.
+    pub(crate) fn wrong(&self) -> u64 {
+        self.missing + self.other + self.smaller
+    }
+}
+
+impl Wrong {
+    fn sentence(self, entry: &Entry) -> String {
+        let size = entry.size;
+        match self {
+            Wrong::Missing => {
+                "The destination had taken this message, and does not have it.".to_owned()
+            }
+            Wrong::Smaller { octets } => format!(
+                "The destination was sent {size} octets of this message and has {octets} of them."
+            ),
+            Wrong::OtherMessage => {
+                "Where the destination had put this message, another one stands.".to_owned()
+            }
+        }
+    }
+}
+
+/// A line about a message that differs, or about a folder.
+pub(crate) fn failure_of(folder: String, entry: Option<&Entry>, reason: String) -> Failure {
+    let date = entry.map(|entry| {
+        let seconds = u64::try_from(entry.date.unix_s()).unwrap_or(0);
+        Timestamp(seconds.saturating_mul(1000)).rfc3339()
+    });
+    Failure {
+        item: Item::Mail,
+        folder,
+        subject: String::new(),
+        date,
+        size_bytes: entry.map_or(0, |entry| entry.size),
+        code: FailureCode::Differs,
+        reason,
+    }
+}
