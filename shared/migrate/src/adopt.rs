@@ -164,16 +164,18 @@ pub(crate) async fn adopted<H: Host, S: Store>(
 ) -> Result<(Vec<Message>, Vec<Message>), Halt> {
     let mut segment = segment_for(run, at)?;
     segment.destination_uid_validity = run.folder(at)?.destination_uid_validity;
-    announce(lines, &mut messages).await?;
+    measure(lines, &mut messages).await?;
     let contents = nameless(lines, &messages, standing).await?;
+    let alike = alike(lines, &messages, standing).await?;
     let (mut kept, mut found) = (Vec::new(), Vec::new());
     for message in messages {
-        let uid = match (standing.take(&message), contents.get(&message.uid)) {
+        let uid = match (alike.get(&message.uid), contents.get(&message.uid)) {
+            (Some(decided), _) => *decided,
             (None, Some((size, digest))) => {
                 let taken = standing.take_nameless(&mut lines.destination, *size, digest).await;
                 taken.at(Side::Destination)?
             }
-            (taken, _) => taken,
+            (None, None) => standing.take(&message),
         };
         match uid {
             Some(uid) => found.push((message, uid)),
@@ -209,7 +211,10 @@ pub(crate) async fn adopted<H: Host, S: Store>(
 }
 
 /// Measures messages of which the source announced no size: they have one.
-async fn announce<H: Host>(lines: &mut Lines<H>, messages: &mut [Message]) -> Result<(), Halt> {
+pub(crate) async fn measure<H: Host>(
+    lines: &mut Lines<H>,
+    messages: &mut [Message],
+) -> Result<(), Halt> {
     let unsized_ones: UidSet =
         messages.iter().filter(|message| message.size == 0).map(|message| message.uid).collect();
     if unsized_ones.is_empty() {
@@ -244,4 +249,41 @@ async fn nameless<H: Host>(
     let digests = digests(&mut lines.source, &uids).await.at(Side::Source)?;
     let with_size = |(uid, digest)| sizes.get(&uid).map(|size| (uid, (*size, digest)));
     Ok(digests.into_iter().filter_map(with_size).collect())
+}
+
+/// Of messages of one Message-ID and size of which the destination has some and not all: which are
+/// there. Their content decides: drafts of one letter look alike, and one that was refused before
+/// must not be taken for another that is there.
+async fn alike<H: Host>(
+    lines: &mut Lines<H>,
+    messages: &[Message],
+    standing: &mut Standing,
+) -> Result<BTreeMap<u32, Option<u32>>, Halt> {
+    let mut groups: BTreeMap<(u64, u64), Vec<u32>> = BTreeMap::new();
+    for message in messages.iter().filter(|message| message.identity != 0) {
+        groups.entry((message.identity, message.size)).or_default().push(message.uid);
+    }
+    let mut decided = BTreeMap::new();
+    for (key, own) in groups.into_iter().filter(|(_, own)| own.len() > 1) {
+        let there = standing.some(key, own.len());
+        if there.is_empty() || there.len() == own.len() {
+            continue;
+        }
+        let set = |uids: &mut dyn Iterator<Item = u32>| uids.collect::<UidSet>();
+        let ours = set(&mut own.iter().copied());
+        let ours = digests(&mut lines.source, &ours).await.at(Side::Source)?;
+        let theirs = set(&mut there.iter().map(|(_, uid)| *uid));
+        let theirs = digests(&mut lines.destination, &theirs).await.at(Side::Destination)?;
+        let mut left = there;
+        for message in own {
+            let digest = ours.get(&message);
+            let same = |(_, uid): &(usize, u32)| digest.is_some() && theirs.get(uid) == digest;
+            let found = left.iter().position(same).map(|at| left.remove(at));
+            if let Some((place, _)) = found {
+                standing.take_place(place);
+            }
+            decided.insert(message, found.map(|(_, uid)| uid));
+        }
+    }
+    Ok(decided)
 }

@@ -11,13 +11,14 @@ use imap::{Change, FetchEvent, FetchItems, Flags, Mode, Sequence, SystemFlag, Ui
 use model::Phase;
 use store::Store;
 
+use crate::absence;
 use crate::ledger::{Ledger, Row, Windows, Writer};
 use crate::orphans;
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::source::Fetch;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
 use crate::world::Host;
 
 /// Changed messages that are written down together.
@@ -252,11 +253,9 @@ async fn bring<H: Host, S: Store>(
     let changed: Vec<(Row, Flags, Flags)> = changed.iter().filter_map(row).collect();
     let name = run.folder(at)?.destination.mailbox();
     let session = &mut lines.destination;
-    let selected = match session.select(&name, Mode::ReadWrite).await {
-        // The user removed the folder.
-        Err(imap::Error::Refused(_)) => return Ok(()),
-        other => other.at(Side::Destination)?,
-    };
+    let opened = absence::open(session, &name, Mode::ReadWrite).await.at(Side::Destination)?;
+    // Where there is none, the user removed the folder.
+    let Some(selected) = opened else { return Ok(()) };
     let uids: UidSet = changed
         .iter()
         .filter(|(row, ..)| row.destination_uid_validity == selected.uid_validity)
@@ -284,7 +283,7 @@ async fn bring<H: Host, S: Store>(
     }
     match store_groups(session, groups.values()).await {
         Ok(()) => {}
-        Err(imap::Error::Refused(reply)) => {
+        Err(imap::Error::Refused(reply)) if asks_to_wait(&reply).is_none() => {
             let sentence = format!("The destination does not let flags be changed: {reply}.");
             run.folder_mut(at)?.remark(sentence);
             return Ok(());

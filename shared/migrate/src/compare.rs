@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use imap::{FetchEvent, FetchItems, Mode, Sequence, Session, UidSet};
+use imap::{FetchEvent, FetchItems, MailboxName, Mode, Selected, Sequence, Session, UidSet};
 use model::{Failure, FailureCode, Item, Timestamp};
 use store::Store;
 use wire::Stream;
 
+use crate::absence;
 use crate::adopt::{self, imap_set_octets};
 use crate::cursor::{Comparing, Message};
 use crate::journal::{Entry, Origin};
@@ -16,7 +17,7 @@ use crate::ledger::{Key, Ledger, Row, Windows};
 use crate::login;
 use crate::run::Run;
 use crate::source::Fetch;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
 use crate::world::Host;
 use crate::{listing, pairing};
 
@@ -30,7 +31,11 @@ const READ_BACK_MAX: u64 = if cfg!(test) { 20 } else { 1_000 };
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     Missing,
-    Smaller { octets: u64 },
+    /// The destination does not tell.
+    Untold,
+    Smaller {
+        octets: u64,
+    },
     OtherMessage,
 }
 
@@ -42,12 +47,19 @@ struct Window {
     suspicious: BTreeMap<u32, Entry>,
 }
 
-/// Whether the answer to SELECT was read.
+/// What the destination says about the folder.
 enum Opened {
+    /// Its answer was not read so far.
     Asked,
     /// UIDVALIDITY.
     As(u32),
+    /// It is not there.
+    Absent,
 }
+
+/// How often a destination is asked that refuses to tell about messages, before that is written down
+/// as it is.
+const TRIES_MAX: u32 = 3;
 
 /// Looks for the messages of these segments at the destination, from where it was left. What was
 /// found is in the folder's [`Comparing`].
@@ -66,22 +78,19 @@ pub(crate) async fn compare<H: Host, S: Store>(
         if comparing.to <= comparing.from {
             (comparing.to, comparing.after) = (segments.end, (0, 0));
         }
-        let opened = match &mut opened {
-            Some(opened) => opened,
-            None => {
-                // Not waited for: the first question about messages goes along.
-                session.start_select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
-                opened.insert(Opened::Asked)
-            }
-        };
-        through(run, session, at, opened, &mut comparing).await?;
+        if opened.is_none() {
+            // Not waited for: the first question about messages goes along.
+            session.start_select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
+        }
+        let opened = opened.get_or_insert(Opened::Asked);
+        through(run, session, at, (&name, opened), &mut comparing).await?;
         (comparing.from, comparing.after) = (comparing.to, (0, 0));
         run.folder_mut(at)?.comparing = Some(comparing);
     }
-    if matches!(opened, Some(Opened::Asked)) {
-        session.selected().await.at(Side::Destination)?;
+    match opened {
+        Some(Opened::Asked) => selected(session, &name).await.at(Side::Destination).map(drop),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Compares the segments that are being compared.
@@ -89,9 +98,10 @@ async fn through<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     session: &mut Session<login::Line<H>>,
     at: usize,
-    opened: &mut Opened,
+    (name, opened): (&MailboxName, &mut Opened),
     comparing: &mut Comparing,
 ) -> Result<(), Halt> {
+    let patient = run.cursor.attempts < TRIES_MAX;
     let of = |run: &Run<'_, H, S>| {
         Windows::of(run.id(), at, comparing.to).from_segment(comparing.from).with_unplaced()
     };
@@ -101,7 +111,10 @@ async fn through<H: Host, S: Store>(
     let mut counted = counted(run, of(run), comparing.after).await?;
     while let Some(ledger) = windows.next(run.store()).await? {
         let mut window = Window::default();
-        look(session, (&ledger, opened), (&mut counted, comparing), &mut window).await?;
+        let told = there(session, (name, opened), &ledger.rows, patient).await;
+        let told = told.at(Side::Destination)?;
+        let counts = (&mut counted, &mut *comparing);
+        look(session, (&ledger, opened), &told, counts, &mut window).await?;
         if !window.suspicious.is_empty() {
             let changes = quirks.rewrites_messages || quirks.size_is_estimate;
             let read = read_back(session, changes, comparing, &mut window).await;
@@ -133,65 +146,103 @@ async fn counted<H: Host, S: Store>(
     Ok(uids)
 }
 
+/// Reads the answer to SELECT.
+async fn selected<S: Stream>(
+    session: &mut Session<S>,
+    name: &MailboxName,
+) -> Result<Opened, imap::Error> {
+    match session.selected().await {
+        Ok(selected) => Ok(Opened::As(selected.uid_validity)),
+        Err(imap::Error::Refused(reply)) => {
+            match absence::is_absent(session, name, &reply).await? {
+                true => Ok(Opened::Absent),
+                false => Err(imap::Error::Refused(reply)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What the destination tells.
+#[derive(Default)]
+struct Told {
+    rows: BTreeMap<u32, Message>,
+    /// It refused to tell about some.
+    refused: bool,
+}
+
+/// The destination's own word on these messages. One that refuses is asked again later as long as we
+/// are `patient`.
+async fn there<S: Stream>(
+    session: &mut Session<S>,
+    (name, opened): (&MailboxName, &mut Opened),
+    rows: &[Row],
+    patient: bool,
+) -> Result<Told, imap::Error> {
+    let mut uids: Vec<u32> = rows.iter().map(|row| row.entry.destination_uid).collect();
+    uids.retain(|uid| *uid != 0);
+    uids.sort_unstable();
+    let uids: UidSet = uids.into_iter().collect();
+    let mut told = Told::default();
+    for piece in uids.pieces(imap_set_octets()) {
+        if matches!(opened, Opened::Absent) {
+            break;
+        }
+        adopt::ask(session, &Sequence::Uids(piece)).await?;
+        let asked = matches!(opened, Opened::Asked);
+        let answer = if asked { session.selected().await } else { Ok(Selected::default()) };
+        // The answer is taken in any case, so that nothing is left on the line.
+        let rows = adopt::read(session, |row| uids.contains(row.uid)).await;
+        match answer {
+            Ok(selected) if asked => *opened = Opened::As(selected.uid_validity),
+            Ok(_) => {}
+            Err(imap::Error::Refused(reply)) => {
+                if !absence::is_absent(session, name, &reply).await? {
+                    return Err(imap::Error::Refused(reply));
+                }
+                *opened = Opened::Absent;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+        match rows {
+            Err(imap::Error::Refused(reply)) if !patient && asks_to_wait(&reply).is_none() => {
+                told.refused = true;
+            }
+            rows => told.rows.extend(rows?.into_iter().map(|row| (row.uid, row))),
+        }
+    }
+    Ok(told)
+}
+
 /// Compares one window.
 async fn look<T: Stream>(
     session: &mut Session<T>,
-    (ledger, opened): (&Ledger, &mut Opened),
+    (ledger, opened): (&Ledger, &Opened),
+    told: &Told,
     (counted, comparing): (&mut UidSet, &mut Comparing),
     window: &mut Window,
 ) -> Result<(), Halt> {
-    let there = match there(session, &ledger.rows, opened).await {
-        // The folder is gone: everything in it is missing.
-        Err(imap::Error::Refused(_)) => BTreeMap::new(),
-        other => other.at(Side::Destination)?,
-    };
     let validity = match opened {
         Opened::As(validity) => *validity,
-        Opened::Asked => 0,
+        Opened::Asked | Opened::Absent => 0,
     };
     let same = |row: &&Row| {
         let known = row.destination_uid_validity;
         known == 0 || validity == 0 || known == validity
     };
     let (current, former): (Vec<&Row>, Vec<&Row>) = ledger.rows.iter().partition(same);
+    let missing = if told.refused { Wrong::Untold } else { Wrong::Missing };
     for row in current {
-        let found = there.get(&row.entry.destination_uid);
+        let found = told.rows.get(&row.entry.destination_uid).ok_or(missing);
         window.one(&row.entry, found, (counted, comparing));
     }
     if !former.is_empty() {
         for (entry, found) in recognised(session, &former, counted).await.at(Side::Destination)? {
-            window.one(&entry, found.as_ref(), (counted, comparing));
+            window.one(&entry, found.as_ref().ok_or(Wrong::Missing), (counted, comparing));
         }
     }
     Ok(())
-}
-
-/// The destination's own word on these messages.
-async fn there<S: Stream>(
-    session: &mut Session<S>,
-    rows: &[Row],
-    opened: &mut Opened,
-) -> Result<BTreeMap<u32, Message>, imap::Error> {
-    let mut uids: Vec<u32> = rows.iter().map(|row| row.entry.destination_uid).collect();
-    uids.retain(|uid| *uid != 0);
-    uids.sort_unstable();
-    let uids: UidSet = uids.into_iter().collect();
-    let mut found = BTreeMap::new();
-    for piece in uids.pieces(imap_set_octets()) {
-        let sequence = Sequence::Uids(piece);
-        adopt::ask(session, &sequence).await?;
-        let selected = match opened {
-            Opened::Asked => session.selected().await.map(|selected| selected.uid_validity),
-            Opened::As(validity) => Ok(*validity),
-        };
-        // The answer is taken in any case, so that nothing is left on the line.
-        let rows = adopt::read(session, |row| uids.contains(row.uid)).await;
-        *opened = Opened::As(*selected.as_ref().unwrap_or(&0));
-        selected?;
-        let rows = rows?;
-        found.extend(rows.into_iter().map(|row| (row.uid, row)));
-    }
-    Ok(found)
 }
 
 impl Window {
@@ -199,13 +250,16 @@ impl Window {
     fn one(
         &mut self,
         entry: &Entry,
-        row: Option<&Message>,
+        row: Result<&Message, Wrong>,
         (counted, comparing): (&mut UidSet, &mut Comparing),
     ) {
-        let Some(row) = row else {
-            comparing.missing += 1;
-            self.wrong(entry, Wrong::Missing, comparing);
-            return;
+        let row = match row {
+            Ok(row) => row,
+            Err(wrong) => {
+                comparing.missing += 1;
+                self.wrong(entry, wrong, comparing);
+                return;
+            }
         };
         if counted.contains(row.uid) {
             return;
@@ -349,6 +403,10 @@ impl Wrong {
         match self {
             Wrong::Missing => {
                 "The destination had taken this message, and does not have it.".to_owned()
+            }
+            Wrong::Untold => {
+                "The destination had taken this message, and refuses to tell whether it has it."
+                    .to_owned()
             }
             Wrong::Smaller { octets } => format!(
                 "The destination was sent {size} octets of this message and has {octets} of them."

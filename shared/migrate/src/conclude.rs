@@ -150,11 +150,11 @@ fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<
     run.cursor.retry = false;
     let progress = &run.migration.progress;
     let met = progress.values().all(|counters| counters.failed == 0 && counters.meet());
-    let clean = run.cursor.losses == 0 && met;
-    let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
-    lifecycle::end(&mut run.migration, status, now);
     let verdicts = run.folders.iter().map(|folder| folder.report().verdict);
     let verdict = model::Verdict::overall(verdicts);
+    let clean = run.cursor.losses == 0 && met && verdict != model::Verdict::Differs;
+    let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
+    lifecycle::end(&mut run.migration, status, now);
     if let Some(point) = run.migration.sync_points.last_mut() {
         point.verdict = Some(verdict);
     }

@@ -384,6 +384,9 @@ async fn carry<H: Host, S: Store>(
     // The intention is resolved before anything else, so these are as good as settled.
     let folder = run.folder_mut(at)?;
     folder.done_uid = folder.done_uid.max(last.uid);
+    if let Some(comparing) = &mut folder.comparing {
+        comparing.missed_to = comparing.missed_to.max(last.uid);
+    }
     if !folder.retry_uids.0.is_empty() {
         batch.iter().for_each(|message| folder.retry_uids.0.remove(message.uid));
     }

@@ -257,6 +257,9 @@ pub(crate) struct Folder {
     /// How far the verification came, where a slice ended in the middle of it.
     #[serde(default)]
     pub(crate) comparing: Option<Comparing>,
+    /// Source UIDs that the verification found to be missed, and is bringing, as a set.
+    #[serde(default)]
+    pub(crate) missed_uids: Uids,
     /// For people.
     pub(crate) remarks: Vec<String>,
 }
@@ -330,6 +333,8 @@ pub(crate) struct Comparing {
     pub(crate) lines: u64,
     /// Of the source's messages that nothing was known of, those up to this UID were asked about.
     pub(crate) asked_to: u32,
+    /// Of those that were missed, all up to this UID were tried.
+    pub(crate) missed_to: u32,
     /// Of these, what the owner's options leave out.
     pub(crate) left_out: u64,
     /// Of these, what has its place in another folder.

@@ -249,6 +249,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
         segments: 0,
         segments_before: 0,
         comparing: None,
+        missed_uids: Uids::default(),
         counts: Counts::default(),
         verified: None,
         remarks: row.remark.clone().into_iter().collect(),
@@ -259,7 +260,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
 fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
     folder.listed = true;
     folder.segments_before = folder.segments;
-    folder.comparing = None;
+    (folder.comparing, folder.missed_uids) = (None, Uids::default());
     (folder.found, folder.renumbered) = (found, 0);
     folder.exists = other.is_some_and(|mailbox| mailbox.selectable);
     folder.subscribe &= !other.is_some_and(|mailbox| mailbox.subscribed);

@@ -102,6 +102,12 @@ async fn plainer<H: Host, S: Store>(
         .collect();
     let name = MailboxName::new(&format!("{plain} {}", at + 1), spelling);
     let answer = lines.destination.create(&[(name.clone(), None)]).await.at(Side::Destination)?;
+    if let Some(Err(reply)) = answer.first()
+        && asks_to_wait(reply).is_some()
+    {
+        let error = imap::Error::Refused(reply.clone());
+        return Err(Halt::Trouble(Side::Destination, error.into()));
+    }
     let folder = run.folder_mut(at)?;
     if let Some(Ok(())) = answer.first() {
         folder.remark(format!(

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+mod absence;
 mod adopt;
 pub mod advance;
 mod attempt;

@@ -11,7 +11,7 @@ use wire::Stream;
 use crate::cursor::Message;
 use crate::header;
 use crate::source::{Fetch, Source};
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, asks_to_wait};
 
 /// Messages in one window: about 100 bytes each.
 pub(crate) const WINDOW_MESSAGES: u32 = 10_000;
@@ -101,7 +101,9 @@ pub(crate) async fn read<S: Stream>(
     loop {
         let (rows, elsewhere) = match collect(source, wanted).await {
             // The folder has shrunk since the request was made.
-            Err(Trouble::Imap(imap::Error::Refused(_))) if first > exists || first == 1 => {
+            Err(Trouble::Imap(imap::Error::Refused(reply)))
+                if (first > exists || first == 1) && asks_to_wait(&reply).is_none() =>
+            {
                 (Vec::new(), 0)
             }
             other => other?,

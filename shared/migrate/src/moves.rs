@@ -11,6 +11,7 @@ use imap::{CopyUid, Mode, Sequence, UidSet};
 use serde::{Deserialize, Serialize};
 use store::{Store, keys, records};
 
+use crate::absence;
 use crate::adopt;
 use crate::changes::{Difference, present, store_groups};
 use crate::copy;
@@ -179,10 +180,8 @@ async fn at_the_old_place<H: Host, S: Store>(
     moving: &Moving,
 ) -> Result<UidSet, Halt> {
     let name = row(run, moving.from)?.1.destination.mailbox();
-    let selected = match lines.destination.select(&name, Mode::ReadOnly).await {
-        Err(imap::Error::Refused(_)) => return Ok(UidSet::new()),
-        other => other.at(Side::Destination)?,
-    };
+    let opened = absence::open(&mut lines.destination, &name, Mode::ReadOnly).await;
+    let Some(selected) = opened.at(Side::Destination)? else { return Ok(UidSet::new()) };
     let uids = uids(moving, selected.uid_validity);
     present(&mut lines.destination, &uids).await.at(Side::Destination)
 }
@@ -210,9 +209,9 @@ async fn perform<H: Host, S: Store>(
     let from = row(run, moving.from)?.1.destination.mailbox();
     let to = row(run, moving.to)?.1.destination.mailbox();
     let session = &mut lines.destination;
-    let selected = match session.select(&from, Mode::ReadWrite).await {
-        Err(imap::Error::Refused(_)) => return settle_moved(run, &moving, &BTreeMap::new()).await,
-        other => other.at(Side::Destination)?,
+    let opened = absence::open(session, &from, Mode::ReadWrite).await.at(Side::Destination)?;
+    let Some(selected) = opened else {
+        return settle_moved(run, &moving, &BTreeMap::new()).await;
     };
     let there = present(session, &uids(&moving, selected.uid_validity)).await;
     let there = there.at(Side::Destination)?;

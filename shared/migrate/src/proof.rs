@@ -13,7 +13,7 @@ use wire::Stream;
 use crate::adopt::adopted;
 use crate::compare::failure_of;
 use crate::copy::{batches, is_left_out};
-use crate::cursor::{Comparing, Message, Proof};
+use crate::cursor::{Message, Proof, Uids};
 use crate::journal::Origin;
 use crate::listing::{self, Wanted};
 use crate::reconcile;
@@ -22,7 +22,7 @@ use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::standing::Standing;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
 use crate::world::Host;
 
 /// What is asked about at once: about 100 bytes a message.
@@ -89,7 +89,11 @@ async fn look<S: Stream>(
     while open {
         match source.next().await? {
             FetchEvent::Message(told) if told.uid != 0 => uids.push(told.uid),
-            // It is empty by now, of which some say that there is no message 1.
+            FetchEvent::Refused(reply) if asks_to_wait(&reply).is_some() => {
+                return Err(imap::Error::Refused(reply).into());
+            }
+            // It is empty by now, of which some say that there is no message 1; or the server lists
+            // nothing, and a search has to tell.
             FetchEvent::Done | FetchEvent::Refused(_) => open = false,
             FetchEvent::Message(_)
             | FetchEvent::Chunk(_)
@@ -287,15 +291,14 @@ async fn ask_about<H: Host, S: Store>(
     at: usize,
     unknown: UidSet,
 ) -> Result<bool, Halt> {
-    let mut known = false;
-    let mut comparing = run.folder(at)?.comparing.unwrap_or_default();
-    let mut rest = difference(&unknown, &range(1, comparing.asked_to));
+    let mut known = bring(run, lines, at).await?;
+    let asked_to = run.folder(at)?.comparing.unwrap_or_default().asked_to;
+    let mut rest = difference(&unknown, &range(1, asked_to));
     while !rest.is_empty() {
         let some: UidSet = rest.iter().take(usize::try_from(AT_ONCE).unwrap_or(1)).collect();
         rest = difference(&rest, &some);
-        comparing.asked_to = some.last().unwrap_or(u32::MAX);
-        known |= look_again(run, lines, at, some, &mut comparing).await?;
-        run.folder_mut(at)?.comparing = Some(comparing);
+        known |= look_again(run, lines, at, some).await?;
+        known |= bring(run, lines, at).await?;
         if run.check_budget().is_err() && !rest.is_empty() {
             run.progressed = true;
             run.checkpoint().await?;
@@ -305,15 +308,15 @@ async fn ask_about<H: Host, S: Store>(
     Ok(known)
 }
 
-/// Looks at messages that nothing is known about: left out by the owner, or missed. Whether more is
-/// known of them now.
+/// Looks at messages that nothing is known about: left out by the owner, or missed, which are
+/// written down to be brought. Whether more is known of them now.
 async fn look_again<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     uids: UidSet,
-    comparing: &mut Comparing,
 ) -> Result<bool, Halt> {
+    let mut comparing = run.folder(at)?.comparing.unwrap_or_default();
     let options = run.migration.options.clone();
     let unlabelled_only = run.folder(at)?.unlabelled_only;
     let dates = options.since.is_some() || options.until.is_some();
@@ -330,34 +333,45 @@ async fn look_again<H: Host, S: Store>(
     }
     let left_out = missed.extract_if(.., |message| is_left_out(&options, message));
     comparing.left_out += left_out.count() as u64;
-    let untold_ones = difference(&uids, &there);
-    let known = !missed.is_empty() || !untold_ones.is_empty();
-    bring(run, lines, at, missed).await?;
-    untold(run, lines, at, &untold_ones).await?;
-    Ok(known)
+    let told = untold(run, lines, at, &difference(&uids, &there)).await?;
+    comparing.asked_to = uids.last().unwrap_or(u32::MAX);
+    comparing.missed_to = 0;
+    let folder = run.folder_mut(at)?;
+    folder.missed_uids = Uids(missed.iter().map(|message| message.uid).collect());
+    folder.comparing = Some(comparing);
+    Ok(told)
 }
 
-/// Brings messages that the listing had left out, unless they are at the destination.
+/// Brings messages that the listing had left out, unless they are at the destination. Whether there
+/// were any.
 async fn bring<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    missed: Vec<Message>,
-) -> Result<(), Halt> {
+) -> Result<bool, Halt> {
+    let missed = run.folder(at)?.missed_uids.0.clone();
     if missed.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    let asked: UidSet = missed.iter().map(|message| message.uid).collect();
-    let standing = crate::adopt::look(run, lines, at).await?;
-    let (missed, _) = match standing {
-        Some(mut standing) => adopt(run, lines, at, missed, &mut standing).await?,
-        None => (missed, Vec::new()),
-    };
-    lines.destination.unselect().await.at(Side::Destination)?;
-    batches(run, lines, at, missed).await?;
+    let tried_to = run.folder(at)?.comparing.unwrap_or_default().missed_to;
+    let open = Known::read(run, at).await?.unknown(&missed);
+    let open = difference(&open, &range(1, tried_to));
+    if !open.is_empty() {
+        let wanted = Wanted { identity: true, unlabelled_only: false, dates: false };
+        let rows = listing::of(&mut lines.source, open, wanted).await.at(Side::Source)?;
+        let standing = crate::adopt::look(run, lines, at).await?;
+        let (rows, _) = match standing {
+            Some(mut standing) => adopt(run, lines, at, rows, &mut standing).await?,
+            None => (rows, Vec::new()),
+        };
+        lines.destination.unselect().await.at(Side::Destination)?;
+        batches(run, lines, at, rows).await?;
+    }
     // What did not come although it is there was given up; what is gone is gone.
-    let known = Known::read(run, at).await?;
-    untold(run, lines, at, &known.unknown(&asked)).await
+    let rest = Known::read(run, at).await?.unknown(&missed);
+    untold(run, lines, at, &rest).await?;
+    run.folder_mut(at)?.missed_uids = Uids::default();
+    Ok(true)
 }
 
 async fn adopt<H: Host, S: Store>(
@@ -372,18 +386,23 @@ async fn adopt<H: Host, S: Store>(
     Ok(done)
 }
 
-/// Messages that the source counts among its own and neither lists nor delivers.
+/// Messages that the source counts among its own, lists or finds, and neither describes nor delivers.
+/// Whether there are any.
 async fn untold<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     uids: &UidSet,
-) -> Result<(), Halt> {
+) -> Result<bool, Halt> {
     if uids.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    let there = lines.source.present(uids).await.at(Side::Source)?;
-    let Some(date) = imap::InternalDate::new(0, 0) else { return Ok(()) };
+    // Gone is only what neither a listing nor a search has any more.
+    let bare = Wanted { identity: false, unlabelled_only: false, dates: false };
+    let listed = listing::of(&mut lines.source, uids.clone(), bare).await.at(Side::Source)?;
+    let mut there = lines.source.present(uids).await.at(Side::Source)?;
+    listed.iter().for_each(|message| there.insert(message.uid));
+    let Some(date) = imap::InternalDate::new(0, 0) else { return Ok(false) };
     for (number, uid) in there.iter().filter(|uid| uids.contains(*uid)).enumerate() {
         let message = Message { uid, size: 0, date, flags: imap::Flags::new(), identity: 0 };
         if number >= LINES_MAX {
@@ -396,7 +415,7 @@ async fn untold<H: Host, S: Store>(
         );
         lost(run, at, &message, FailureCode::Unreadable, reason, &[])?;
     }
-    Ok(())
+    Ok(!there.is_empty())
 }
 
 /// Makes the counters of the run say what the proofs of all folders say together, so that each

@@ -22,7 +22,7 @@ use crate::settle::{lost, settle};
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
 use crate::world::Host;
 
 /// A server that we died on may still be storing what it had received. It is looked at until it
@@ -112,6 +112,8 @@ async fn find_sent<H: Host, S: Store>(
         .map(|entry| message(&intention.batch, entry))
         .collect();
     identify(&mut lines.source, &mut messages).await.at(Side::Source)?;
+    // Of several with one Message-ID the size tells which are there.
+    adopt::measure(lines, &mut messages).await?;
     let window = Window {
         uid_next: intention.uid_next,
         patient: true,
@@ -268,6 +270,10 @@ pub(crate) async fn headers<S: Stream>(
                 FetchEvent::EndOfBody(_) => {
                     let header = std::mem::take(&mut reader).finish();
                     found.push((uid, header, std::mem::take(&mut octets)));
+                }
+                // Later it may deliver it; without it, nobody knows which message this is.
+                FetchEvent::Refused(reply) if asks_to_wait(&reply).is_some() => {
+                    return Err(imap::Error::Refused(reply).into());
                 }
                 FetchEvent::Done | FetchEvent::Refused(_) => break,
                 FetchEvent::Message(_) | FetchEvent::Vanished(_) => {}

@@ -10,6 +10,7 @@ use store::seal::Credential;
 use store::{Store, keys, records};
 use wire::Stream;
 
+use crate::absence;
 use crate::adopt::imap_set_octets;
 use crate::cursor::{Cursor, Folder};
 use crate::header;
@@ -116,10 +117,8 @@ pub(crate) async fn open<S: Stream>(
     folder: &Folder,
     mode: Mode,
 ) -> Result<Option<u32>, Halt> {
-    match session.select(&folder.destination.mailbox(), mode).await {
-        Err(imap::Error::Refused(_)) => Ok(None),
-        other => Ok(Some(other.at(Side::Destination)?.uid_validity)),
-    }
+    let opened = absence::open(session, &folder.destination.mailbox(), mode).await;
+    Ok(opened.at(Side::Destination)?.map(|selected| selected.uid_validity))
 }
 
 /// Compares rows with what stands in the folder, which is open and has this UIDVALIDITY.

@@ -19,7 +19,7 @@ use crate::login::{self, Line};
 use crate::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
 use crate::run::Run;
 use crate::settle::stage_segment;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
 
 /// Reasons listed one by one for a folder; the rest is counted.
@@ -247,7 +247,7 @@ async fn remove_some<H: Host, S: Store>(
         expunged = session.expunge().await;
     }
     match expunged {
-        Err(imap::Error::Refused(reply)) => {
+        Err(imap::Error::Refused(reply)) if asks_to_wait(&reply).is_none() => {
             return Err(Halt::Impossible(format!(
                 "The destination refused to remove messages: {reply}. Give the login the right to \
                  delete in {}.",

@@ -5,7 +5,7 @@ use imap::Selected;
 use store::Store;
 
 use crate::compare::failure_of;
-use crate::cursor::{Folder, State};
+use crate::cursor::{Folder, State, Uids};
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
@@ -57,7 +57,7 @@ pub(crate) fn begin_anew<H: Host, S: Store>(
     (folder.done_uid, folder.number_hint, folder.done) = (0, 1, false);
     (folder.adopt, folder.recognise) = (true, folder.segments > 0);
     folder.renumbered += 1;
-    folder.comparing = None;
+    (folder.comparing, folder.missed_uids) = (None, Uids::default());
     // These numbers mean other messages now: what was refused is tried again with the rest.
     let refused = std::mem::take(&mut folder.refused_uids.0).len();
     folder.counts.failed = folder.counts.failed.saturating_sub(refused);

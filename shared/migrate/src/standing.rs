@@ -112,6 +112,29 @@ impl Standing {
         Some(row.uid)
     }
 
+    /// Some of this identity and size that belong to nobody, `most` at most: places and UIDs. None where
+    /// sizes mean nothing.
+    pub(crate) fn some(&mut self, (identity, size): (u64, u64), most: usize) -> Vec<(usize, u32)> {
+        let size = narrow(size);
+        let mut some = Vec::new();
+        let mut next = if self.any_size { None } else { self.free((identity, size)) };
+        while let Some((place, row)) = next.filter(|(_, row)| row.size == size) {
+            some.push((place, row.uid));
+            if some.len() == most {
+                break;
+            }
+            let after = self.taken.free(place + 1);
+            let row = self.rows.get(after).filter(|row| row.identity == identity);
+            next = row.map(|row| (after, *row));
+        }
+        some
+    }
+
+    /// Takes the message at this place.
+    pub(crate) fn take_place(&mut self, place: usize) {
+        self.taken.take(place);
+    }
+
     /// The first of this identity that belongs to nobody, from this size on.
     fn free(&mut self, (identity, size): (u64, u32)) -> Option<(usize, Row)> {
         let from = self.rows.partition_point(|row| (row.identity, row.size) < (identity, size));

@@ -353,7 +353,7 @@ impl Bed {
         for _ in 0..2_000 {
             if let Some(Tick { next_due_ms, .. }) = self.tick(None) {
                 let Some(due_ms) = next_due_ms else { return self.migration() };
-                self.wait(due_ms.saturating_sub(self.timers.now_ms.get()));
+                self.wait(due_ms.saturating_sub(self.timers.wall_ms()));
             }
         }
         panic!("does not end: {:?}", self.migration());
@@ -429,7 +429,7 @@ impl Bed {
         for _ in 0..2_000 {
             if let Some(Tick { next_due_ms, .. }) = self.tick(None) {
                 let Some(due_ms) = next_due_ms else { return };
-                self.wait(due_ms.saturating_sub(self.timers.now_ms.get()));
+                self.wait(due_ms.saturating_sub(self.timers.wall_ms()));
             }
         }
         panic!("does not end");

@@ -1,4 +1,5 @@
-//! Random odd servers, refusals, hang-ups and power cuts, over small mailboxes.
+//! Random odd servers, refusals, hang-ups, power cuts, steps of the clock and second drivers, over
+//! small mailboxes.
 //!
 //! The law is that of [`super::odd`]: source = destination + failures, each once, or the run is not
 //! *completed*. A seed names a run; `TRASLOCO_SEEDS=FROM..TO` runs others than the usual ones.
@@ -22,6 +23,13 @@ fn some(n: u64, salt: u64) -> impl Fn(&[u8]) -> bool + Send {
             .iter()
             .fold(salt, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         (hash >> 7) % n == 0
+    }
+}
+
+/// Says what a seed does, to whoever asked for it.
+fn say(what: std::fmt::Arguments<'_>) {
+    if asked("TRASLOCO_TALK").is_some() {
+        println!("{what}");
     }
 }
 
@@ -57,10 +65,13 @@ fn source_oddities(bed: &Bed, dice: &mut Dice) {
             .clone();
         let times = *dice.pick(&[1, 2, 3, ALWAYS]);
         let salt = dice.below(1 << 20) as u64;
+        say(format_args!("{odd:?} {times}"));
         faults = faults.odd(odd, some(4, salt), times);
     }
     if dice.below(4) == 0 {
-        faults = faults.renumber(dice.below(8) as u32, *dice.pick(&[1, 1, 2, 3]));
+        let (after, times) = (dice.below(8) as u32, *dice.pick(&[1, 1, 2, 3]));
+        say(format_args!("renumber {after} {times}"));
+        faults = faults.renumber(after, times);
     }
     let _ = faults.style(Style {
         body_first: dice.below(5) == 0,
@@ -81,6 +92,7 @@ fn destination_oddities(bed: &Bed, dice: &mut Dice) {
         };
         let times = *dice.pick(&[1, 2, 3, ALWAYS]);
         let salt = dice.below(1 << 20) as u64;
+        say(format_args!("{odd:?} {times}"));
         faults = faults.odd(odd, some(4, salt), times);
     }
     for _ in 0..dice.below(3) {
@@ -95,6 +107,7 @@ fn destination_oddities(bed: &Bed, dice: &mut Dice) {
             ("NO [INUSE] held", 2),
         ]);
         let salt = dice.below(1 << 20) as u64;
+        say(format_args!("refuse {reply} {times}"));
         faults = faults.refuse_append(some(5, salt), reply, times);
     }
 }
@@ -111,7 +124,9 @@ fn hang_ups(bed: &Bed, dice: &mut Dice) {
             4 => Act::Bye("busy".into()),
             _ => Act::Refuse("NO [UNAVAILABLE] not now".into()),
         };
-        let _ = server.faults.clone().on(At::any(1 + dice.below(40) as u32), act);
+        let at = 1 + dice.below(40) as u32;
+        say(format_args!("{} {at} {act:?}", if at_source { "source" } else { "destination" }));
+        let _ = server.faults.clone().on(At::any(at), act);
     }
 }
 
@@ -132,6 +147,15 @@ fn messages(bed: &Bed, dice: &mut Dice) {
     }
 }
 
+/// Sets the wall clock at some operation.
+fn clock_step(bed: &Bed, dice: &mut Dice) {
+    let by_ms = *dice.pick(&[45_000, -45_000, 600_000, 3_600_000, -3_600_000, 86_400_000]);
+    let set_by_ms = bed.timers.set_by_ms.clone();
+    let at = bed.used() + dice.below(200) as u32;
+    say(format_args!("clock {by_ms} at {at}"));
+    bed.before(at, move || set_by_ms.set(set_by_ms.get() + by_ms));
+}
+
 /// One run; what contradicts the law.
 fn play(seed: u64) -> Vec<String> {
     let mut dice = Dice::new(seed);
@@ -141,8 +165,22 @@ fn play(seed: u64) -> Vec<String> {
     destination_oddities(&bed, &mut dice);
     hang_ups(&bed, &mut dice);
     bed.slice_ms.set(*dice.pick(&[0, 10_000]));
+    // So that the clock can be set back.
+    bed.wait(86_400_000);
+    let steps = dice.below(2) == 0;
     for _ in 0..dice.below(4) {
+        if steps {
+            clock_step(&bed, &mut dice);
+        }
         bed.tick(Some(dice.below(150) as u32));
+    }
+    if steps {
+        clock_step(&bed, &mut dice);
+    }
+    if dice.below(4) == 0 {
+        let boot = *dice.pick(&["a", ""]);
+        say(format_args!("two drivers"));
+        bed.drivers_for(boot, 20);
     }
     let migration = bed.finish();
     let mut found = broken(&bed, &migration);
@@ -182,9 +220,7 @@ fn seeds() -> std::ops::Range<u64> {
 fn the_law_holds_whatever_servers_do() {
     let mut broken = Vec::new();
     for seed in seeds() {
-        if asked("TRASLOCO_TALK").is_some() {
-            println!("seed {seed}");
-        }
+        say(format_args!("seed {seed}"));
         let played = std::panic::catch_unwind(|| play(seed));
         let found = played.unwrap_or_else(|_| vec!["it panicked".to_owned()]);
         if !found.is_empty() {

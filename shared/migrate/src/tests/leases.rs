@@ -23,6 +23,11 @@ const NAP_MAX_MS: u64 = 3_000;
 impl Bed {
     /// Two drivers of one process, until nothing is due any more; without a nonce where `boot` is empty.
     fn two_drivers(&self, boot: &'static str) {
+        assert!(self.drivers_for(boot, 2_000), "does not end");
+    }
+
+    /// Two drivers that tick so often at most; whether nothing is due any more.
+    pub(super) fn drivers_for(&self, boot: &'static str, ticks: u32) -> bool {
         let hosts = (self.host(), self.host());
         let slice_ms = self.slice_ms.get();
         self.with_power(None, |store| async move {
@@ -52,19 +57,20 @@ impl Bed {
                         retention_ms,
                     };
                     async move {
-                        for _ in 0..2_000 {
+                        for _ in 0..ticks {
                             let ticked = tick(&world, &Alone).await.unwrap();
-                            let Some(due_ms) = ticked.next_due_ms else { return };
+                            let Some(due_ms) = ticked.next_due_ms else { return true };
                             let ms = due_ms.saturating_sub(wire::Clock::now_ms(world.host));
                             wire::Clock::sleep_ms(world.host, ms.clamp(10, NAP_MAX_MS)).await;
                         }
-                        panic!("does not end");
+                        false
                     }
                 }};
             }
-            join(driver!(&hosts.0), driver!(&hosts.1)).await;
+            let ended = join(driver!(&hosts.0), driver!(&hosts.1)).await;
+            ended.0 && ended.1
         })
-        .unwrap();
+        .unwrap()
     }
 }
 

@@ -281,6 +281,49 @@ fn what_was_stored_and_refused_is_not_sent_again() {
     }
 }
 
+/// Drafts of one letter and of one size, of which the first was refused; then the source numbers its
+/// messages anew, and the second must not be taken for the first.
+#[test]
+fn look_alikes_are_told_apart_by_their_content() {
+    for times in [3, ALWAYS] {
+        let bed = bed();
+        bed.slice_ms.set(0);
+        let draft = |last: u8| {
+            let mut draft = Message::sample("draft@x", 40);
+            let mut bytes = draft.bytes.to_vec();
+            bytes.push(last);
+            draft.bytes = bytes.into();
+            draft
+        };
+        for last in [b'a', b'b', b'c'] {
+            bed.source.mailboxes.add("INBOX", draft(last));
+        }
+        let first = draft(b'a').bytes;
+        let faults = bed.destination.faults.clone();
+        let _ = faults.refuse_append(move |bytes| bytes == &first[..], "NO not this one", times);
+        let _ = bed.source.faults.clone().renumber(8, 1);
+        let migration = bed.finish();
+        assert_eq!(broken(&bed, &migration), Vec::<String>::new(), "{times}");
+        let there = bed.destination.mailboxes.messages("INBOX").len();
+        assert_eq!(there, if times == ALWAYS { 12 } else { 13 }, "{times}");
+    }
+}
+
+/// The same where the source announces no sizes, wherever the line breaks.
+#[test]
+fn look_alikes_without_a_size() {
+    for operations in 0..120 {
+        let bed = Bed::new(Features::modern(), Features::bare());
+        for size in [20, 20, 40] {
+            bed.source.mailboxes.add("INBOX", Message::sample("draft@x", size));
+        }
+        let _ = bed.source.faults.clone().odd(Odd::Unsized, any, ALWAYS);
+        bed.tick(Some(operations));
+        let migration = bed.finish();
+        assert_eq!(broken(&bed, &migration), Vec::<String>::new(), "cut after {operations}");
+    }
+}
+
 /// Drafts of one letter: the first is refused, the second stored, and then the line breaks.
 #[test]
 fn two_messages_with_one_message_id() {

@@ -1,0 +1,33 @@
+//! Whether a folder of the destination is not there. A refusal alone does not say so: a server that is
+//! busy refuses too, and what is taken for absent then is taken for deleted by its user.
+
+use imap::{Code, MailboxName, Mode, Reply, Selected, Session};
+use wire::Stream;
+
+/// Opens a folder; `None` where it is not there. Any other refusal is an error.
+pub(crate) async fn open<S: Stream>(
+    session: &mut Session<S>,
+    name: &MailboxName,
+    mode: Mode,
+) -> Result<Option<Selected>, imap::Error> {
+    match session.select(name, mode).await {
+        Err(imap::Error::Refused(reply)) => match is_absent(session, name, &reply).await? {
+            true => Ok(None),
+            false => Err(imap::Error::Refused(reply)),
+        },
+        other => other.map(Some),
+    }
+}
+
+/// Whether a folder that could not be opened with this answer is not there.
+pub(crate) async fn is_absent<S: Stream>(
+    session: &mut Session<S>,
+    name: &MailboxName,
+    reply: &Reply,
+) -> Result<bool, imap::Error> {
+    if reply.code == Some(Code::NonExistent) {
+        return Ok(true);
+    }
+    let listed = session.list(false).await?;
+    Ok(!listed.iter().any(|mailbox| mailbox.name == *name && mailbox.selectable))
+}
