@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use imap::UidSet;
+use model::MigrationId;
 use store::Store;
 
-use crate::cursor::Message;
+use crate::cursor::{Folder, Message};
 use crate::ledger::{Row, Windows};
 use crate::orphans::mixed;
 use crate::run::Run;
@@ -30,25 +31,36 @@ impl Brought {
         run: &Run<'_, H, S>,
         at: usize,
     ) -> Result<Self, Halt> {
-        let folder = run.folder(at)?;
-        if !folder.recognise {
-            return Ok(Brought::default());
+        match run.folder(at)? {
+            folder if folder.recognise => {
+                Brought::of_journal(run.store(), run.id(), at, folder).await
+            }
+            _ => Ok(Brought::default()),
         }
+    }
+
+    /// Reads the journal of a folder that is numbered anew.
+    pub(crate) async fn of_journal(
+        store: &impl Store,
+        id: &MigrationId,
+        at: usize,
+        folder: &Folder,
+    ) -> Result<Self, Halt> {
         let now = (folder.found.uid_validity, folder.destination_uid_validity);
         let is_now = |row: &Row| (row.source_uid_validity, row.destination_uid_validity) == now;
         // A message has a row for each way in which the source numbered it; one that has a number
         // of now at both sides is settled.
         let mut settled: BTreeMap<u32, UidSet> = BTreeMap::new();
-        let mut windows = Windows::of(run.id(), at, folder.segments);
-        while let Some(ledger) = windows.next(run.store()).await? {
+        let mut windows = Windows::of(id, at, folder.segments);
+        while let Some(ledger) = windows.next(store).await? {
             for row in ledger.rows.iter().filter(|row| is_now(row)) {
                 let uids = settled.entry(row.destination_uid_validity).or_default();
                 uids.insert(row.entry.destination_uid);
             }
         }
         let mut same = Vec::new();
-        let mut windows = Windows::of(run.id(), at, folder.segments);
-        while let Some(ledger) = windows.next(run.store()).await? {
+        let mut windows = Windows::of(id, at, folder.segments);
+        while let Some(ledger) = windows.next(store).await? {
             for row in ledger.rows.iter().filter(|row| !is_now(row)) {
                 let uids = settled.entry(row.destination_uid_validity).or_default();
                 if uids.contains(row.entry.destination_uid) {

@@ -17,7 +17,28 @@ use store::{Error, Store, keys};
 use crate::journal::{Entry, Origin, Segment};
 
 /// Messages of a window: about 70 bytes each, and twice as many while it is put together.
-pub(crate) const WINDOW_ROWS: usize = if cfg!(test) { 4 } else { 50_000 };
+pub(crate) const WINDOW_ROWS: usize = 50_000;
+/// The same where nothing is said otherwise, so that tests walk through many windows.
+#[cfg(test)]
+const WINDOW_ROWS_TESTED: usize = 4;
+
+#[cfg(test)]
+thread_local! {
+    /// Messages of a window in the tests of this thread.
+    pub(crate) static TESTED: std::cell::Cell<usize> =
+        const { std::cell::Cell::new(WINDOW_ROWS_TESTED) };
+}
+
+#[cfg(not(test))]
+fn window_rows() -> usize {
+    WINDOW_ROWS
+}
+
+#[cfg(test)]
+fn window_rows() -> usize {
+    TESTED.get()
+}
+
 /// Octets of different flags in a window.
 const WINDOW_FLAGS: usize = if cfg!(test) { 1_000 } else { 4 << 20 };
 /// Segments read at once: some 40 KiB each, a mebibyte at most.
@@ -217,13 +238,13 @@ impl Ledger {
     /// Folds, and cuts off what is too much for a window, once there is much more than that, or
     /// with `last` in any case; gives the last key that is left where something was cut off.
     fn shrink(&mut self, last: bool) -> Option<Key> {
-        let much = self.rows.len() > 2 * WINDOW_ROWS || self.octets > 2 * WINDOW_FLAGS;
+        let much = self.rows.len() > 2 * window_rows() || self.octets > 2 * WINDOW_FLAGS;
         if !much && !last {
             return None;
         }
         self.fold();
         let before = self.rows.len();
-        self.rows.truncate(WINDOW_ROWS);
+        self.rows.truncate(window_rows());
         if self.octets > WINDOW_FLAGS {
             self.forget_flags();
         }
@@ -374,7 +395,7 @@ mod tests {
     fn all(store: &Memory, mut windows: Windows) -> Vec<(u32, u32, u32, String)> {
         let mut told = Vec::new();
         while let Some(ledger) = block_on(windows.next(store)).unwrap() {
-            assert!(ledger.rows.len() <= WINDOW_ROWS);
+            assert!(ledger.rows.len() <= window_rows());
             assert!(ledger.rows.is_sorted_by_key(Row::key));
             told.extend(ledger.rows.iter().map(|row| {
                 let flags: Vec<String> = ledger.flags(row).names().map(str::to_owned).collect();

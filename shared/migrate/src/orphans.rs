@@ -18,7 +18,7 @@ use crate::world::Host;
 
 /// The most orphans of all folders: 20 bytes each while mail is copied. With more gone between two
 /// sync points the rest counts as deleted, and is copied anew where it turns up.
-const ORPHANS_MAX: usize = 1_000_000;
+pub(crate) const ORPHANS_MAX: usize = 1_000_000;
 /// Orphans in one record; those that turn up are read again from it.
 const ORPHANS_PER_PAGE: usize = if cfg!(test) { 2 } else { 2_000 };
 
@@ -143,9 +143,30 @@ impl Orphans {
                 found.add(&page_of(run, (number, page)).await?);
             }
         }
-        found.slots.sort_unstable();
-        found.taken = Skips::new(found.slots.len());
+        found.in_order();
         Ok(found)
+    }
+
+    fn in_order(&mut self) {
+        self.slots.sort_unstable();
+        self.taken = Skips::new(self.slots.len());
+    }
+
+    /// Those of a folder's pages, `count` at most.
+    #[cfg(test)]
+    pub(crate) fn of_pages(
+        folder: u32,
+        pages: impl Iterator<Item = Segment>,
+        count: usize,
+    ) -> Self {
+        let mut found = Orphans::default();
+        found.slots.reserve_exact(count);
+        for (page, number) in pages.zip(1..) {
+            found.pages.push((folder, number));
+            found.add(&page);
+        }
+        found.in_order();
+        found
     }
 
     fn add(&mut self, page: &Segment) {

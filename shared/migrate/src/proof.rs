@@ -6,14 +6,14 @@
 //! message out of one answer is found out by the other, or by the number of messages it counts.
 
 use imap::{FetchEvent, FetchItems, MailboxName, Selected, Sequence, UidSet};
-use model::{FailureCode, Sums};
+use model::{FailureCode, MigrationId, Sums};
 use store::Store;
 use wire::Stream;
 
 use crate::adopt::adopted;
 use crate::compare::failure_of;
 use crate::copy::{batches, is_left_out};
-use crate::cursor::{Message, Proof, Uids};
+use crate::cursor::{Folder, Message, Proof, Uids};
 use crate::journal::Origin;
 use crate::listing::{self, Wanted};
 use crate::reconcile;
@@ -129,12 +129,21 @@ impl Known {
         run: &Run<'_, H, S>,
         at: usize,
     ) -> Result<Known, Halt> {
-        let folder = run.folder(at)?;
+        Known::of_journal(run.store(), run.id(), at, run.folder(at)?).await
+    }
+
+    /// Reads what the journal of this folder says.
+    pub(crate) async fn of_journal(
+        store: &impl Store,
+        id: &MigrationId,
+        at: usize,
+        folder: &Folder,
+    ) -> Result<Known, Halt> {
         let (mut migrated, mut adopted, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         // UIDs there and at the source.
         let mut places: Vec<(u32, u32)> = Vec::new();
         for number in 0..folder.segments {
-            let segment = reconcile::segment(run, at, number).await?;
+            let segment = reconcile::segment_of(store, id, at, number).await?;
             if segment.source_uid_validity != folder.found.uid_validity {
                 continue;
             }
@@ -172,7 +181,7 @@ impl Known {
     }
 
     /// Those of `uids` about which nothing is known.
-    fn unknown(&self, uids: &UidSet) -> UidSet {
+    pub(crate) fn unknown(&self, uids: &UidSet) -> UidSet {
         self.lists().into_iter().fold(uids.clone(), |left, known| difference(&left, known))
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use imap::{
     FetchEvent, FetchItems, InternalDate, MailboxName, Mode, Selected, Sequence, Session, UidSet,
 };
-use model::{FailureCode, Phase};
+use model::{FailureCode, MigrationId, Phase};
 use store::{Store, keys};
 use wire::Stream;
 
@@ -448,8 +448,18 @@ pub(crate) async fn segment<H: Host, S: Store>(
     at: usize,
     number: u32,
 ) -> Result<Segment, Halt> {
-    let key = keys::journal(run.id(), u32::try_from(at).unwrap_or(u32::MAX), number);
-    let bytes = run.store().get(&key).await?;
+    segment_of(run.store(), run.id(), at, number).await
+}
+
+/// The same, of any migration.
+pub(crate) async fn segment_of(
+    store: &impl Store,
+    id: &MigrationId,
+    at: usize,
+    number: u32,
+) -> Result<Segment, Halt> {
+    let key = keys::journal(id, u32::try_from(at).unwrap_or(u32::MAX), number);
+    let bytes = store.get(&key).await?;
     let missing = || store::Error::Unreadable { key: key.clone(), reason: "it is gone".into() };
     Ok(Segment::decode(&key, &bytes.ok_or_else(missing)?)?)
 }

@@ -14,6 +14,7 @@ mod leases;
 mod life;
 mod limits;
 mod lines;
+mod memory;
 mod notices;
 mod odd;
 mod pop;
