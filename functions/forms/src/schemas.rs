@@ -203,6 +203,8 @@ fn migration() -> Value {
     let point = json!({"type": "object", "properties": {"number": count(), "started_at": moment(),
         "finished_at": or_null(moment()), "migrated": count(), "failed": count(),
         "removed": {"type": "boolean"}, "verdict": {"type": ["string", "null"]}}});
+    let removal = json!({"type": ["object", "null"], "properties": {"from_sync_point": count(),
+        "finished_at": or_null(moment()), "removed": count(), "kept": count(), "left": count()}});
     json!({
         "type": "object",
         "required": ["id", "status", "phase", "created_at", "updated_at", "eta_seconds", "waiting",
@@ -228,6 +230,7 @@ fn migration() -> Value {
             "progress": {"type": "object",
                          "additionalProperties": {"type": "object", "properties": counters}},
             "sync_points": list(&point),
+            "removal": removal,
         }
     })
 }

@@ -152,6 +152,14 @@ pub(super) fn summary(migration: &Value, took: Duration) -> String {
         HumanBytes(totals.bytes_migrated),
         HumanDuration(took)
     )];
+    if let Some(removal) = migration.get("removal").filter(|removal| removal.is_object()) {
+        let count = |name| removal.get(name).and_then(Value::as_u64).unwrap_or(0);
+        lines.push(format!(
+            "taken back: {} messages; still there of what was brought: {}",
+            count("removed"),
+            count("left")
+        ));
+    }
     if !text("last_error").is_empty() {
         lines.push(text("last_error").to_owned());
     }
@@ -190,6 +198,13 @@ mod tests {
              migration x1"
         );
         assert_eq!(Totals::of(&json!({})), Totals::default());
+        let removed = json!({"id": "x1", "status": "completed", "progress": {},
+            "removal": {"removed": 96, "left": 2, "kept": 2}});
+        let said = summary(&removed, Duration::from_secs(3));
+        assert!(
+            said.contains("taken back: 96 messages; still there of what was brought: 2"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -210,6 +210,7 @@ pub(crate) fn outcome(migration: &Migration, folders: &[Folder]) -> model::Outco
         folders: folders.len() as u64,
         verdict: model::Verdict::overall(verdicts),
         last_error: migration.last_error.clone(),
+        removal: migration.removal,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, Item, Status, Timestamp, Verdict};
+use crate::{Counters, Item, Removal, Status, Timestamp, Verdict};
 
 /// Something that happened, with what is told of it. It is a picture of that moment: a mail that
 /// is late still says what was true then.
@@ -55,6 +55,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Why it could not go on, as a sentence.
     pub last_error: Option<String>,
+    /// What became of a removal, where it was one that ended.
+    #[serde(default)]
+    pub removal: Option<Removal>,
 }
 
 impl Event {

@@ -52,6 +52,9 @@ pub struct Outbox {
     waited: u32,
     /// The last sync point whose end was told.
     ended: Option<u32>,
+    /// When the last removal ended of which it was told.
+    #[serde(default)]
+    removed: Option<Timestamp>,
     /// Since when nothing moves.
     waiting_since: Option<Timestamp>,
     /// Whether it differs from what is stored.
@@ -76,6 +79,7 @@ impl Outbox {
             started: 0,
             waited: 0,
             ended: None,
+            removed: None,
             waiting_since: None,
             changed: true,
             unseen: true,
@@ -138,10 +142,12 @@ impl Outbox {
         self.changed |= self.waiting_since.take().is_some();
     }
 
-    /// A run ended.
+    /// A run or a removal ended.
     pub fn ended(&mut self, migration: &Migration, outcome: model::Outcome, now: Timestamp) {
-        if self.ended.is_none_or(|ended| ended < outcome.sync_point) {
-            self.ended = Some(outcome.sync_point);
+        let removed = outcome.removal.and_then(|removal| removal.finished_at);
+        let run = self.ended.is_none_or(|ended| ended < outcome.sync_point);
+        if run || (removed.is_some() && removed != self.removed) {
+            (self.ended, self.removed) = (Some(outcome.sync_point), removed);
             self.waiting_since = None;
             self.tell(migration, now, Event::Ended(Box::new(outcome)));
         }

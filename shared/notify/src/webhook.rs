@@ -99,7 +99,7 @@ fn payload(migration: &Migration, notice: &Notice, base: &str) -> Value {
             "started_at": outcome.started_at, "finished_at": notice.at,
             "progress": outcome.progress, "failures": outcome.failures,
             "folders": outcome.folders, "verdict": outcome.verdict,
-            "last_error": outcome.last_error,
+            "last_error": outcome.last_error, "removal": outcome.removal,
         }),
     };
     if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {

@@ -4,7 +4,7 @@
 //! nothing is loaded from anywhere. Colours are those of the pages' light scheme.
 
 use maud::{DOCTYPE, Markup, html};
-use model::{Counters, Event, Migration, Outcome, Status, Verdict};
+use model::{Counters, Event, Migration, Outcome, Removal, Status, Verdict};
 
 use crate::Language;
 use crate::layout::encode;
@@ -75,7 +75,11 @@ fn content(words: &'static Words, migration: &Migration, event: &Event, base: &s
     let logins = [&migration.source.login, &migration.destination.login];
     let [from, to] = logins.map(|login| neutral::login(login));
     let (from, to) = (&from, &to);
-    let badge = words.status(status(event));
+    let removal = match event {
+        Event::Ended(outcome) => outcome.removal.as_ref(),
+        _ => None,
+    };
+    let badge = words.stands(status(event), removal);
     let subject = |template: &str| {
         let status = badge.to_lowercase();
         fill(template, &[("source", from), ("destination", to), ("status", &status)])
@@ -139,7 +143,20 @@ fn status(event: &Event) -> Status {
     }
 }
 
+/// What a removal left.
+fn removed(words: &'static Words, removal: &Removal, content: &mut Content) {
+    content.button = words.mail_open_report;
+    content.tone = if removal.is_whole() { Tone::Calm } else { Tone::Fair };
+    content.title =
+        if removal.is_whole() { words.mail_removed_title } else { words.mail_partly_removed_title };
+    content.text = words.taken_back(removal);
+}
+
 fn ended(words: &'static Words, outcome: &Outcome, content: &mut Content) {
+    let done = matches!(outcome.status, Status::Completed | Status::CompletedWithErrors);
+    if let Some(removal) = outcome.removal.as_ref().filter(|_| done) {
+        return removed(words, removal, content);
+    }
     let failures = number(words, outcome.failures);
     content.button = words.mail_open_report;
     content.said = outcome.last_error.as_deref().map(neutral::said);
@@ -351,7 +368,47 @@ mod tests {
             folders: 12,
             verdict,
             last_error: (status == Status::Failed).then(|| "The source refused: <b>no</b>.".into()),
+            removal: None,
         }))
+    }
+
+    /// A removal of what a run brought that left so many messages.
+    fn taken_back(left: u64) -> Event {
+        let Event::Ended(mut ended) = outcome(Status::Completed, 0, Verdict::Complete) else {
+            unreachable!()
+        };
+        ended.removal = Some(Removal {
+            from_sync_point: 1,
+            finished_at: Some(Timestamp(9_000_000)),
+            removed: 96,
+            kept: left,
+            left,
+        });
+        Event::Ended(ended)
+    }
+
+    /// Nobody is told that everything has arrived after it was taken away.
+    #[test]
+    fn what_was_taken_back_is_not_complete() {
+        for language in Language::ALL {
+            let words = language.words();
+            for (left, title) in
+                [(0, words.mail_removed_title), (2, words.mail_partly_removed_title)]
+            {
+                let mail = letter(
+                    language,
+                    &migration(Status::Completed),
+                    &taken_back(left),
+                    "https://x.example",
+                );
+                assert!(mail.text.contains(title), "{}", mail.text);
+                assert!(mail.text.contains("96"), "{}", mail.text);
+                let complete = [words.mail_completed_title, words.mail_completed_text];
+                let status = words.status_completed.to_lowercase();
+                assert!(complete.iter().all(|said| !mail.text.contains(said)), "{}", mail.text);
+                assert!(!mail.subject.to_lowercase().contains(&status), "{}", mail.subject);
+            }
+        }
     }
 
     fn events() -> Vec<Event> {

@@ -14,7 +14,7 @@ use crate::feeds::{Feed, Out};
 use crate::refusals::{Code, Refusal};
 
 /// The columns.
-const HEADER: [&str; 19] = [
+const HEADER: [&str; 21] = [
     "Number",
     "Id",
     "Group",
@@ -34,9 +34,11 @@ const HEADER: [&str; 19] = [
     "Started",
     "Finished",
     "Error",
+    "Taken back",
+    "Not taken back",
 ];
 
-fn cells(number: u32, row: &Row) -> [String; 19] {
+fn cells(number: u32, row: &Row) -> [String; 21] {
     let moment = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.rfc3339());
     [
         (number + 1).to_string(),
@@ -58,6 +60,8 @@ fn cells(number: u32, row: &Row) -> [String; 19] {
         moment(row.started_at),
         moment(row.finished_at),
         row.error.clone().unwrap_or_default(),
+        row.removal.map_or_else(String::new, |removal| removal.removed.to_string()),
+        row.removal.map_or_else(String::new, |removal| removal.left.to_string()),
     ]
 }
 
@@ -66,7 +70,7 @@ async fn page(
     store: &impl Store,
     id: &ProjectId,
     number: u32,
-) -> Result<Option<Vec<[String; 19]>>, store::Error> {
+) -> Result<Option<Vec<[String; 21]>>, store::Error> {
     let count = record::queue(store, id).await?.count;
     if number >= count.div_ceil(ROWS_PER_PAGE) {
         return Ok(None);

@@ -30,6 +30,7 @@ fn outcome() -> Outcome {
         folders: 2,
         verdict: Verdict::Complete,
         last_error: None,
+        removal: None,
     }
 }
 

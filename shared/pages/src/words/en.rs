@@ -287,6 +287,8 @@ pub(crate) const WORDS: Words = Words {
     mail_waiting_text: "For more than an hour nothing could be moved. It goes on by itself as soon as the server lets it; there is nothing for you to do unless the server’s words below ask for it.",
     mail_waiting_since: "Waiting since",
     mail_ended_subject: "Migration from {source} to {destination}: {status}",
+    mail_removed_title: "What was migrated was taken back",
+    mail_partly_removed_title: "What was migrated was partly taken back",
     mail_completed_title: "Your migration is complete",
     mail_exceptions_title: "Your migration is complete, with exceptions",
     mail_stopped_title: "Your migration was stopped",

@@ -287,6 +287,8 @@ pub(crate) const WORDS: Words = Words {
     mail_waiting_text: "Da più di un’ora non è stato possibile spostare nulla. Riprende da sola appena il server lo permette; non devi fare niente, a meno che non lo chiedano le parole del server qui sotto.",
     mail_waiting_since: "In attesa dal",
     mail_ended_subject: "Migrazione da {source} a {destination}: {status}",
+    mail_removed_title: "Ciò che era stato migrato è stato tolto",
+    mail_partly_removed_title: "Ciò che era stato migrato è stato tolto in parte",
     mail_completed_title: "La tua migrazione è completa",
     mail_exceptions_title: "La tua migrazione è completa, con eccezioni",
     mail_stopped_title: "La tua migrazione è stata fermata",

@@ -118,7 +118,7 @@ catalogue! {
     mail_created_subject mail_created_title mail_created_text mail_scheduled_text
     mail_started_subject mail_started_title mail_started_text
     mail_waiting_subject mail_waiting_title mail_waiting_text mail_waiting_since
-    mail_ended_subject mail_completed_title mail_exceptions_title mail_stopped_title
+    mail_ended_subject mail_removed_title mail_partly_removed_title mail_completed_title mail_exceptions_title mail_stopped_title
     mail_failed_title mail_completed_text mail_exceptions_text mail_differs_text
     mail_unverified_text mail_stopped_text mail_failed_text
     mail_open mail_open_report mail_link_hint mail_footer
