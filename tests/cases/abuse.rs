@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::app::{ADVANCE_TOKEN, App, Migration, Setup, imap_account, mail_migration};
 use e2e::http::{get, request};
-use e2e::servers::Fake;
+use e2e::servers::{Drip, Fake};
 use fake_imap::{Faults, Features, Mailboxes, Message};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -185,6 +185,45 @@ fn everything_at_once_from_one_address() {
 #[test]
 fn everything_at_once_from_several_addresses() {
     everything_at_once(9);
+}
+
+/// 600 bodies that never end, and four migrations whose servers only drip.
+#[test]
+fn unfinished_bodies_and_dripping_servers_at_once() {
+    let honest = Honest::start();
+    let app = App::start(Setup::default().variable("allow_plaintext", "true"));
+    let elsewhere = Honest::start();
+    let account =
+        |port: u16| imap_account(&format!("imap://localhost:{port}?tls=none"), "user", "secret");
+    // The trial log-in is one honest connection; later ones drip after the log-in.
+    let behind = elsewhere.source.port();
+    let drips: Vec<Drip> = (0..4).map(|_| Drip::before(behind, 1, 700)).collect();
+    let dripping: Vec<Migration> = drips
+        .iter()
+        .map(|drip| {
+            let to = account(elsewhere.destination.port());
+            let migration = app.create(&mail_migration(account(drip.port), to));
+            app.wait_for(&migration, 20, |state| {
+                state["status"] == "running" || state["status"] == "waiting"
+            });
+            migration
+        })
+        .collect();
+    let quiet = slowest_page(&app);
+    let body = "POST /new HTTP/1.1\r\nhost: localhost\r\ncontent-length: 200000\r\n\r\nsource=";
+    let held = flood(&app, body, (600, 5));
+    let flooded = slowest_page(&app);
+    println!("pages {quiet:?}, then {flooded:?}");
+    assert!(flooded < PAGE.max(quiet * 3), "{flooded:?} instead of {quiet:?}");
+    honest.migrates_within_ten_seconds(&app);
+    let began = Instant::now();
+    let path = dripping[0].path("/stop");
+    let answer = app.post(&path, &serde_json::Value::Null);
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    app.wait_for(&dripping[0], 5, |state| state["status"] == "stopped");
+    println!("the stop took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(held);
 }
 
 /// Silent connections take neither the migrations' descriptors nor the store's.

@@ -124,7 +124,10 @@ fn a_graceful_stop_is_quick_and_loses_nothing() {
     let mut app = App::start(Setup::default());
     let body = mail_migration(behind(&relay, &login), account(&destination, &target));
     let migration = app.create(&body);
-    std::thread::sleep(Duration::from_millis(700));
+    let copies = |state: &serde_json::Value| {
+        ended(state) || state["progress"]["mail"]["migrated"].as_u64() > Some(0)
+    };
+    app.wait_for(&migration, 20, copies);
     assert!(!ended(&app.status(&migration)), "it was over before the stop");
     let (took, status) = app.stop();
     assert!(took < Duration::from_secs(10), "{took:?}");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::app::{App, Setup, account, imap_account, mail_migration};
+use e2e::app::{App, Setup, account, ended, imap_account, mail_migration};
 use e2e::http::{Response, request};
 use e2e::process::free_port;
 use e2e::servers::{Dovecot, Fake, Layout, Server, Silent, Talker};
@@ -367,8 +367,15 @@ fn a_hundred_thousand_folders() {
     if answer.status == 201 {
         let id = answer.json()["id"].as_str().unwrap().to_owned();
         let path = format!("/migrations/{id}?account=user");
-        std::thread::sleep(Duration::from_secs(5));
-        let state = good.app.get(&path).json();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let state = loop {
+            let state = good.app.get(&path).json();
+            let goes_on = state["phase"] == "discover" || state["phase"].is_null();
+            if ended(&state) || !goes_on || Instant::now() > deadline {
+                break state;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
         assert!(state["status"] != "failed" || state["last_error"].is_string(), "{state:#}");
         request("DELETE", &good.app.api(&path), &[], b"").unwrap();
     }
