@@ -103,7 +103,7 @@ async fn through<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let patient = run.cursor.attempts < TRIES_MAX;
     let of = |run: &Run<'_, H, S>| {
-        Windows::of(run.id(), at, comparing.to).from_segment(comparing.from).with_unplaced()
+        Windows::of(run.id(), at, comparing.to).since_segment(comparing.from).with_unplaced()
     };
     let quirks = session.quirks();
     let mut windows = of(run).after(comparing.after);

@@ -102,7 +102,7 @@ impl Windows {
     }
 
     /// Only what segments from this one on say.
-    pub(crate) fn from_segment(mut self, first: u32) -> Self {
+    pub(crate) fn since_segment(mut self, first: u32) -> Self {
         let before = usize::try_from(first).unwrap_or(usize::MAX);
         for span in self.spans.iter_mut().take(before) {
             // No key lies there.
@@ -477,7 +477,7 @@ mod tests {
             let (first, rest) = segments.split_at(segments.len() / 2);
             let of_rest = stored(rest);
             let of_rest = all(&of_rest.0, of_rest.1);
-            assert_eq!(all(&store, some().from_segment(first.len() as u32)), of_rest);
+            assert_eq!(all(&store, some().since_segment(first.len() as u32)), of_rest);
         }
     }
 
