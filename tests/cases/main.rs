@@ -18,6 +18,7 @@ mod hostile;
 mod large;
 mod life;
 mod logins;
+mod million;
 mod notices;
 mod pages;
 mod pairs;

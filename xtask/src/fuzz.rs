@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use crate::build;
 use crate::shell::{Done, Step, repository, target_folder};
 
 /// How long a target runs where nothing is said, in seconds: what a release asks of each.
@@ -70,10 +71,15 @@ fn create(folder: &PathBuf) -> Done {
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
-/// What a night is for: every target for `SECONDS`, and the engine against odd servers with as
-/// many seeds as `TRASLOCO_SEEDS=FROM..TO` says, which `chaos` in the tests of `migrate` reads.
+/// What a night is for: a folder of a million messages, the engine against odd servers with as many
+/// seeds as `TRASLOCO_SEEDS=FROM..TO` says, which `chaos` in the tests of `migrate` reads, and every
+/// target for `SECONDS`.
 pub(crate) fn soak(arguments: &[String]) -> Done {
     let seconds = arguments.first().cloned().unwrap_or(SECONDS.to_owned());
     Step::cargo().args(["test", "--release", "-p", "migrate", "--", "chaos"]).run()?;
+    build::build()?;
+    let million = ["test", "--release", "-p", "e2e", "million::"];
+    let alone = ["--", "--ignored", "--nocapture", "--test-threads=1"];
+    Step::cargo().args(million).args(alone).run()?;
     fuzz(&["all".to_owned(), seconds])
 }
