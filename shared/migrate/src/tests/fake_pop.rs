@@ -13,6 +13,19 @@ pub(super) struct Mail {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What a server does to a message, so many times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PopOdd {
+    /// LIST leaves it out.
+    Unlisted,
+    /// UIDL leaves it out.
+    Unnamed,
+    /// RETR and TOP ask to come back later.
+    Busy,
+    /// RETR and TOP refuse.
+    Refused,
+}
+
 /// What the server has and how it behaves.
 pub(super) struct Maildrop {
     pub(super) mails: Vec<Mail>,
@@ -30,6 +43,8 @@ pub(super) struct Maildrop {
     pub(super) close_after: Option<usize>,
     /// Message that RETR refuses, by its unique-id.
     pub(super) unreadable: Option<String>,
+    /// What is done to messages, by unique-id.
+    pub(super) odd: Vec<(PopOdd, String, u32)>,
     /// Every command, without passwords.
     pub(super) said: Vec<String>,
     held: bool,
@@ -61,9 +76,15 @@ impl PopServer {
             exclusive: false,
             close_after: None,
             unreadable: None,
+            odd: Vec::new(),
             said: Vec::new(),
             held: false,
         })))
+    }
+
+    /// Does something to a message, so many times.
+    pub(super) fn odd(&self, odd: PopOdd, unique_id: &str, times: u32) {
+        self.0.borrow_mut().odd.push((odd, unique_id.into(), times));
     }
 
     /// Adds a message.
@@ -141,14 +162,28 @@ impl PopServer {
                 b"+OK\r\n".to_vec()
             }
             "STAT" => format!("+OK {} 0\r\n", mails.len()).into_bytes(),
-            "UIDL" if !drop.nameless => lines(
-                mails.iter().zip(1..).map(|(mail, n)| format!("{n} {}", mail.unique_id)).collect(),
-            ),
+            "UIDL" if !drop.nameless => {
+                let named = |(mail, n): (&Mail, usize)| {
+                    let left_out = drop.does(PopOdd::Unnamed, &mail.unique_id);
+                    (!left_out).then(|| format!("{n} {}", mail.unique_id))
+                };
+                lines(mails.iter().zip(1..).filter_map(named).collect())
+            }
             "LIST" => {
-                let size = |mail: &Mail| (drop.listed_size)(whole(&mail.bytes).len());
-                lines(mails.iter().zip(1..).map(|(m, n)| format!("{n} {}", size(m))).collect())
+                let listed = |(mail, n): (&Mail, usize)| {
+                    let left_out = drop.does(PopOdd::Unlisted, &mail.unique_id);
+                    let size = (drop.listed_size)(whole(&mail.bytes).len());
+                    (!left_out).then(|| format!("{n} {size}"))
+                };
+                lines(mails.iter().zip(1..).filter_map(listed).collect())
             }
             "RETR" | "TOP" => match mail() {
+                Some(mail) if drop.does(PopOdd::Busy, &mail.unique_id) => {
+                    b"-ERR [SYS/TEMP] later\r\n".to_vec()
+                }
+                Some(mail) if drop.does(PopOdd::Refused, &mail.unique_id) => {
+                    b"-ERR no\r\n".to_vec()
+                }
                 Some(mail) if drop.unreadable.as_ref() == Some(&mail.unique_id) => {
                     b"-ERR cannot read it\r\n".to_vec()
                 }
@@ -157,6 +192,20 @@ impl PopServer {
                 None => b"-ERR no such message\r\n".to_vec(),
             },
             _ => b"-ERR unknown\r\n".to_vec(),
+        }
+    }
+}
+
+impl Maildrop {
+    /// Whether this is done to a message now.
+    fn does(&mut self, odd: PopOdd, unique_id: &str) -> bool {
+        let open = |it: &&mut (PopOdd, String, u32)| it.0 == odd && it.1 == unique_id && it.2 > 0;
+        match self.odd.iter_mut().find(open) {
+            Some(found) => {
+                found.2 -= 1;
+                true
+            }
+            None => false,
         }
     }
 }

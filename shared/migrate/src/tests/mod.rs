@@ -18,6 +18,7 @@ mod memory;
 mod notices;
 mod odd;
 mod pop;
+mod pop_chaos;
 mod power;
 mod preflight;
 mod projects;

@@ -6,7 +6,7 @@ use model::{FailureCode, Item, Migration, Options, Status};
 use super::bed::{Bed, Server};
 use super::fake_pop::PopServer;
 
-fn bed_with(pop: &PopServer, destination: Features, options: Options) -> Bed {
+pub(super) fn bed_with(pop: &PopServer, destination: Features, options: Options) -> Bed {
     let mut source = Server::new(Features::bare());
     source.pop = Some(pop.clone());
     Bed::with(source, Server::new(destination), options)
@@ -29,7 +29,7 @@ fn mail(message_id: &str, day: u32, body: &str) -> String {
 }
 
 /// Dots, doubles, no Message-ID, large, lone LF, nothing at all, no date.
-fn fill(pop: &PopServer) {
+pub(super) fn fill(pop: &PopServer) {
     for n in 1..=5 {
         pop.add(&format!("u{n}"), mail(&format!("i{n}@x"), n, &"body ".repeat(10 * n as usize)));
     }
@@ -47,7 +47,7 @@ fn fill(pop: &PopServer) {
 const FILLED: u64 = 14;
 
 /// What must be at the destination, in any order.
-fn sorted(mut all: Vec<Vec<u8>>) -> Vec<String> {
+pub(super) fn sorted(mut all: Vec<Vec<u8>>) -> Vec<String> {
     all.sort();
     let shown = |bytes: Vec<u8>| {
         let bytes = if bytes.is_empty() { b"\r\n".to_vec() } else { bytes };
@@ -58,7 +58,7 @@ fn sorted(mut all: Vec<Vec<u8>>) -> Vec<String> {
     all
 }
 
-fn there(bed: &Bed, mailbox: &str) -> Vec<Vec<u8>> {
+pub(super) fn there(bed: &Bed, mailbox: &str) -> Vec<Vec<u8>> {
     let all = bed.destination.mailboxes.messages(mailbox);
     all.into_iter().map(|message| message.bytes.to_vec()).collect()
 }
