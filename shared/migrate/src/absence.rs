@@ -4,6 +4,8 @@
 use imap::{Code, MailboxName, Mode, Reply, Selected, Session};
 use wire::Stream;
 
+use crate::trouble::asks_to_wait;
+
 /// Opens a folder; `None` where it is not there. Any other refusal is an error.
 pub(crate) async fn open<S: Stream>(
     session: &mut Session<S>,
@@ -29,5 +31,14 @@ pub(crate) async fn is_absent<S: Stream>(
         return Ok(true);
     }
     let listed = session.list(false).await?;
-    Ok(!listed.iter().any(|mailbox| mailbox.name == *name && mailbox.selectable))
+    if listed.iter().any(|mailbox| mailbox.name == *name && mailbox.selectable) {
+        return Ok(false);
+    }
+    // It may be listed in another spelling of the same name.
+    let status = session.status(std::slice::from_ref(name)).await?;
+    match status.into_iter().next() {
+        Some((_, Err(reply))) if asks_to_wait(&reply).is_some() => Err(imap::Error::Refused(reply)),
+        Some((_, status)) => Ok(status.is_err()),
+        None => Ok(true),
+    }
 }

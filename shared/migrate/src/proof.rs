@@ -270,7 +270,9 @@ pub(crate) async fn close<H: Host, S: Store>(
     sums.source -= rest - elsewhere;
     sums.source += listed.uncounted;
     sums.failed += listed.uncounted;
-    if listed.uncounted > 0 {
+    let found = run.folder(at)?.found;
+    let is_told = |proof: Proof| proof.state == found && proof.uncounted == listed.uncounted;
+    if listed.uncounted > 0 && !run.folder(at)?.proof.is_some_and(is_told) {
         let reason = format!(
             "The source counts {} messages more in this folder than it lists, whatever way it is \
              asked. Nobody can tell which they are.",
