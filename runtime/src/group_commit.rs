@@ -3,6 +3,10 @@
 //! Whoever writes leaves its write in a queue and waits for the connection. Who gets that first carries
 //! out everything that waits by then, each write all or none, and commits once; the others find theirs
 //! done. So a write alone costs one sync, and eight at a time cost hardly more than one.
+//!
+//! Some records mean something only as long as this process lives, or may be as old as the last write of
+//! another one (see [`may_be_lost`]): with a write-ahead log they are committed without waiting for the
+//! disk. Writes stay in their order: whatever is on disk has all before it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,18 +42,41 @@ pub(crate) struct Write {
     pub(crate) what: What,
 }
 
+/// Whether a power cut may take back what was written last at this key.
+///
+/// Leases, fences and counts of slices at work end with the process, since nobody else may have the
+/// database; places at mail servers end with the leases; limits on strangers begin anew. A kill of the
+/// process takes nothing back: what was committed is with the operating system.
+fn may_be_lost(key: &str) -> bool {
+    let ends = ["/lease", "/fence", "/fruitless"];
+    let begins = ["limits/", "hosts/"];
+    ends.iter().any(|end| key.ends_with(end)) || begins.iter().any(|start| key.starts_with(start))
+}
+
+impl Write {
+    fn may_be_lost(&self) -> bool {
+        match &self.what {
+            What::Set(values) => values.iter().all(|(key, _)| may_be_lost(key)),
+            What::Increment { key, .. } | What::Swap { key, .. } => may_be_lost(key),
+            What::SetIf { .. } | What::Delete(_) => false,
+        }
+    }
+}
+
 /// Where the outcome of a write is put: the counter, or how many rows were changed.
 type Slot = Arc<Mutex<Option<Result<i64, Error>>>>;
 
 /// The connection that writes.
 pub(crate) struct Writer {
     connection: Mutex<Connection>,
+    /// Whether there is a write-ahead log, so that a commit need not wait for the disk.
+    log: bool,
     waiting: Mutex<Vec<(Write, Slot)>>,
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection) -> Self {
-        Writer { connection: Mutex::new(connection), waiting: Mutex::default() }
+    pub(crate) fn new(connection: Connection, log: bool) -> Self {
+        Writer { connection: Mutex::new(connection), log, waiting: Mutex::default() }
     }
 
     /// The connection, while nothing is written.
@@ -57,7 +84,7 @@ impl Writer {
         lock(&self.connection)
     }
 
-    /// Writes; it is on disk when this returns.
+    /// Writes; it is on disk when this returns, but for what [`may_be_lost`].
     pub(crate) fn write(&self, write: Write) -> Result<i64, Error> {
         let slot = Slot::default();
         lock(&self.waiting).push((write, slot.clone()));
@@ -66,7 +93,7 @@ impl Writer {
             return done;
         }
         let waiting = std::mem::take(&mut *lock(&self.waiting));
-        carry_out(&mut connection, &waiting);
+        carry_out(&mut connection, &waiting, self.log);
         let done = lock(&slot).take();
         done.unwrap_or_else(|| Err(Error::Commit("the write was not carried out".to_owned())))
     }
@@ -78,8 +105,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Carries out all writes in one transaction. Where that fails as a whole, all fail.
-fn carry_out(connection: &mut Connection, writes: &[(Write, Slot)]) {
-    let outcomes = transaction(connection, writes);
+fn carry_out(connection: &mut Connection, writes: &[(Write, Slot)], log: bool) {
+    let outcomes = match log && writes.iter().all(|(write, _)| write.may_be_lost()) {
+        true => without_sync(connection, writes),
+        false => transaction(connection, writes),
+    };
     match outcomes {
         Ok(outcomes) => {
             for ((_, slot), outcome) in writes.iter().zip(outcomes) {
@@ -92,6 +122,17 @@ fn carry_out(connection: &mut Connection, writes: &[(Write, Slot)]) {
             }
         }
     }
+}
+
+/// The same without waiting for the disk.
+fn without_sync(
+    connection: &mut Connection,
+    writes: &[(Write, Slot)],
+) -> rusqlite::Result<Vec<Result<i64, Error>>> {
+    connection.pragma_update(None, "synchronous", "normal")?;
+    let outcomes = transaction(connection, writes);
+    connection.pragma_update(None, "synchronous", "full")?;
+    outcomes
 }
 
 fn transaction(
@@ -180,6 +221,37 @@ fn increment(savepoint: &Savepoint<'_>, store: &str, key: &str, delta: i64) -> R
 #[cfg(test)]
 mod tests {
     use crate::key_value::{Database, FILE_NAME, Journal};
+
+    /// What may be lost is named here by the application's own names for it.
+    #[test]
+    fn what_a_power_cut_may_take_back() {
+        for key in ["m/x/lease", "m/x/fence", "m/x/fruitless", "limits/3", "hosts/7"] {
+            assert!(super::may_be_lost(key), "{key}");
+        }
+        for key in ["m/x", "m/x/cursor", "m/x/control", "due/1", "pairs/2", "m/x/intention"] {
+            assert!(!super::may_be_lost(key), "{key}");
+        }
+    }
+
+    /// Written with and without a sync, all of it is there for whoever opens the file next.
+    #[test]
+    fn with_and_without_a_sync() {
+        for journal in [Journal::Wal, Journal::Delete] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(FILE_NAME);
+            let database = Database::open(&path, journal).unwrap();
+            for n in 0..20u8 {
+                database.set("s", "limits/1", &[n]).unwrap();
+                database.set("s", "m/x", &[n]).unwrap();
+                assert_eq!(database.increment("s", "m/x/fence", 1).unwrap(), i64::from(n) + 1);
+                assert_eq!(database.get("s", "limits/1").unwrap(), Some(vec![n]));
+            }
+            drop(database);
+            let again = Database::open(&path, journal).unwrap();
+            assert_eq!(again.get("s", "limits/1").unwrap(), Some(vec![19]));
+            assert_eq!(again.increment("s", "m/x/fence", 1).unwrap(), 21);
+        }
+    }
 
     #[test]
     fn many_who_write_at_once_get_each_their_own_answer() {

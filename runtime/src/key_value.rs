@@ -109,7 +109,12 @@ impl Database {
         };
         let deleted = AtomicBool::new(journal == Journal::Wal);
         let failed = AtomicU64::new(0);
-        Ok(Database { writer: Writer::new(writer), reader, deleted, failed })
+        Ok(Database {
+            writer: Writer::new(writer, journal == Journal::Wal),
+            reader,
+            deleted,
+            failed,
+        })
     }
 
     /// Writes that failed so far.

@@ -325,3 +325,21 @@ pub fn of_migration(id: &MigrationId) -> Vec<String> {
     ];
     once.map(|key| key(id)).to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The embedded runtime does not wait for the disk with these (`runtime/src/group_commit.rs`).
+    #[test]
+    fn names_that_the_runtime_knows() {
+        let id = MigrationId::from_random(&[7; 26]);
+        assert!(lease(&id).ends_with("/lease"));
+        assert!(fence(&id).ends_with("/fence"));
+        assert!(fruitless(&id).ends_with("/fruitless"));
+        assert_eq!(
+            (hosts(1), limits(2), begun(3)),
+            ("hosts/1".into(), "limits/2".into(), "limits/begun/3".into())
+        );
+    }
+}
