@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use e2e::app::{App, Migration, Setup, account, mail_migration};
 use e2e::http::get;
 use e2e::mailbox::Client;
-use e2e::servers::{Dovecot, Layout, PASSWORD};
+use e2e::servers::{Dovecot, Layout, PASSWORD, Server as _};
 use serde_json::{Value, json};
 
 /// The most linear memory of a component, in bytes.
