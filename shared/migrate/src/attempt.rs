@@ -14,7 +14,7 @@ use crate::repair;
 use crate::run::Run;
 use crate::settle::settle;
 use crate::slice::Lines;
-use crate::transfer::{Batch, Fate, Target, transfer};
+use crate::transfer::{Batch, Fate, Target, command_messages, transfer};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
 use crate::{header, limited};
@@ -46,7 +46,8 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     let name = run.folder(at)?.destination.mailbox();
     let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
     let digests = run.migration.options.content_digests;
-    let target = Target { name: &name, multi, binary: false, digests };
+    let most = command_messages(run.folder(at)?.destination_uid_next);
+    let target = Target { name: &name, multi, most, binary: false, digests };
     let before_ms = run.world.host.monotonic_ms();
     let alone = run.cursor.bodies_alone;
     let batch = Batch { messages: group, next, alone };
