@@ -138,7 +138,9 @@ impl<S: Stream> Maildrop<S> {
 
     /// The only mailbox, opened.
     pub(crate) fn selected(&self) -> Selected {
-        let exists = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        // Numbers have no gaps (RFC 1939 section 5): where there is one, a message was not listed.
+        let highest = self.rows.iter().map(|row| row.number).max().unwrap_or(0);
+        let exists = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(highest);
         let uid_next = Some(self.uid_next);
         Selected { exists, uid_validity: UID_VALIDITY, uid_next, ..Selected::default() }
     }
