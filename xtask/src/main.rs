@@ -26,7 +26,7 @@ cargo xtask <command>
   ci              the same as test
   fuzz [TARGET [SECONDS]]
                   the fuzz targets (or `all`), each for ten minutes or as long as said
-  soak [SECONDS]  for a night: odd servers with many seeds, then every fuzz target
+  soak [SECONDS]  for a night: odd servers with many seeds, a million messages, every fuzz target
   bench [FLAG…]   the benchmark bed at ../shared/bench (python3 bench.py FLAG…)
 ";
 

@@ -12,7 +12,17 @@ pub(crate) async fn open<S: Stream>(
     name: &MailboxName,
     mode: Mode,
 ) -> Result<Option<Selected>, imap::Error> {
-    match session.select(name, mode).await {
+    let answer = session.select(name, mode).await;
+    opened(session, name, answer).await
+}
+
+/// What an answer to SELECT says: the folder is open, or is not there.
+pub(crate) async fn opened<S: Stream>(
+    session: &mut Session<S>,
+    name: &MailboxName,
+    answer: Result<Selected, imap::Error>,
+) -> Result<Option<Selected>, imap::Error> {
+    match answer {
         Err(imap::Error::Refused(reply)) => match is_absent(session, name, &reply).await? {
             true => Ok(None),
             false => Err(imap::Error::Refused(reply)),
@@ -22,7 +32,7 @@ pub(crate) async fn open<S: Stream>(
 }
 
 /// Whether a folder that could not be opened with this answer is not there.
-pub(crate) async fn is_absent<S: Stream>(
+async fn is_absent<S: Stream>(
     session: &mut Session<S>,
     name: &MailboxName,
     reply: &Reply,

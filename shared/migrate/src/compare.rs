@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use imap::{FetchEvent, FetchItems, MailboxName, Mode, Selected, Sequence, Session, UidSet};
+use imap::{FetchEvent, FetchItems, MailboxName, Mode, Sequence, Session, UidSet};
 use model::{Failure, FailureCode, Item, Timestamp};
 use store::Store;
 use wire::Stream;
@@ -87,10 +87,11 @@ pub(crate) async fn compare<H: Host, S: Store>(
         (comparing.from, comparing.after) = (comparing.to, (0, 0));
         run.folder_mut(at)?.comparing = Some(comparing);
     }
-    match opened {
-        Some(Opened::Asked) => selected(session, &name).await.at(Side::Destination).map(drop),
-        _ => Ok(()),
+    if matches!(opened, Some(Opened::Asked)) {
+        let answer = session.selected().await;
+        absence::opened(session, &name, answer).await.at(Side::Destination)?;
     }
+    Ok(())
 }
 
 /// Compares the segments that are being compared.
@@ -146,23 +147,6 @@ async fn counted<H: Host, S: Store>(
     Ok(uids)
 }
 
-/// Reads the answer to SELECT.
-async fn selected<S: Stream>(
-    session: &mut Session<S>,
-    name: &MailboxName,
-) -> Result<Opened, imap::Error> {
-    match session.selected().await {
-        Ok(selected) => Ok(Opened::As(selected.uid_validity)),
-        Err(imap::Error::Refused(reply)) => {
-            match absence::is_absent(session, name, &reply).await? {
-                true => Ok(Opened::Absent),
-                false => Err(imap::Error::Refused(reply)),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// What the destination tells.
 #[derive(Default)]
 struct Told {
@@ -189,21 +173,20 @@ async fn there<S: Stream>(
             break;
         }
         adopt::ask(session, &Sequence::Uids(piece)).await?;
-        let asked = matches!(opened, Opened::Asked);
-        let answer = if asked { session.selected().await } else { Ok(Selected::default()) };
+        let answer = match opened {
+            Opened::Asked => Some(session.selected().await),
+            Opened::As(_) | Opened::Absent => None,
+        };
         // The answer is taken in any case, so that nothing is left on the line.
         let rows = adopt::read(session, |row| uids.contains(row.uid)).await;
-        match answer {
-            Ok(selected) if asked => *opened = Opened::As(selected.uid_validity),
-            Ok(_) => {}
-            Err(imap::Error::Refused(reply)) => {
-                if !absence::is_absent(session, name, &reply).await? {
-                    return Err(imap::Error::Refused(reply));
+        if let Some(answer) = answer {
+            match absence::opened(session, name, answer).await? {
+                Some(selected) => *opened = Opened::As(selected.uid_validity),
+                None => {
+                    *opened = Opened::Absent;
+                    break;
                 }
-                *opened = Opened::Absent;
-                break;
             }
-            Err(error) => return Err(error),
         }
         match rows {
             Err(imap::Error::Refused(reply)) if !patient && asks_to_wait(&reply).is_none() => {
