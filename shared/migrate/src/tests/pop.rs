@@ -4,7 +4,7 @@ use fake_imap::{Act, At, Features, Message};
 use model::{FailureCode, Item, Migration, Options, Status};
 
 use super::bed::{Bed, Server};
-use super::fake_pop::PopServer;
+use super::fake_pop::{PopOdd, PopServer};
 
 pub(super) fn bed_with(pop: &PopServer, destination: Features, options: Options) -> Bed {
     let mut source = Server::new(Features::bare());
@@ -287,6 +287,22 @@ fn what_the_server_does_not_deliver_is_told_and_tried_again() {
     bed.retry();
     let second = bed.finish();
     assert_arrived(&bed, &pop, &second, "tried again");
+}
+
+/// A message that is in no list leaves a gap in the numbers.
+#[test]
+fn a_message_that_no_list_has_is_missed() {
+    let pop = PopServer::new();
+    fill(&pop);
+    pop.odd(PopOdd::Unlisted, "u3", u32::MAX);
+    pop.odd(PopOdd::Unnamed, "u3", u32::MAX);
+    let bed = bed(&pop);
+    let migration = bed.finish();
+    assert_eq!(migration.status, Status::CompletedWithErrors);
+    let told = failures(&bed);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, FailureCode::Differs);
+    assert!(told[0].1.contains("counts 1 messages more"), "{told:?}");
 }
 
 #[test]
