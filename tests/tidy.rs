@@ -56,6 +56,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("xtask", &[]),
     ("tests", &["fake-imap", "text", "wire"]),
+    ("tests/counting", &[]),
     ("tests/fake-imap", &["wire"]),
     ("tests/laws", &[]),
 ];

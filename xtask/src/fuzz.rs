@@ -10,6 +10,8 @@ use crate::shell::{Done, Step, repository, target_folder};
 
 /// How long a target runs where nothing is said, in seconds: what a release asks of each.
 const SECONDS: &str = "600";
+/// How many messages the folder of [`soak`] has.
+const MESSAGES: &str = "1000000";
 /// Where the linker puts it: the instrumentation is for the target, not for build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Coverage of edges and of compared values, as libFuzzer reads it; `fuzzing` turns on the laws.
@@ -78,8 +80,9 @@ pub(crate) fn soak(arguments: &[String]) -> Done {
     let seconds = arguments.first().cloned().unwrap_or(SECONDS.to_owned());
     Step::cargo().args(["test", "--release", "-p", "migrate", "--", "chaos"]).run()?;
     build::build()?;
-    let million = ["test", "--release", "-p", "e2e", "million::"];
-    let alone = ["--", "--ignored", "--nocapture", "--test-threads=1"];
-    Step::cargo().args(million).args(alone).run()?;
+    let million = ["test", "--release", "-p", "e2e", "large_folder::"];
+    let alone = ["--", "--nocapture", "--test-threads=1"];
+    let million = Step::cargo().args(million).args(alone);
+    million.environment("TRASLOCO_MESSAGES", MESSAGES).run()?;
     fuzz(&["all".to_owned(), seconds])
 }
