@@ -104,7 +104,7 @@ fn run(cli: Cli, bundle: &'static [u8]) -> Result<ExitCode> {
         Command::Migrate(migrate) => {
             let mut options = options(&migrate.common, bundle)?;
             lengthen_slices(&mut options);
-            open_ports(&mut options);
+            trust_the_terminal(&mut options);
             block_on(ALONE, migrate::migrate(*migrate, options))?
         }
         Command::Import(import) => {
@@ -149,11 +149,13 @@ fn lengthen_slices(options: &mut Options) {
     }
 }
 
-/// Whoever types the address of a server in their own terminal may mean any port of it.
-fn open_ports(options: &mut Options) {
-    const ALL: &str = "allowed_ports=*";
-    if std::env::var_os(variables::environment_name("allowed_ports")).is_none() {
-        options.variables.insert(0, ALL.to_owned());
+/// Whoever types the address of a server in their own terminal may mean any port of it, and is no
+/// stranger whose tries must be limited.
+fn trust_the_terminal(options: &mut Options) {
+    for (name, value) in [("allowed_ports", "*"), ("limits", "off")] {
+        if std::env::var_os(variables::environment_name(name)).is_none() {
+            options.variables.insert(0, format!("{name}={value}"));
+        }
     }
 }
 

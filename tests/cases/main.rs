@@ -30,4 +30,6 @@ mod refusals;
 mod secrets;
 mod servers;
 mod spin;
+mod strangers;
 mod terminal;
+mod truth;

@@ -24,6 +24,15 @@ pub fn binary() -> PathBuf {
     found.expect("no binary to test: run `cargo xtask build` first, or set TRASLOCO_BIN")
 }
 
+/// File in the folder of an application that says how far its wall clock is off.
+const CLOCK: &str = "clock";
+
+/// Where Debian has the library that shows a program another time, on machines of this kind.
+fn faketime() -> PathBuf {
+    let machine = std::env::consts::ARCH;
+    format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1").into()
+}
+
 /// How to start it.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -33,12 +42,14 @@ pub struct Setup {
     pub flags: Vec<String>,
     /// How many files it may have open (`ulimit -n`); as many as the tests without.
     pub files: Option<u32>,
+    /// Whether its wall clock is one that the test can set.
+    pub clock: bool,
 }
 
 impl Default for Setup {
     /// Loopback allowed, the tests' authority trusted.
     fn default() -> Self {
-        Setup { variables: Vec::new(), flags: Vec::new(), files: None }
+        Setup { variables: Vec::new(), flags: Vec::new(), files: None, clock: false }
             .variable("allowed_networks", "127.0.0.0/8,::1/128")
             .variable("extra_ca", &authority().pem)
             .variable("advance_token", ADVANCE_TOKEN)
@@ -72,6 +83,12 @@ impl Setup {
     #[must_use]
     pub fn files(self, files: u32) -> Self {
         Setup { files: Some(files), ..self }
+    }
+
+    /// Gives it a wall clock of its own: [`App::set_clock`].
+    #[must_use]
+    pub fn with_a_clock(self) -> Self {
+        Setup { clock: true, ..self }
     }
 
     /// Adds the variables to a command; long ones by way of files in `folder`.
@@ -117,6 +134,12 @@ impl App {
         let read = |name| std::fs::read(self.folder.path().join(name)).unwrap_or_default();
         let octets = [read("stderr.log"), read("stdout.log")].concat();
         String::from_utf8_lossy(&octets).into_owned()
+    }
+
+    /// Steps its wall clock to so much before or after the true time: `+45s`, `-1h`.
+    pub fn set_clock(&self, step: &str) {
+        let path = self.folder.path().join(CLOCK);
+        std::fs::write(&path, step).expect("a file");
     }
 
     /// Process id.
@@ -288,6 +311,13 @@ fn launch(setup: &Setup, folder: &Path) -> (Running, String) {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         setup.apply(command, folder);
+        if setup.clock {
+            let clock = folder.join(CLOCK);
+            std::fs::write(&clock, "+0s").expect("a file");
+            command.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", &clock);
+            // The file is read at each look at the clock; what measures durations is not shown it.
+            command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log("stderr.log"));
     });
     let stdout = running.child().stdout.take().expect("a pipe");

@@ -29,6 +29,7 @@ pub(crate) const FOR_TESTING: &[Package] = &[
     package("dnsmasq-base", &["/usr/sbin/dnsmasq"]),
     package("chromium", &["/usr/bin/chromium"]),
     package("chromium-driver", &["/usr/bin/chromedriver"]),
+    package("libfaketime", &["/usr/share/doc/libfaketime"]),
     package("openssl", &["/usr/bin/openssl"]),
     package("python3", &["/usr/bin/python3"]),
     package("python3-venv", &["/usr/share/doc/python3-venv"]),

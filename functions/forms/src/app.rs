@@ -76,7 +76,7 @@ pub struct App<O> {
     pub public_url: String,
     /// How long what is idle is kept, in milliseconds.
     pub retention_ms: u64,
-    /// The network that the request came from, as limits know it.
+    /// The network that the request came from, as limits know it; empty where nobody is limited.
     pub client: String,
     /// Whoever begins something new must bring it; empty: everybody may.
     pub creation_token: Secret,

@@ -283,7 +283,7 @@ async fn app(headers: &http::HeaderMap) -> Result<App<Reached>, Refusal> {
         Refusal::because(Code::NotConfigured, words)
     })?;
     Ok(App {
-        client: client::network(headers, &proxies),
+        client: if settings.limits { client::network(headers, &proxies) } else { String::new() },
         creation_token: settings.creation_token.clone(),
         seal: Seal::from_variable(settings.secret_key.expose()),
         plaintext,

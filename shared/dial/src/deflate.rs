@@ -96,6 +96,9 @@ impl<S: Stream> Stream for Deflate<S> {
 
     /// Each write is flushed, RFC 4978 section 3: the server acts on it at once.
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return self.stream.write(bytes).await;
+        }
         for plain in bytes.chunks(WRITE_BATCH) {
             let packed = self.deflate(plain)?;
             self.stream.write(packed.into()).await?;

@@ -108,6 +108,9 @@ impl<S: Stream> Stream for TlsStream<S> {
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return self.stream.write(bytes).await;
+        }
         for plain in bytes.chunks(BATCH) {
             self.check_whole()?;
             let mut sealed = std::mem::take(&mut self.buffers.outgoing);

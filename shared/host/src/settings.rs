@@ -20,6 +20,8 @@ pub struct Settings {
     pub trusted_proxies: String,
     /// Whoever begins something new must bring it; empty: everybody may.
     pub creation_token: Secret,
+    /// Whether what strangers may ask for is limited.
+    pub limits: bool,
     /// Ports of public servers that may be named besides those of mail; `*` for all.
     pub allowed_ports: String,
     /// CIDRs that may be reached although they are not public.
@@ -82,6 +84,7 @@ pub async fn settings() -> Result<Settings, BadSetting> {
         public_url: text("public_url", "").await?,
         trusted_proxies: text("trusted_proxies", "").await?,
         creation_token: secret("creation_token").await?,
+        limits: limits().await?,
         allowed_ports: text("allowed_ports", "").await?,
         allowed_networks: text("allowed_networks", "").await?,
         own_addresses: format!(
@@ -108,6 +111,16 @@ async fn text(name: &'static str, default: &str) -> Result<String, BadSetting> {
         Ok(value) => Ok(value),
         Err(variables::Error::Undefined(_)) => Ok(default.to_owned()),
         Err(error) => Err(BadSetting::Unreadable { name, reason: error.to_string() }),
+    }
+}
+
+async fn limits() -> Result<bool, BadSetting> {
+    let (name, kind) = ("limits", "strangers or off");
+    let value = text(name, "strangers").await?;
+    match value.trim().to_ascii_lowercase().as_str() {
+        "strangers" | "" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(BadSetting::Value { name, value, kind }),
     }
 }
 

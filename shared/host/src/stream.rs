@@ -167,6 +167,9 @@ impl Stream for Tcp {
 
     /// May be abandoned: what was taken by then is sent all the same.
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return self.send().await;
+        }
         if self.held.is_empty() && bytes.len() >= SEND_AT {
             self.held = bytes.into();
         } else {

@@ -101,6 +101,13 @@ impl<S: Stream> Session<S> {
         self.write(bytes).await
     }
 
+    /// Sends what was asked and is held back, although no answer is waited for yet: the server begins
+    /// meanwhile.
+    pub async fn push(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        self.write(Bytes::new()).await
+    }
+
     /// Writes; where the line is broken, what the server said last tells more than the system.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         const LAST_WORDS_MAX: usize = 100;

@@ -94,8 +94,9 @@ fn go_on(
     match (refused, source.filter(|reply| asks_to_wait(reply).is_some())) {
         // Set aside: others may be taken.
         (Some(_), _) if empty && !multi => Ok(()),
-        // One by one, a mailbox that is nearly full takes what still fits.
-        (Some(reply), _) if !(multi && (asks_to_wait(&reply).is_none() || is_full(&reply))) => {
+        // One by one, a mailbox that is nearly full takes what still fits, and one with a limit on
+        // sizes what is below it.
+        (Some(reply), _) if !(multi && is_of_one(&reply)) => {
             Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
         }
         (None, Some(reply)) if missing => {
@@ -229,8 +230,9 @@ fn is_certain(reply: &Reply) -> bool {
     )
 }
 
-fn is_full(reply: &Reply) -> bool {
-    reply.code == Some(Code::OverQuota)
+/// Whether it may be one message of several that is refused.
+fn is_of_one(reply: &Reply) -> bool {
+    asks_to_wait(reply).is_none() || matches!(reply.code, Some(Code::OverQuota | Code::Limit))
 }
 
 fn no_folder(fates: &[Fate]) -> Option<Reply> {

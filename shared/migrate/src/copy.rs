@@ -213,10 +213,17 @@ pub(crate) async fn batches<H: Host, S: Store>(
     mut messages: Vec<Message>,
 ) -> Result<(), Halt> {
     let multi = lines.destination.capabilities().multiappend();
-    learn_flags(run, lines, at, &mut messages).await?;
     let batches = plan(&messages, batch_bytes(run.migration.bytes_per_second));
-    let mut batches = batches.iter().filter_map(|range| messages.get(range.clone())).peekable();
+    let first = batches.first().and_then(|range| messages.get(range.clone()));
     let mut asked = false;
+    if let Some(batch) = first.filter(|_| !run.cursor.bodies_alone) {
+        // The source begins while the destination is asked and the intention written.
+        ask(&mut lines.source, batch).await.at(Side::Source)?;
+        lines.source.push().await.at(Side::Source)?;
+        asked = true;
+    }
+    learn_flags(run, lines, at, &mut messages).await?;
+    let mut batches = batches.iter().filter_map(|range| messages.get(range.clone())).peekable();
     while let Some(batch) = batches.next() {
         if !asked && !run.cursor.bodies_alone {
             ask(&mut lines.source, batch).await.at(Side::Source)?;

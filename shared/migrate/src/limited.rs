@@ -1,11 +1,13 @@
 //! A refusal that asks for patience, and is about one message: a limit on the size of a message
 //! is told as `[LIMIT]` by some servers (observed: Dovecot with `quota_max_mail_size`), which is
-//! what others say when commands come too fast.
+//! what others say when commands come too fast. And `[OVERQUOTA]` is told of a mailbox that is full as
+//! well as of one message that does not fit, where smaller ones do.
 //!
 //! Words about sizes decide. Without them the message is waited for, and then set aside, and the next
 //! are tried: if one of them is taken, the refusal was the message's own, and others as large are set
 //! aside at once. What was set aside is found again by the comparison at the end, which asks the
-//! source what is still to come.
+//! source what is still to come. Where one after the other is refused, it is not about messages: the
+//! next is waited for as for any server that asks for patience.
 
 use imap::{Code, Reply};
 use model::Phase;
@@ -20,6 +22,9 @@ use crate::world::Host;
 const TRIES_BESIDE: u32 = 3;
 /// Tries of a message that nothing else can be tried beside, each after a wait.
 const TRIES_ALONE: u32 = 10;
+/// Messages in a row that are set aside after waiting; the one after them is waited for, so that the
+/// rest of the mailbox does not come out of order.
+const ASIDE_IN_A_ROW: u32 = 8;
 
 /// Whether a refused message is to be tried again later; `size` is in octets.
 pub(crate) fn waits(reply: &Reply, size: u64) -> bool {
@@ -60,10 +65,10 @@ pub(crate) fn set_aside<H: Host, S: Store>(
     reply: &Reply,
     intention: &mut Intention,
 ) -> Result<(), Halt> {
-    let about_this = matches!(reply.code, Some(Code::Limit));
+    let about_this = matches!(reply.code, Some(Code::Limit | Code::OverQuota));
     let size = intention.batch.entries.first().map_or(0, |entry| entry.size);
     // The same one was waited for, and refused again: the next may be taken.
-    let waited = run.cursor.attempts >= TRIES_BESIDE;
+    let waited = run.cursor.attempts >= TRIES_BESIDE && run.cursor.limited < ASIDE_IN_A_ROW;
     let like_others = run.cursor.limit_size.is_some_and(|limit| size >= limit);
     if !about_this || run.cursor.phase != Phase::Mail || !(waited || like_others) {
         return Ok(());
@@ -88,20 +93,23 @@ pub(crate) fn taken<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
 }
 
 /// Whether a message that was set aside, and is refused again at the end, is given up: soon where
-/// others were taken since, later where nothing else could be tried.
+/// others were taken since, later where nothing else could be tried. A mailbox that is full may get
+/// room again, so that its owner is given time (`ATTEMPTS_MAX` ends that).
 pub(crate) fn is_given_up<H: Host, S: Store>(
     run: &Run<'_, H, S>,
     reply: &Reply,
     size: u64,
 ) -> bool {
     let known = run.cursor.limit_size.is_some_and(|limit| size >= limit);
-    let tries = match run.cursor.limited == 0 {
-        true if known => 0,
-        true => TRIES_BESIDE,
-        false => TRIES_ALONE,
+    let others = run.cursor.limited == 0;
+    let tries = match reply.code {
+        Some(Code::Limit) if others && known => 0,
+        Some(Code::Limit) if others => TRIES_BESIDE,
+        Some(Code::Limit) => TRIES_ALONE,
+        Some(Code::OverQuota) if others => TRIES_BESIDE,
+        _ => return false,
     };
-    let at_the_end = run.cursor.phase == Phase::Verify;
-    reply.code == Some(Code::Limit) && at_the_end && run.cursor.attempts >= tries
+    run.cursor.phase == Phase::Verify && run.cursor.attempts >= tries
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{Change, Criteria, Flags, MailboxName, Mode, Session, SystemFlag, UidSet};
-use model::{Failure, FailureCode, Item, Phase, Timestamp};
+use model::{Failure, FailureCode, Item, Phase, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use store::seal::Credential;
 use store::{Store, keys, records};
 use wire::Stream;
 
-use crate::cursor::Uids;
+use crate::cursor::{Folder, Uids};
 use crate::ledger::{Key, Row, Windows, Writer};
 use crate::login::{self, Line};
 use crate::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
@@ -146,6 +146,7 @@ async fn carry_out<H: Host, S: Store>(
         removal.kept += kept.len() as u64;
     }
     for (row, reason) in kept {
+        uncount(run.folder_mut(at)?, std::slice::from_ref(&row));
         if state.listed < KEPT_LISTED_MAX {
             state.listed += 1;
             let seconds = u64::try_from(row.entry.date.unix_s()).unwrap_or(0);
@@ -279,9 +280,20 @@ fn forget<H: Host, S: Store>(
     let folder = run.folder_mut(at)?;
     // What was proved is no longer so.
     folder.proof = None;
+    uncount(folder, rows);
     let counts = &mut folder.counts;
     counts.migrated = counts.migrated.saturating_sub(rows.len() as u64);
     Ok(())
+}
+
+/// What was found by comparing is not said any more of these. The next run recognises those that stay,
+/// and counts them then.
+fn uncount(folder: &mut Folder, rows: &[Row]) {
+    let Some(found) = &mut folder.verified else { return };
+    let bytes = rows.iter().map(|row| row.entry.size).fold(0, u64::saturating_add);
+    found.messages = found.messages.saturating_sub(rows.len() as u64);
+    found.bytes = found.bytes.saturating_sub(bytes);
+    found.verdict = Verdict::Unknown;
 }
 
 /// A line about what stays: size, date, reason.

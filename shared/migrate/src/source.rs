@@ -141,6 +141,14 @@ impl<S: Stream> Source<S> {
         }
     }
 
+    /// Sends what was asked, although its answer is not waited for yet.
+    pub(crate) async fn push(&mut self) -> Result<(), Trouble> {
+        match self {
+            Source::Imap(session) => Ok(session.push().await?),
+            Source::Pop(_) => Ok(()),
+        }
+    }
+
     /// Closes the mailbox.
     pub(crate) async fn unselect(&mut self) -> Result<(), Trouble> {
         match self {

@@ -277,12 +277,18 @@ const SKEW_MAX_MS: u64 = 2_000;
 /// So long after the last look nothing is done before the next one.
 const LOOK_MAX_MS: u64 = 5 * LOOK_MS;
 
+/// A wall clock that moved by less since it was compared with the other one is not compared again:
+/// the work is polled for each packet, and each look at a clock leaves the component.
+const COMPARED_MS: u64 = 20;
+
 /// Lets the work go on only while the lease was looked at a moment ago. Whoever was suspended in the
 /// middle of it would otherwise send on, for as long as the watch sleeps, what a successor sends too.
 #[derive(Clone)]
 struct Gate {
     /// What the wall clock and the monotonic clock said at the last look (ms).
     looked_ms: Rc<Cell<(u64, u64)>>,
+    /// What the wall clock said when it was found open the last time (ms).
+    compared_ms: Rc<Cell<u64>>,
     /// Who wants to go on.
     waiting: Rc<RefCell<Option<Waker>>>,
 }
@@ -290,7 +296,7 @@ struct Gate {
 impl Gate {
     fn new(clock: &impl Clock) -> Self {
         let looked_ms = Rc::new(Cell::new((clock.now_ms(), clock.monotonic_ms())));
-        Gate { looked_ms, waiting: Rc::default() }
+        Gate { looked_ms, compared_ms: Rc::default(), waiting: Rc::default() }
     }
 
     /// The lease was looked at, and is ours.
@@ -302,10 +308,16 @@ impl Gate {
     }
 
     fn is_open(&self, clock: &impl Clock) -> bool {
+        let now_ms = clock.now_ms();
+        if now_ms.abs_diff(self.compared_ms.get()) < COMPARED_MS {
+            return true;
+        }
         let (wall_ms, monotonic_ms) = self.looked_ms.get();
         let passed_ms = clock.monotonic_ms().saturating_sub(monotonic_ms);
         let expected_ms = wall_ms.saturating_add(passed_ms);
-        passed_ms <= LOOK_MAX_MS && clock.now_ms().abs_diff(expected_ms) <= SKEW_MAX_MS
+        let open = passed_ms <= LOOK_MAX_MS && now_ms.abs_diff(expected_ms) <= SKEW_MAX_MS;
+        self.compared_ms.set(if open { now_ms } else { 0 });
+        open
     }
 
     /// The same work, as far as the gate is open.

@@ -125,7 +125,7 @@ fn folders(page: &Page<'_>, report: &Report<'_>) -> Markup {
                 th scope="col" { (words.column_verdict) }
             } }
             tbody {
-                @for folder in report.folders { (folder_row(page, folder)) }
+                @for folder in report.folders { (folder_row(page, folder, report.migration.removal.is_some())) }
             }
             tfoot { (totals(page, report.folders)) }
         }
@@ -143,7 +143,7 @@ fn with_bytes(page: &Page<'_>, label: &str, messages: u64, size: u64) -> Markup 
     }
 }
 
-fn folder_row(page: &Page<'_>, folder: &FolderReport) -> Markup {
+fn folder_row(page: &Page<'_>, folder: &FolderReport, taken_back: bool) -> Markup {
     let words = page.words;
     html! {
         tr {
@@ -158,7 +158,7 @@ fn folder_row(page: &Page<'_>, folder: &FolderReport) -> Markup {
             (tables::rest(page, words.column_left_out, folder.left_out))
             (tables::rest(page, words.column_failed, folder.failed))
             td.verdict data-label=(words.column_verdict) {
-                span.badge.(tables::verdict_class(folder.verdict)) { (words.verdict(folder.verdict)) }
+                (tables::verdict(page, folder, taken_back))
             }
         }
     }

@@ -16,6 +16,15 @@ pub(crate) fn verdict_class(verdict: Verdict) -> &'static str {
     }
 }
 
+/// What was found out about a folder; nothing of one that was taken back and not compared since.
+pub(crate) fn verdict(page: &Page<'_>, folder: &FolderReport, taken_back: bool) -> Markup {
+    let verdict = folder.verdict;
+    html! {
+        @if taken_back && verdict == Verdict::Unknown { "–" }
+        @else { span.badge.(verdict_class(verdict)) { (page.words.verdict(verdict)) } }
+    }
+}
+
 /// A folder's name; the destination's beside it where it is another one.
 pub(crate) fn folder_name(folder: &FolderReport) -> Markup {
     html! {

@@ -211,7 +211,7 @@ fn folders(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
                     p.hint { (words.folders_none) }
                 } @else {
                     p.hint { (words.folders_lead) }
-                    (folder_table(page, tracking.folders))
+                    (folder_table(page, tracking.folders, tracking.migration.removal.is_some()))
                     @if tracking.more_folders {
                         p.hint { (fill(words.folders_more, &[("n", &number(words, tracking.folders.len() as u64))])) }
                     }
@@ -221,7 +221,7 @@ fn folders(page: &Page<'_>, tracking: &Tracking<'_>) -> Markup {
     }
 }
 
-fn folder_table(page: &Page<'_>, folders: &[FolderReport]) -> Markup {
+fn folder_table(page: &Page<'_>, folders: &[FolderReport], taken_back: bool) -> Markup {
     let words = page.words;
     html! {
         table.rows {
@@ -242,7 +242,7 @@ fn folder_table(page: &Page<'_>, folders: &[FolderReport]) -> Markup {
                         (tables::rest(page, words.column_adopted, folder.adopted))
                         (tables::rest(page, words.column_failed, folder.failed))
                         td.verdict data-label=(words.column_verdict) {
-                            span.badge.(tables::verdict_class(folder.verdict)) { (words.verdict(folder.verdict)) }
+                            (tables::verdict(page, folder, taken_back))
                         }
                     }
                 }

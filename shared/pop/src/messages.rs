@@ -46,17 +46,20 @@ pub enum Command {
 }
 
 impl<S: Stream> Session<S> {
-    /// Lists all messages. A server without UIDL is [`Error::NoIdentifiers`].
-    pub async fn listing(&mut self, take: impl FnMut(Listed<'_>)) -> Result<(), Error> {
+    /// Lists all messages, and answers how many there are as the server counts them (STAT); `None`
+    /// where it does not say: a list that is shorter than that leaves a message out. A server
+    /// without UIDL is [`Error::NoIdentifiers`].
+    pub async fn listing(&mut self, take: impl FnMut(Listed<'_>)) -> Result<Option<u32>, Error> {
         let listed = self.list(take).await;
         listed.map_err(|error| self.discreet(error))
     }
 
-    async fn list(&mut self, mut take: impl FnMut(Listed<'_>)) -> Result<(), Error> {
+    async fn list(&mut self, mut take: impl FnMut(Listed<'_>)) -> Result<Option<u32>, Error> {
         let together = self.capabilities().pipelining();
         self.put("UIDL")?;
         if together {
             self.put("LIST")?;
+            self.put("STAT")?;
         }
         self.flush().await?;
         let named = self.reply().await?;
@@ -89,20 +92,19 @@ impl<S: Stream> Session<S> {
             })
             .await?;
         }
+        if !together {
+            self.put("STAT")?;
+            self.flush().await?;
+        }
+        let counted = counted(&self.reply().await?);
         match (named.ok, sized.ok) {
-            (true, true) => Ok(()),
+            (true, true) => Ok(counted),
             // Some servers refuse to list nothing.
-            (false, _) | (_, false) if self.is_empty().await? => Ok(()),
+            (false, _) | (_, false) if counted == Some(0) => Ok(counted),
             (false, _) if !named.is_temporary() => Err(Error::NoIdentifiers(named.to_string())),
             (false, _) => Err(Error::Refused(named)),
             (true, false) => Err(Error::Refused(sized)),
         }
-    }
-
-    /// STAT: whether there is nothing in the maildrop.
-    async fn is_empty(&mut self) -> Result<bool, Error> {
-        let reply = self.command("STAT").await?;
-        Ok(reply.ok && reply.text.split_ascii_whitespace().next() == Some("0"))
     }
 
     /// The lines of a short answer.
@@ -175,6 +177,12 @@ impl<S: Stream> Session<S> {
     }
 }
 
+/// How many messages STAT counts; `None` where it is refused or no number.
+fn counted(reply: &Reply) -> Option<u32> {
+    let first = reply.text.split_ascii_whitespace().next().filter(|_| reply.ok)?;
+    first.parse().ok()
+}
+
 /// `number SP rest`.
 fn numbered(line: &[u8]) -> Result<(u32, &[u8]), Error> {
     let line = line.trim_ascii();
@@ -203,7 +211,7 @@ mod tests {
 
     async fn listed(session: &mut Session<Script>) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
-        session
+        let counted = session
             .listing(|line| {
                 found.push(match line {
                     Listed::Named { number, unique_id } => {
@@ -213,6 +221,7 @@ mod tests {
                 });
             })
             .await?;
+        found.extend(counted.map(|counted| format!("{counted} in all")));
         Ok(found)
     }
 
@@ -227,12 +236,22 @@ mod tests {
             S: 1 120
             S: 2 200 and more
             S: .";
-        let expected = ["1 whqtswO00WBw418f9t5JxYwZ", "2 QhdPYR:00WBw1Ph7x7", "1 = 120", "2 = 200"]
-            .map(str::to_owned)
-            .to_vec();
-        let one_by_one = format!("C: UIDL\n{uidl}\nC: LIST\n{list}");
+        let expected = [
+            "1 whqtswO00WBw418f9t5JxYwZ",
+            "2 QhdPYR:00WBw1Ph7x7",
+            "1 = 120",
+            "2 = 200",
+            "3 in all",
+        ];
+        let expected = expected.map(str::to_owned).to_vec();
+        let stat = "S: +OK 3 520";
+        let one_by_one = format!("C: UIDL\n{uidl}\nC: LIST\n{list}\nC: STAT\n{stat}");
         assert_eq!(play(&one_by_one, listed), Ok(expected.clone()));
-        let together = format!("C: UIDL\nC: LIST\n{uidl}\n{list}");
+        for silent in ["S: -ERR what", "S: +OK", "S: +OK many"] {
+            let silent = format!("C: UIDL\n{uidl}\nC: LIST\n{list}\nC: STAT\n{silent}");
+            assert_eq!(play(&silent, listed), Ok(expected[..4].to_vec()));
+        }
+        let together = format!("C: UIDL\nC: LIST\nC: STAT\n{uidl}\n{list}\n{stat}");
         let done = play(&together, async |session| {
             pipelined(session);
             listed(session).await
@@ -249,7 +268,7 @@ mod tests {
         let sentence = "message 1 has no unique-id".to_owned();
         assert_eq!(play(nameless, listed), Err(Error::NoIdentifiers(sentence)));
         let empty = "C: UIDL\nS: -ERR nothing\nC: LIST\nS: -ERR nothing\nC: STAT\nS: +OK 0 0";
-        assert_eq!(play(empty, listed), Ok(Vec::new()));
+        assert_eq!(play(empty, listed), Ok(vec!["0 in all".to_owned()]));
     }
 
     #[test]

@@ -68,7 +68,11 @@ impl Row {
             group: migration.project.as_ref().and_then(|project| project.group.clone()),
             status: Some(migration.status),
             removal: migration.removal,
-            verdict: migration.sync_points.last().and_then(|point| point.verdict),
+            // Of a run that was taken back nothing is there to be judged.
+            verdict: match &migration.removal {
+                Some(_) => None,
+                None => migration.sync_points.last().and_then(|point| point.verdict),
+            },
             progress: Counters::default(),
             started_at: migration.sync_points.first().map(|point| point.started_at),
             finished_at: migration.sync_points.last().and_then(|point| point.finished_at),

@@ -97,7 +97,8 @@ pub trait Stream {
     /// The next bytes, as many as are there (at most some hundred KiB); empty at the end.
     async fn read(&mut self) -> Result<Bytes, Error>;
     /// Sends all of `bytes`; returns once the system has taken them. A few may be held back until
-    /// the next write or read, so that many small writes go out as one.
+    /// the next write or read, so that many small writes go out as one. To write nothing sends what
+    /// is held back.
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error>;
 }
 

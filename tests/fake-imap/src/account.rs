@@ -311,6 +311,25 @@ impl Mailboxes {
         self.lock().create(&name).uid_validity = uid_validity;
     }
 
+    /// Numbers the messages of a mailbox anew, with another UIDVALIDITY, as a server does that lost
+    /// its index: from 1,001 where they began at 1, else from 1.
+    pub fn renumber(&self, mailbox: &str) {
+        let name = self.name(mailbox);
+        self.lock().renumber(&name);
+    }
+
+    /// Marks messages that hold this text as deleted, as their owner does with another client.
+    pub(crate) fn mark_deleted(&self, text: &str) {
+        for mailbox in self.mailboxes() {
+            for message in self.messages(&mailbox) {
+                let mut held = message.bytes.windows(text.len());
+                if held.any(|part| part == text.as_bytes()) {
+                    self.set_flags(&mailbox, message.uid, &["\\Deleted"]);
+                }
+            }
+        }
+    }
+
     /// UIDVALIDITY and UIDNEXT of a mailbox.
     pub fn uids(&self, mailbox: &str) -> (u32, u32) {
         let name = self.name(mailbox);

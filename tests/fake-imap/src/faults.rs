@@ -52,6 +52,9 @@ pub enum Act {
     Bye(String),
     /// This reply, without tag, such as `NO [LIMIT] slow down`; no effect.
     Refuse(String),
+    /// Another client marks the messages that hold this text as deleted right before the command,
+    /// which is carried out.
+    OwnerDeletes(String),
     /// `OK` without effect: a lie.
     PretendOk,
     /// These octets in place of a reply; the line stays open.

@@ -240,6 +240,7 @@ impl<S: Stream> Session<S> {
         let tag = &command.tag;
         match act {
             None => {}
+            Some(Act::OwnerDeletes(text)) => self.account.mark_deleted(&text),
             Some(Act::Close) => {
                 // Replies to earlier commands are as sent; this one never happened.
                 self.flush().await?;

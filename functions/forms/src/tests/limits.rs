@@ -38,6 +38,19 @@ fn a_password_is_not_guessed() {
     assert_eq!(check(&app, "anna", "right").status, 200);
 }
 
+/// Where the operator turned limits off, and where the command is typed in a terminal.
+#[test]
+fn without_limits_nobody_is_counted() {
+    let mut app = app();
+    app.client = String::new();
+    let guessed = (0..100).filter(|n| check(&app, "anna", &format!("guess {n}")).status == 422);
+    assert_eq!(guessed.count(), 100);
+    let body = good();
+    assert_eq!(post(&app, "/api/v1/migrations", &body).status, 201);
+    let counted = app.outside.store.all().into_iter().any(|(key, _)| key.starts_with("limits/"));
+    assert!(!counted);
+}
+
 #[test]
 fn a_list_of_accounts_is_not_tried_either() {
     let app = app();

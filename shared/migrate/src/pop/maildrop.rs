@@ -64,6 +64,8 @@ pub(crate) struct Maildrop<S> {
     session: Session<S>,
     /// By UID.
     rows: Vec<Row>,
+    /// How many there are as the server counts them, where it does.
+    counted: Option<u32>,
     uid_next: u32,
     capabilities: Capabilities,
     jobs: VecDeque<Job>,
@@ -78,6 +80,7 @@ impl<S: Stream> Maildrop<S> {
         Maildrop {
             session,
             rows: Vec::new(),
+            counted: None,
             uid_next: 1,
             capabilities: Capabilities::default(),
             jobs: VecDeque::new(),
@@ -105,9 +108,9 @@ impl<S: Stream> Maildrop<S> {
         self.session.noop().await
     }
 
-    /// Takes the listing, in order of UIDs.
-    pub(super) fn fill_in(&mut self, rows: Vec<Row>, uid_next: u32) {
-        (self.rows, self.uid_next) = (rows, uid_next);
+    /// Takes the listing, in order of UIDs, and how many there are as the server counts them.
+    pub(super) fn fill_in(&mut self, rows: Vec<Row>, uid_next: u32, counted: Option<u32>) {
+        (self.rows, self.uid_next, self.counted) = (rows, uid_next, counted);
     }
 
     /// No words of IMAP.
@@ -139,8 +142,10 @@ impl<S: Stream> Maildrop<S> {
     /// The only mailbox, opened.
     pub(crate) fn selected(&self) -> Selected {
         // Numbers have no gaps (RFC 1939 section 5): where there is one, a message was not listed.
+        // The last one leaves no gap; only the server's own count tells of it.
         let highest = self.rows.iter().map(|row| row.number).max().unwrap_or(0);
-        let exists = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(highest);
+        let listed = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(highest);
+        let exists = listed.max(self.counted.unwrap_or(0));
         let uid_next = Some(self.uid_next);
         Selected { exists, uid_validity: UID_VALIDITY, uid_next, ..Selected::default() }
     }

@@ -33,7 +33,7 @@ pub(crate) async fn number<H: Host, S: Store, L: Stream>(
     source: &mut Source<L>,
 ) -> Result<(), Halt> {
     let Source::Pop(maildrop) = source else { return Ok(()) };
-    let mut listed = read(maildrop.session()).await.at(Side::Source)?;
+    let (mut listed, counted) = read(maildrop.session()).await.at(Side::Source)?;
     let known = run.cursor.unique_ids;
     let last = known_uids(run, known, &mut listed).await?;
     let mut fresh: Vec<&mut Entry> = listed.iter_mut().filter(|entry| entry.uid == 0).collect();
@@ -63,19 +63,19 @@ pub(crate) async fn number<H: Host, S: Store, L: Stream>(
         .map(|entry| Row { uid: entry.uid, number: entry.number, size: entry.size })
         .collect();
     rows.sort_unstable_by_key(|row| row.uid);
-    maildrop.fill_in(rows, run.cursor.unique_ids + 1);
+    maildrop.fill_in(rows, run.cursor.unique_ids + 1, counted);
     Ok(())
 }
 
 /// Lists the maildrop for a look at it: UIDs are the message numbers, which last for this session.
 pub(crate) async fn provisional<L: Stream>(source: &mut Source<L>) -> Result<(), Error> {
     let Source::Pop(maildrop) = source else { return Ok(()) };
-    let listed = read(maildrop.session()).await?.into_iter();
+    let (listed, counted) = read(maildrop.session()).await?;
     let row = |entry: Entry| Row { uid: entry.number, number: entry.number, size: entry.size };
-    let mut rows: Vec<Row> = listed.map(row).collect();
+    let mut rows: Vec<Row> = listed.into_iter().map(row).collect();
     rows.sort_unstable_by_key(|row| row.uid);
     let uid_next = rows.last().map_or(1, |row| row.uid + 1);
-    maildrop.fill_in(rows, uid_next);
+    maildrop.fill_in(rows, uid_next, counted);
     Ok(())
 }
 
@@ -88,11 +88,11 @@ struct Entry {
     uid: u32,
 }
 
-/// The messages and their names, in order of these.
-async fn read<S: Stream>(session: &mut Session<S>) -> Result<Vec<Entry>, Error> {
+/// The messages and their names, in order of these; and how many there are as the server counts.
+async fn read<S: Stream>(session: &mut Session<S>) -> Result<(Vec<Entry>, Option<u32>), Error> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut sizes: Vec<(u32, u64)> = Vec::new();
-    session
+    let counted = session
         .listing(|line| match line {
             Listed::Named { number, unique_id } => {
                 entries.push(Entry { name: name(unique_id, 0), number, size: 0, uid: 0 });
@@ -114,7 +114,7 @@ async fn read<S: Stream>(session: &mut Session<S>) -> Result<Vec<Entry>, Error> 
         }
     }
     tell_apart(&mut entries);
-    Ok(entries)
+    Ok((entries, counted))
 }
 
 /// Copies of one message may have one unique-id (RFC 1939 section 7): the second is `the second

@@ -15,8 +15,7 @@ use super::synchronise::Dice;
 const ALWAYS: u32 = u32::MAX;
 
 fn oddities(pop: &PopServer, dice: &mut Dice) {
-    // Of the last one no number would tell that it was left out.
-    let ids = ["u1", "u2", "u4", "dots", "double1", "double2", "large", "empty"];
+    let ids = ["u1", "u2", "u4", "dots", "double1", "double2", "large", "empty", "bare"];
     for _ in 0..dice.below(4) {
         let odd = *dice.pick(&[PopOdd::Unlisted, PopOdd::Unnamed, PopOdd::Busy, PopOdd::Refused]);
         let (id, times) = (*dice.pick(&ids), *dice.pick(&[1, 2, 3, ALWAYS]));

@@ -1,7 +1,7 @@
 //! What is left of a removal, wherever the power fails in it.
 
 use fake_imap::Features;
-use model::Status;
+use model::{Status, Verdict};
 
 use super::bed::Bed;
 use super::whole::fill;
@@ -31,4 +31,29 @@ fn an_accepted_removal_is_carried_out_whatever_is_cut() {
         }
     }
     assert!(whole);
+}
+
+/// What was compared before a removal is not said of what is left.
+#[test]
+fn the_report_judges_nothing_that_was_taken_back() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    fill(&bed);
+    bed.finish();
+    let report = |bed: &Bed| {
+        let page = crate::report::folders(&bed.memory, &bed.id, 0);
+        let folders = futures::executor::block_on(page).unwrap().unwrap();
+        let inbox = folders.into_iter().find(|folder| folder.source == "INBOX").unwrap();
+        (inbox.verdict, inbox.destination_messages, inbox.migrated)
+    };
+    let (verdict, there, migrated) = report(&bed);
+    assert_eq!((verdict, there), (Verdict::Complete, migrated));
+    // One the owner has changed since: it stays.
+    bed.destination.mailboxes.set_flags("INBOX", 1, &["\\Flagged"]);
+    bed.remove(1);
+    bed.finish();
+    assert_eq!(report(&bed), (Verdict::Unknown, 0, 1));
+    bed.synchronise();
+    bed.finish();
+    let (verdict, there, _) = report(&bed);
+    assert_eq!((verdict, there), (Verdict::Complete, migrated));
 }

@@ -1,0 +1,233 @@
+//! The same request twice, one account at both ends, guessed passwords, looked-for ports: what an
+//! installation that is open to anybody refuses, before the binary as people run it.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use e2e::app::{App, Setup, binary, imap_account, mail_migration};
+use e2e::http::{Response, request};
+use e2e::servers::{Fake, Talker};
+use fake_imap::Faults;
+use serde_json::{Value, json};
+
+use crate::projects::Project;
+use crate::truth::{Pair, at, empty, filled, slowly};
+
+/// Messages of a mailbox that takes several seconds.
+const MANY: usize = 150;
+
+/// What another client sends, as the proxy in front tells.
+fn from(app: &App, client: &str, path: &str, body: &Value) -> Response {
+    let headers = [("x-forwarded-for", client), ("content-type", "application/json")];
+    request("POST", &app.api(path), &headers, body.to_string().as_bytes()).expect("an answer")
+}
+
+fn behind_a_proxy() -> Setup {
+    Setup::default().variable("trusted_proxies", "127.0.0.1")
+}
+
+/// Point 5.
+#[test]
+fn the_same_request_twice() {
+    let pair = Pair::slow(40, 128 << 10);
+    let app = App::start(slowly());
+    let body = pair.body();
+    // A double click: both are on their way at once.
+    let (first, second) = std::thread::scope(|scope| {
+        let again = scope.spawn(|| app.post("/migrations", &body));
+        (app.post("/migrations", &body), again.join().unwrap())
+    });
+    let mut statuses = [first.status, second.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409], "{} {}", first.text(), second.text());
+    let (made, refused) = if first.status == 201 { (first, second) } else { (second, first) };
+    let id = made.json()["id"].as_str().expect("an id").to_owned();
+    assert!(refused.text().contains(&id), "{}", refused.text());
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let path = format!("/migrations/{id}?account=user");
+    while app.get(&path).json()["status"] != "completed" {
+        assert!(Instant::now() < deadline, "{}", app.get(&path).text());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(pair.destination.account.messages("INBOX").len(), 40);
+}
+
+/// Point 9.
+#[test]
+fn one_account_at_both_ends() {
+    let only = Fake::start(filled(5), Faults::none());
+    let app = App::start(Setup::default());
+    let plainly = mail_migration(at(&only), at(&only));
+    let by_address = {
+        let url = format!("imaps://127.0.0.1:{}", only.tls_port());
+        mail_migration(at(&only), imap_account(&url, "USER", "secret"))
+    };
+    let mut mapped = plainly.clone();
+    mapped["options"] = json!({"folder_map": {"INBOX": "Copy"}});
+    for body in [plainly, by_address, mapped] {
+        let answer = app.post("/migrations", &body);
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        assert_eq!(only.account.messages("INBOX").len(), 5);
+    }
+}
+
+/// Point 14: whatever a pause meets, a resumed project goes on to its end.
+#[test]
+fn paused_and_resumed_within_a_slice() {
+    let pairs: Vec<Pair> = (0..4).map(|_| Pair::slow_folders(MANY, 128 << 10)).collect();
+    let app = App::start(slowly());
+    let project = Project::create(&app);
+    for pair in &pairs {
+        project.json(&app, "POST", "/migrations", &pair.body());
+    }
+    for n in 0..8 {
+        let arrived = || -> usize { pairs.iter().map(Pair::arrived).sum() };
+        // Right in the middle of what the slices do.
+        let before = arrived();
+        while arrived() == before && arrived() < pairs.len() * MANY {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        project.json(&app, "POST", "/pause", &json!({}));
+        std::thread::sleep(Duration::from_millis(n * 50));
+        project.json(&app, "POST", "/resume", &json!({}));
+    }
+    project.wait(&app, 180);
+    for (row, pair) in project.rows(&app).iter().zip(&pairs) {
+        assert_eq!(row["status"], "completed", "{row:#}");
+        assert_eq!(pair.arrived(), MANY);
+    }
+}
+
+/// Point 17: passwords are not guessed through us.
+#[test]
+fn log_ins_that_fail_are_limited() {
+    let only = Fake::start(filled(1), Faults::none());
+    let app = App::start(Setup::default());
+    let url = format!("imaps://localhost:{}", only.tls_port());
+    let tried = (0..50).map(|n| imap_account(&url, "user", &format!("guess {n}")));
+    let refusals = tried.map(|account| app.post("/accounts/check", &account));
+    let refused = refusals.filter(|answer| answer.status == 429).count();
+    assert!(refused > 30, "{refused}");
+}
+
+/// Point 17: nor by a table that has the right one among many.
+#[test]
+fn a_table_of_guesses_shows_nothing() {
+    let only = Fake::start(filled(1), Faults::none());
+    let to = Fake::start(empty(), Faults::none());
+    let app = App::start(Setup::default());
+    let project = Project::create(&app);
+    let mut table = "Source Type(IMAP/Exchange/POP);Source Server url;Source Login/Mail;\
+        Source Password;Destination Type;Destination Url(can be leaved empty if hosted by OVH);\
+        Destination Mail;Destination Password;Source admin mail (delegation);\
+        Destination Admin Mail (delegation)\n"
+        .to_owned();
+    let (from, to) = (only.tls_port(), to.tls_port());
+    for n in 0..40 {
+        let password = if n == 37 { "secret".to_owned() } else { format!("guess {n}") };
+        table.push_str(&format!(
+            "IMAP;imaps://localhost:{from};user;{password};\
+             IMAP;imaps://localhost:{to};other{n};wrong;;\n"
+        ));
+    }
+    only.account.take_commands();
+    let answer = project.call(&app, ("POST", "/import"), ("text/csv", table.as_bytes()));
+    assert!(answer.status >= 400, "{} {}", answer.status, answer.text());
+    let commands = only.account.take_commands();
+    let tried = commands.iter().filter(|it| it.contains("AUTHENTICATE") || it.contains("LOGIN"));
+    let tried = tried.count();
+    assert!(tried <= 15, "{tried} passwords were tried");
+}
+
+/// Point 17: what is no mail server is not described.
+#[test]
+fn ports_are_not_looked_into() {
+    let other = Talker::start(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"Protocol mismatch.\r\n");
+    let setup = Setup::default().variable("allow_plaintext", "true");
+    let app = App::start(setup);
+    let url = format!("imap://localhost:{}?tls=none", other.port());
+    let answer = app.post("/accounts/check", &imap_account(&url, "user", "secret"));
+    for word in ["SSH", "OpenSSH", "mismatch"] {
+        assert!(!answer.text().contains(word), "{}", answer.text());
+    }
+}
+
+/// Point 17: nor is the store filled by whoever likes.
+#[test]
+fn projects_are_limited() {
+    let app = App::start(Setup::default());
+    let body = json!({"name": "Weekend", "password": "long enough for this"});
+    let made = (0..60).map(|_| app.post("/projects", &body).status);
+    let made = made.filter(|status| *status == 201).count();
+    assert!(made <= 40, "{made} projects");
+}
+
+/// Point 18: mails have links of an address that the operator named, or there are none.
+#[test]
+fn mails_need_the_address_of_the_installation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(binary());
+    command.arg("serve").arg("--state-dir").arg(folder.path());
+    command.args(["--listen", "127.0.0.1:0"]);
+    let setup = Setup::default()
+        .variable("smtp_url", "smtp://127.0.0.1:2525?tls=none")
+        .variable("allow_plaintext", "true")
+        .variable("mail_from", "notices@move.example");
+    setup.apply(&mut command, folder.path());
+    let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+    let mut child = command.stdout(Stdio::null()).stderr(log).spawn().expect("it runs");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let status = loop {
+        match child.try_wait().expect("a child") {
+            Some(status) => break Some(status),
+            None if Instant::now() > deadline => break None,
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    let said = std::fs::read_to_string(folder.path().join("log")).expect("a file");
+    let status = status.expect("it serves without an address for its links");
+    assert!(!status.success() && said.contains("public_url"), "{status} {said}");
+}
+
+/// Point 21: behind TLS everything that a browser keeps is for TLS.
+#[test]
+fn cookies_are_secure_behind_tls() {
+    let app = App::start(behind_a_proxy());
+    let made =
+        app.post("/projects", &json!({"name": "a", "password": "long enough for this"})).json();
+    let id = made["id"].as_str().expect("an id");
+    let headers = [
+        ("x-forwarded-for", "198.51.100.7"),
+        ("x-forwarded-proto", "https"),
+        ("content-type", "application/json"),
+    ];
+    let url = app.api(&format!("/projects/{id}/login"));
+    let body = json!({"password": "long enough for this"}).to_string();
+    let answer = request("POST", &url, &headers, body.as_bytes()).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let cookie = answer.header("set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("__Host-"), "{cookie}");
+    for word in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(word), "{cookie}");
+    }
+    assert!(answer.header("strict-transport-security").is_some());
+}
+
+/// Point 23: a stranger's wrong passwords do not keep the owner out.
+#[test]
+fn strangers_do_not_keep_the_owner_out() {
+    let app = App::start(behind_a_proxy());
+    let made = app.post("/projects", &json!({"name": "a", "password": "long enough for this"}));
+    let made = made.json();
+    let path = format!("/projects/{}/login", made["id"].as_str().expect("an id"));
+    let mut last = 0;
+    for n in 0..30 {
+        let guess = json!({"password": format!("a guess of somebody {n}")});
+        last = from(&app, "198.51.100.7", &path, &guess).status;
+    }
+    assert_eq!(last, 429, "the stranger");
+    let owner = from(&app, "203.0.113.9", &path, &json!({"password": "long enough for this"}));
+    assert_eq!(owner.status, 200, "{}", owner.text());
+}
