@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::projects::Project;
 use crate::truth::{Pair, at, empty, filled, slowly};
 
-/// Messages of a mailbox that takes several seconds.
-const MANY: usize = 150;
+/// Messages of a mailbox that takes several batches.
+const MANY: usize = 4_500;
 
 /// What another client sends, as the proxy in front tells.
 fn from(app: &App, client: &str, path: &str, body: &Value) -> Response {
@@ -74,21 +74,21 @@ fn one_account_at_both_ends() {
 /// Point 14: whatever a pause meets, a resumed project goes on to its end.
 #[test]
 fn paused_and_resumed_within_a_slice() {
-    let pairs: Vec<Pair> = (0..4).map(|_| Pair::slow_folders(MANY, 128 << 10)).collect();
+    let pairs: Vec<Pair> = (0..4).map(|_| Pair::slow_of((MANY, 300), 384 << 10)).collect();
     let app = App::start(slowly());
     let project = Project::create(&app);
     for pair in &pairs {
         project.json(&app, "POST", "/migrations", &pair.body());
     }
-    for n in 0..8 {
-        let arrived = || -> usize { pairs.iter().map(Pair::arrived).sum() };
-        // Right in the middle of what the slices do.
-        let before = arrived();
-        while arrived() == before && arrived() < pairs.len() * MANY {
+    for n in 1..=4 {
+        // In the middle of a batch, which lasts for seconds: it sees neither before its end.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !pairs.iter().any(Pair::asked_for_bodies) {
+            assert!(Instant::now() < deadline, "no bodies are asked for");
             std::thread::sleep(Duration::from_millis(5));
         }
         project.json(&app, "POST", "/pause", &json!({}));
-        std::thread::sleep(Duration::from_millis(n * 50));
+        std::thread::sleep(Duration::from_millis(n * 300));
         project.json(&app, "POST", "/resume", &json!({}));
     }
     project.wait(&app, 180);

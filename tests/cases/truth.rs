@@ -75,23 +75,16 @@ impl Pair {
     }
 
     /// The same with messages of so many octets.
-    fn slow_of((messages, octets): (usize, usize), bytes_per_s: u32) -> Pair {
+    pub(crate) fn slow_of((messages, octets): (usize, usize), bytes_per_s: u32) -> Pair {
         let source = (filled_with(messages, octets), Faults::none());
         let pair = Pair::new(source, (empty(), Faults::none()));
         let relay = Some(Relay::before(pair.source.port(), bytes_per_s));
         Pair { relay, ..pair }
     }
 
-    /// The same in many folders, each of which is a batch.
-    pub(crate) fn slow_folders(messages: usize, bytes_per_s: u32) -> Pair {
-        let account = Mailboxes::new(Features::modern());
-        for n in 0..messages {
-            let message = Message::sample(&format!("{n}@example.test"), OCTETS);
-            account.add(&format!("Folder {}", n % 30), message);
-        }
-        let pair = Pair::new((account, Faults::none()), (empty(), Faults::none()));
-        let relay = Some(Relay::before(pair.source.port(), bytes_per_s));
-        Pair { relay, ..pair }
+    /// Whether bodies were asked for since the last call.
+    pub(crate) fn asked_for_bodies(&self) -> bool {
+        self.source.account.take_commands().iter().any(|it| it.contains("BODY.PEEK[]"))
     }
 
     pub(crate) fn arrived(&self) -> usize {
@@ -288,9 +281,7 @@ fn the_clock_steps() {
         let app = App::start(clock);
         let migration = app.create(&pair.body());
         // Bodies are on their way.
-        app.wait_for(&migration, 60, |_| {
-            pair.source.account.take_commands().iter().any(|it| it.contains("BODY.PEEK[]"))
-        });
+        app.wait_for(&migration, 60, |_| pair.asked_for_bodies());
         app.set_clock(step);
         let state = app.wait(&migration, 240);
         assert_eq!(pair.broken(&app, &migration, step), [""; 0]);
