@@ -175,6 +175,9 @@ async fn look_for_refused<H: Host, S: Store>(
     (intention, group): (&Intention, &[Message]),
     fates: &mut [Fate],
 ) -> Result<(), Halt> {
+    if !fates.iter().any(|fate| matches!(fate, Fate::Refused { .. })) {
+        return Ok(());
+    }
     let mut sent = Vec::new();
     let mut certain = true;
     for (fate, message) in fates.iter().zip(group) {
@@ -193,9 +196,6 @@ async fn look_for_refused<H: Host, S: Store>(
             date: header.date.unwrap_or(message.date),
             ..message.clone()
         });
-    }
-    if !fates.iter().any(|fate| matches!(fate, Fate::Refused { .. })) {
-        return Ok(());
     }
     let patient = !certain && run.cursor.honest_refusals < PATIENT_LOOKS;
     let window =
