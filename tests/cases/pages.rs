@@ -40,7 +40,7 @@ fn moves_a_mailbox(width: u32, scripts: Scripts, name: &str) {
         browser.find(&format!("[name='{side}.password']")).fill(PASSWORD);
     }
     browser.find("form.new .submit button").click();
-    browser.wait_for_text(20, |_| browser.url().contains("/migrations/"));
+    browser.wait_for_page(20, |url| url.contains("/migrations/"));
     browser.screenshot(&format!("{name}-running"));
     browser.assert_fits(width);
     // Live with scripts, by reloading itself without.
@@ -100,7 +100,7 @@ fn checks_first(width: u32, scripts: Scripts, name: &str) {
     assert!(at >= 0, "the folder is listed");
     browser.find(&format!("[name='to.{at}']")).fill("Plans");
     browser.find(".preflight .primary").click();
-    browser.wait_for_text(20, |_| browser.url().contains("/migrations/"));
+    browser.wait_for_page(20, |url| url.contains("/migrations/"));
     browser.wait_for_text(60, |_| browser.try_find("[data-final='true']").is_some());
     let folders = format!("{:?}", by_place(&mut Client::on(&destination, &target)).keys());
     assert!(folders.contains("Plans") && !folders.contains("Q1 plan"), "{folders}");

@@ -64,7 +64,7 @@ fn choose(browser: &Browser, file: &Path) {
 fn made(browser: &Browser, app: &App, width: u32, name: &str) -> String {
     browser.go(&app.url);
     browser.find("a[href='/projects/new']").click();
-    browser.wait_for_text(10, |_| browser.url().ends_with("/projects/new"));
+    browser.wait_for_page(10, |url| url.ends_with("/projects/new"));
     browser.screenshot(&format!("{name}-new"));
     browser.assert_fits(width);
     browser.find("[name='name']").fill("Acme");
@@ -81,7 +81,7 @@ fn made(browser: &Browser, app: &App, width: u32, name: &str) -> String {
 /// Sends a spreadsheet with three wrong rows, corrects it, and adds all of it.
 fn filled(browser: &Browser, company: &Company, width: u32, (name, scripts): (&str, Scripts)) {
     browser.find("a[href$='/import']").click();
-    browser.wait_for_text(10, |_| browser.url().ends_with("/import"));
+    browser.wait_for_page(10, |url| url.ends_with("/import"));
     choose(browser, &company.table("wrong.csv", &[0, 2, 5]));
     browser.find("button[value='add']").click();
     let text = browser.wait_for_text(20, |text| text.contains("Nothing was added"));
@@ -131,7 +131,7 @@ fn moves_a_company(width: u32, scripts: Scripts, name: &str) {
     if scripts == Scripts::On {
         assert_eq!(browser.run("return document.getElementById('search').value"), "user4");
         browser.find("form.search button").click();
-        let text = browser.wait_for_text(10, |_| browser.url().contains("search=user4"));
+        let text = browser.wait_for_page(10, |url| url.contains("search=user4"));
         assert!(text.contains("user4") && !text.contains("user3"), "{text}");
         browser.go(&format!("{}/projects/{id}", app.url));
     }

@@ -127,6 +127,24 @@ impl Browser {
         }
     }
 
+    /// Waits until the page at such an address is there as a whole; its text. Address and text are
+    /// read in one go: in two, the address may be that of a page that comes in between.
+    pub fn wait_for_page(&self, seconds: u64, is_it: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let seen = self.run(
+                "return [location.href, document.readyState, document.body ? document.body.innerText : '']",
+            );
+            let word = |at: usize| seen[at].as_str().unwrap_or_default().to_owned();
+            let (url, state, text) = (word(0), word(1), word(2));
+            if state == "complete" && is_it(&url) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "after {seconds} s on {url} ({state}):\n{text}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The page as it stands, as HTML.
     pub fn html(&self) -> String {
         let html = self.run("return document.documentElement.outerHTML");
