@@ -1,6 +1,6 @@
 //! One large folder: brought, synchronised, thinned out at the source, taken back. The tests of every
-//! day have ten thousand messages in it; a million take half an hour, so that `cargo xtask soak` asks
-//! for those.
+//! day have twelve thousand messages in it; a million take a quarter of an hour, so that `cargo xtask
+//! soak` asks for those.
 
 use std::time::{Duration, Instant};
 

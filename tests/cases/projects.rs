@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use text::write::csv::{Mark, Writer as Csv};
 use text::write::xlsx::Writer as Workbook;
 
-const HEADER: [&str; 10] = [
+pub(crate) const HEADER: [&str; 10] = [
     "Source Type(IMAP/Exchange/POP)",
     "Source Server url",
     "Source Login/Mail",

@@ -4,13 +4,13 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use e2e::app::{App, Setup, binary, imap_account, mail_migration};
+use e2e::app::{App, Migration, Setup, binary, imap_account, mail_migration};
 use e2e::http::{Response, request};
 use e2e::servers::{Fake, Talker};
 use fake_imap::Faults;
 use serde_json::{Value, json};
 
-use crate::projects::Project;
+use crate::projects::{HEADER, Project};
 use crate::truth::{Pair, at, empty, filled, slowly};
 
 /// Messages of a mailbox that takes several batches.
@@ -41,14 +41,11 @@ fn the_same_request_twice() {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409], "{} {}", first.text(), second.text());
     let (made, refused) = if first.status == 201 { (first, second) } else { (second, first) };
-    let id = made.json()["id"].as_str().expect("an id").to_owned();
+    let answer = made.json();
+    let id = answer["id"].as_str().expect("an id").to_owned();
     assert!(refused.text().contains(&id), "{}", refused.text());
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let path = format!("/migrations/{id}?account=user");
-    while app.get(&path).json()["status"] != "completed" {
-        assert!(Instant::now() < deadline, "{}", app.get(&path).text());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let state = app.wait(&Migration { id, account: "user".to_owned(), answer }, 120);
+    assert_eq!(state["status"], "completed", "{state:#}");
     assert_eq!(pair.destination.account.messages("INBOX").len(), 40);
 }
 
@@ -117,11 +114,7 @@ fn a_table_of_guesses_shows_nothing() {
     let to = Fake::start(empty(), Faults::none());
     let app = App::start(Setup::default());
     let project = Project::create(&app);
-    let mut table = "Source Type(IMAP/Exchange/POP);Source Server url;Source Login/Mail;\
-        Source Password;Destination Type;Destination Url(can be leaved empty if hosted by OVH);\
-        Destination Mail;Destination Password;Source admin mail (delegation);\
-        Destination Admin Mail (delegation)\n"
-        .to_owned();
+    let mut table = HEADER.join(";") + "\n";
     let (from, to) = (only.tls_port(), to.tls_port());
     for n in 0..40 {
         let password = if n == 37 { "secret".to_owned() } else { format!("guess {n}") };

@@ -242,7 +242,7 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         };
         let taken = matches!(ready, Started::Ready);
         let to = taken.then_some(&mut *self.destination);
-        // Counting costs a twentieth of the time: only who announced another size is in question.
+        // One more pass over every octet: only who announced another size is in question.
         let wanted = Wanted { digest: self.target.digests, line_feeds: size != message.size };
         let passed = stream(self.source, to, wanted).await?;
         if row.uid == 0 && passed.uid != 0 && passed.uid != message.uid {
