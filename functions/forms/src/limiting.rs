@@ -100,14 +100,14 @@ impl<O: Outside> App<O> {
     /// Counts a new migration of the client's network; refuses it where too many have not ended, or
     /// where the lists of what is due are fuller than they should be.
     pub async fn admit_migration(&self, id: &MigrationId) -> Result<(), Refusal> {
-        if self.client.is_empty() {
-            return Ok(());
-        }
         self.spend(&BEGIN).await?;
         if due::length(self.store(), id).await? >= DUE_MAX {
             let detail = "Too many migrations wait here at the moment; try again later.";
             let refusal = Refusal::because(Code::TooManyRequests, detail);
             return Err(Refusal { retry_after_s: Some(600), ..refusal });
+        }
+        if self.client.is_empty() {
+            return Ok(());
         }
         let digest = Sha256::digest(&self.client);
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
