@@ -1,30 +1,24 @@
 //! The same request twice, one account at both ends, guessed passwords, looked-for ports: what an
 //! installation that is open to anybody refuses, before the binary as people run it.
 
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use e2e::app::{App, Migration, Setup, binary, imap_account, mail_migration};
-use e2e::http::{Response, request};
-use e2e::servers::{Fake, Talker};
+use e2e::doh::Doh;
+use e2e::http::{get, post, post_from, request};
+use e2e::servers::{Fake, Recipient, Talker};
 use fake_imap::Faults;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::projects::{HEADER, Project};
 use crate::truth::{Pair, at, empty, filled, slowly};
 
+/// Where no file may be larger, the disk is full after some writes.
+const FILE_KIB: u32 = 512;
 /// Messages of a mailbox that takes several batches.
 const MANY: usize = 4_500;
-
-/// What another client sends, as the proxy in front tells.
-fn from(app: &App, client: &str, path: &str, body: &Value) -> Response {
-    let headers = [("x-forwarded-for", client), ("content-type", "application/json")];
-    request("POST", &app.api(path), &headers, body.to_string().as_bytes()).expect("an answer")
-}
-
-fn behind_a_proxy() -> Setup {
-    Setup::default().variable("trusted_proxies", "127.0.0.1")
-}
 
 /// Point 5.
 #[test]
@@ -184,18 +178,46 @@ fn mails_need_the_address_of_the_installation() {
     assert!(!status.success() && said.contains("public_url"), "{status} {said}");
 }
 
+/// Point 20: a webhook is called where its name was seen to lead when it was checked.
+#[test]
+fn a_webhook_is_looked_up_once() {
+    let pair = Pair::new((filled(3), Faults::none()), (empty(), Faults::none()));
+    let recipient = Recipient::start();
+    let names = Doh::start();
+    let setup = slowly().variable("doh_url", &names.url());
+    let app = App::start(setup);
+    let mut body = pair.body();
+    // Nobody else knows this name: who looks it up in another way does not find it.
+    let webhook = recipient.webhook().replace("127.0.0.1", "hook.trasloco.test");
+    body["notify"] = json!({"webhook": webhook});
+    let migration = app.create(&body);
+    app.wait(&migration, 60);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while recipient.calls().len() < 3 {
+        assert!(Instant::now() < deadline, "{} calls\n{}", recipient.calls().len(), app.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Point 22: the way in from outside is none from inside.
+#[test]
+fn own_addresses_are_refused() {
+    // Of AS112 (RFC 7535), where nobody answers.
+    let own = "192.31.196.1";
+    let setup = Setup::default().variable("public_url", &format!("https://{own}"));
+    let app = App::start(setup);
+    let answer = app.post("/accounts/check", &imap_account(&format!("imaps://{own}"), "user", "x"));
+    assert!(answer.text().contains("allowed_networks"), "{}", answer.text());
+}
+
 /// Point 21: behind TLS everything that a browser keeps is for TLS.
 #[test]
 fn cookies_are_secure_behind_tls() {
-    let app = App::start(behind_a_proxy());
+    let app = App::start(Setup::default().variable("public_url", "https://move.example"));
     let made =
         app.post("/projects", &json!({"name": "a", "password": "long enough for this"})).json();
     let id = made["id"].as_str().expect("an id");
-    let headers = [
-        ("x-forwarded-for", "198.51.100.7"),
-        ("x-forwarded-proto", "https"),
-        ("content-type", "application/json"),
-    ];
+    let headers = [("content-type", "application/json"), ("host", "move.example")];
     let url = app.api(&format!("/projects/{id}/login"));
     let body = json!({"password": "long enough for this"}).to_string();
     let answer = request("POST", &url, &headers, body.as_bytes()).expect("an answer");
@@ -211,16 +233,30 @@ fn cookies_are_secure_behind_tls() {
 /// Point 23: a stranger's wrong passwords do not keep the owner out.
 #[test]
 fn strangers_do_not_keep_the_owner_out() {
-    let app = App::start(behind_a_proxy());
+    let app = App::start(Setup::default());
     let made = app.post("/projects", &json!({"name": "a", "password": "long enough for this"}));
     let made = made.json();
-    let path = format!("/projects/{}/login", made["id"].as_str().expect("an id"));
+    let path = app.api(&format!("/projects/{}/login", made["id"].as_str().expect("an id")));
     let mut last = 0;
     for n in 0..30 {
         let guess = json!({"password": format!("a guess of somebody {n}")});
-        last = from(&app, "198.51.100.7", &path, &guess).status;
+        last = post_from(Ipv4Addr::new(127, 99, 0, 7), &path, &guess).status;
     }
     assert_eq!(last, 429, "the stranger");
-    let owner = from(&app, "203.0.113.9", &path, &json!({"password": "long enough for this"}));
+    let owner = post(&path, &json!({"password": "long enough for this"}));
     assert_eq!(owner.status, 200, "{}", owner.text());
+}
+
+/// Point 24: whoever watches an installation is told that its disk is full.
+#[test]
+fn a_full_disk_is_told() {
+    let app = App::start(Setup::default().file_kib(FILE_KIB));
+    let health = || get(&format!("{}/healthz", app.url));
+    assert_eq!(health().status, 200, "{}", health().text());
+    let body = json!({"name": "a", "password": "long enough for this"});
+    // Each by another stranger, since one may not make so many.
+    let mut strangers = (1..=250).map(|n| Ipv4Addr::new(127, n, 0, 1));
+    let is_full = |from| post_from(from, &app.api("/projects"), &body).status >= 500;
+    assert!(strangers.any(is_full), "there is room without an end");
+    assert_eq!(health().status, 503, "{}", health().text());
 }

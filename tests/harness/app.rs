@@ -40,8 +40,8 @@ pub struct Setup {
     pub variables: Vec<(String, String)>,
     /// Further flags of `serve`.
     pub flags: Vec<String>,
-    /// How many files it may have open (`ulimit -n`); as many as the tests without.
-    pub files: Option<u32>,
+    /// What the system lets it have: an option of `ulimit` and a number. As much as the tests without.
+    pub limits: Vec<(&'static str, u32)>,
     /// Whether its wall clock is one that the test can set.
     pub clock: bool,
 }
@@ -49,7 +49,7 @@ pub struct Setup {
 impl Default for Setup {
     /// Loopback allowed, the tests' authority trusted.
     fn default() -> Self {
-        Setup { variables: Vec::new(), flags: Vec::new(), files: None, clock: false }
+        Setup { variables: Vec::new(), flags: Vec::new(), limits: Vec::new(), clock: false }
             .variable("allowed_networks", "127.0.0.0/8,::1/128")
             .variable("extra_ca", &authority().pem)
             .variable("advance_token", ADVANCE_TOKEN)
@@ -81,8 +81,17 @@ impl Setup {
 
     /// Lets it have this many files open.
     #[must_use]
-    pub fn files(self, files: u32) -> Self {
-        Setup { files: Some(files), ..self }
+    pub fn files(mut self, files: u32) -> Self {
+        self.limits.push(("-n", files));
+        self
+    }
+
+    /// Lets no file grow beyond this many KiB: what is written then fails as on a full disk.
+    #[must_use]
+    pub fn file_kib(mut self, kib: u32) -> Self {
+        // The shell counts blocks of 512 octets.
+        self.limits.push(("-f", 2 * kib));
+        self
     }
 
     /// Gives it a wall clock of its own: [`App::set_clock`].
@@ -299,12 +308,16 @@ fn launch(setup: &Setup, folder: &Path) -> (Running, String) {
         let path = folder.join(name);
         std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log")
     };
-    let shell = setup.files.map(|files| (PathBuf::from("/bin/sh"), files.to_string()));
-    let program = shell.as_ref().map_or_else(binary, |(shell, _)| shell.clone());
+    let limited = !setup.limits.is_empty();
+    let program = if limited { PathBuf::from("/bin/sh") } else { binary() };
     let mut running = Running::start(&program, |command| {
-        if let Some((_, files)) = &shell {
-            let limited = "ulimit -n \"$0\" && exec \"$@\"";
-            command.args(["-c", limited, files]).arg(binary());
+        if limited {
+            let limits =
+                setup.limits.iter().map(|(option, most)| format!("ulimit {option} {most}; "));
+            // A write beyond a limit is an error then, and not the end.
+            let line =
+                format!("set -e; trap '' XFSZ; {}exec \"$0\" \"$@\"", limits.collect::<String>());
+            command.args(["-c", &line]).arg(binary());
         }
         command.args(["serve", "--state-dir"]).arg(folder.join("state"));
         if !setup.flags.iter().any(|flag| flag == "--listen") {

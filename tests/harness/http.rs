@@ -1,10 +1,14 @@
 //! A small HTTP/1.1 client for loopback: one request a connection, whole answers or streams.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+/// How long nothing may come of an answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -42,10 +46,21 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> std::io::Result<Response> {
-    let (mut lines, status, fields) = send(method, url, headers, body, 60)?;
+    whole(send(method, url, headers, body, None)?)
+}
+
+/// POST of JSON by an address of ours: whoever is asked sees another client. Panics where there is no
+/// answer.
+pub fn post_from(from: Ipv4Addr, url: &str, body: &Value) -> Response {
+    let (body, headers) = (body.to_string(), [("content-type", "application/json")]);
+    let sent = send("POST", url, &headers, body.as_bytes(), Some(from));
+    sent.and_then(whole).unwrap_or_else(|error| panic!("POST {url}: {error}"))
+}
+
+fn whole((mut lines, status, headers): Opened) -> std::io::Result<Response> {
     let mut body = Vec::new();
     lines.read_to_end(&mut body)?;
-    Ok(Response { status, headers: fields, body })
+    Ok(Response { status, headers, body })
 }
 
 /// GET; panics where there is no answer.
@@ -62,7 +77,7 @@ pub fn post(url: &str, body: &Value) -> Response {
 
 /// Server-Sent Events: name and data of each, until the server ends the stream.
 pub fn events(url: &str) -> std::io::Result<impl Iterator<Item = (String, String)>> {
-    let (lines, status, fields) = send("GET", url, &[("accept", "text/event-stream")], b"", 60)?;
+    let (lines, status, fields) = send("GET", url, &[("accept", "text/event-stream")], b"", None)?;
     let kind = fields.iter().find(|(name, _)| name == "content-type");
     let is_stream = kind.is_some_and(|(_, kind)| kind.starts_with("text/event-stream"));
     assert!(status == 200 && is_stream, "GET {url}: {status} {fields:?}");
@@ -82,6 +97,16 @@ pub fn events(url: &str) -> std::io::Result<impl Iterator<Item = (String, String
     }))
 }
 
+/// A connection to `host`, by this address of ours.
+fn connect(host: &str, from: Option<Ipv4Addr>) -> std::io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(host) };
+    let to: SocketAddr = host.parse().map_err(std::io::Error::other)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    socket.connect(&to.into())?;
+    Ok(socket.into())
+}
+
 type Opened = (Box<dyn Read>, u16, Vec<(String, String)>);
 
 fn send(
@@ -89,12 +114,12 @@ fn send(
     url: &str,
     headers: &[(&str, &str)],
     body: &[u8],
-    timeout_s: u64,
+    from: Option<Ipv4Addr>,
 ) -> std::io::Result<Opened> {
     let rest = url.strip_prefix("http://").expect("plain HTTP");
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(timeout_s)))?;
+    let mut stream = connect(host, from)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;
     let mut head = format!("{method} {} HTTP/1.1\r\n", if path.is_empty() { "/" } else { path });
     head.push_str(&format!("host: {host}\r\nconnection: close\r\n"));

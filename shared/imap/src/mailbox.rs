@@ -54,6 +54,11 @@ impl<S: Stream> Session<S> {
     /// Sends SELECT or EXAMINE without waiting; a [`Session::start_fetch`] may follow at once.
     /// [`Session::selected`] takes the answer, before those of what was sent later.
     pub async fn start_select(&mut self, name: &MailboxName, mode: Mode) -> Result<(), Error> {
+        self.put_select(name, mode).await?;
+        self.flush().await
+    }
+
+    async fn put_select(&mut self, name: &MailboxName, mode: Mode) -> Result<(), Error> {
         if !self.appending.is_idle() {
             return Err(Error::OutOfTurn { what: "an append is not finished" });
         }
@@ -72,7 +77,31 @@ impl<S: Stream> Session<S> {
             return Err(Error::Refused(refused));
         }
         self.fetching.queue.push_back(Asked::Select { tag, name: name.clone() });
-        self.flush().await
+        Ok(())
+    }
+
+    /// What SELECT says of a mailbox, which is not open afterwards: one round trip where UNSELECT is
+    /// announced. CLOSE is never sent ahead: where an EXAMINE before it failed, it would expunge.
+    pub async fn look_into(&mut self, name: &MailboxName) -> Result<Selected, Error> {
+        if !self.state.capabilities.unselect() {
+            let selected = self.select(name, Mode::ReadWrite).await?;
+            self.unselect().await?;
+            return Ok(selected);
+        }
+        self.put_select(name, Mode::ReadWrite).await?;
+        let unselect = self.command("UNSELECT");
+        let tag = unselect.tag;
+        self.send(unselect).await?;
+        self.flush().await?;
+        let selected = self.selected().await;
+        if matches!(&selected, Ok(_) | Err(Error::Refused(_))) {
+            let left = self.finish(tag, |_| Ok(())).await?;
+            if selected.is_ok() && !left.is_ok() {
+                return Err(Error::Refused(left));
+            }
+        }
+        self.state.selected = None;
+        selected
     }
 
     /// The answer to [`Session::start_select`].
@@ -336,6 +365,36 @@ mod tests {
         );
         let gone = Reply { status: Status::No, code: Some(Code::NonExistent), text: "gone".into() };
         assert_eq!(done, Err(Error::Refused(gone)));
+    }
+
+    #[test]
+    fn looks_into_a_mailbox_in_one_round_trip() {
+        let said = "S: * 3 EXISTS\nS: * OK [PERMANENTFLAGS (\\Seen \\*)] Limited\n";
+        let opened = "S: A1 OK [READ-WRITE] done\n";
+        let alone = "C: A1 SELECT \"a\"\n";
+        let both = "C: A1 SELECT \"a\"\nC: A2 UNSELECT\n";
+        let closed = "C: A2 EXAMINE \"a\"\nS: A2 OK done\nC: A3 CLOSE\nS: A3 OK done\n";
+        for (capabilities, script, exists) in [
+            ("UNSELECT", [both, said, opened, "S: A2 OK done\n"].concat(), Ok(3)),
+            // Answered in another order, which nothing forbids.
+            ("UNSELECT", [both, "S: A2 OK done\n", said, opened].concat(), Ok(3)),
+            ("UNSELECT", [both, "S: A1 NO gone\nS: A2 BAD none is open\n"].concat(), Err("gone")),
+            ("UNSELECT", [both, said, opened, "S: A2 NO later\n"].concat(), Err("later")),
+            ("", [alone, said, opened, closed].concat(), Ok(3)),
+        ] {
+            let script = format!("{script}C: A9 NOOP\nS: A9 OK done");
+            let looked = play(capabilities, &script, async |session| {
+                let looked = session.look_into(&name("a")).await;
+                session.state.last_tag = 8;
+                session.noop().await?;
+                looked.map(|selected| selected.exists)
+            });
+            let words = looked.map_err(|error| match error {
+                Error::Refused(reply) => reply.text,
+                other => other.to_string(),
+            });
+            assert_eq!(words, exists.map_err(str::to_owned), "{script}");
+        }
     }
 
     #[test]

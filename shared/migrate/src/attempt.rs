@@ -14,7 +14,7 @@ use crate::repair;
 use crate::run::Run;
 use crate::settle::settle;
 use crate::slice::Lines;
-use crate::transfer::{Batch, Fate, Target, command_messages, transfer};
+use crate::transfer::{Batch, Fate, Next, Target, command_messages, transfer};
 use crate::trouble::{At, Halt, Side, asks_to_wait};
 use crate::world::Host;
 use crate::{header, limited};
@@ -41,7 +41,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     lines: &mut Lines<H>,
     at: usize,
     intention: &mut Intention,
-    (group, next): (&[Message], &mut Option<&[Message]>),
+    (group, next): (&[Message], &mut Option<Next<'_>>),
 ) -> Result<(), Halt> {
     let name = run.folder(at)?.destination.mailbox();
     let multi = lines.destination.capabilities().multiappend() && group.len() > 1;

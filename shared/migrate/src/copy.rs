@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Mode, UidSet};
+use imap::UidSet;
 use model::{Failure, FailureCode, Item, Options, Phase, Timestamp};
 use store::{Store, keys};
 
 use crate::adopt::{adopted, standing};
+use crate::ahead::{self, Opening};
 use crate::attempt::attempt;
 use crate::brought::Brought;
 use crate::cursor::{Message, Uids};
@@ -23,7 +24,7 @@ use crate::run::Run;
 use crate::settle::{lost_folder, segment_for, stage_segment};
 use crate::slice::Lines;
 use crate::standing::Standing;
-use crate::transfer::ask;
+use crate::transfer::{Next, ask};
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
@@ -66,6 +67,9 @@ pub(crate) async fn copy<H: Host, S: Store>(
         }
         run.cursor.at += 1;
     }
+    if lines.ahead.take().is_some() {
+        Opening::discard(&mut lines.source).await.at(Side::Source)?;
+    }
     run.enter(Phase::Verify);
     run.checkpoint().await
 }
@@ -76,18 +80,15 @@ async fn copy_folder<H: Host, S: Store>(
     at: usize,
     orphans: &mut Orphans,
 ) -> Result<(), Halt> {
-    let folder = run.folder(at)?;
-    let found = folder.found;
-    let identity = folder.adopt || folder.recognise || !orphans.is_empty();
-    let options = &run.migration.options;
-    let dates = options.since.is_some() || options.until.is_some();
-    let mut wanted = Wanted { identity, unlabelled_only: folder.unlabelled_only, dates };
-    let exists_before = u32::try_from(found.messages).unwrap_or(u32::MAX);
-    if found.messages > 0 {
-        let mut first = folder.number_hint.clamp(1, exists_before);
-        let name = folder.source.mailbox();
-        lines.source.start_select(&name).await.at(Side::Source)?;
-        lines.source.start_window((first, exists_before), wanted).await.at(Side::Source)?;
+    if let Some(opening) = Opening::of(run, at, !orphans.is_empty())? {
+        let Opening { window: (mut first, _), mut wanted, .. } = opening;
+        let asked = lines.ahead.take();
+        if asked.as_ref().is_some_and(|asked| *asked != opening) {
+            Opening::discard(&mut lines.source).await.at(Side::Source)?;
+        }
+        if asked.is_none_or(|asked| asked != opening) {
+            opening.ask(&mut lines.source).await.at(Side::Source)?;
+        }
         let selected = lines.source.selected().await.at(Side::Source)?;
         let exists = selected.exists;
         if renumbered::is(run.folder(at)?, &selected) {
@@ -160,7 +161,7 @@ async fn retry_folder<H: Host, S: Store>(
         uids.iter().filter(|uid| !there.contains(*uid)).for_each(|uid| {
             folder.retry_uids.0.remove(uid);
         });
-        batches(run, lines, at, messages).await?;
+        batches(run, lines, at, messages, None).await?;
     }
     run.folder_mut(at)?.done = true;
     run.progressed = true;
@@ -193,7 +194,11 @@ async fn window_through<H: Host, S: Store>(
     }
     messages = not_deleted(run, at, messages, &mut known.brought)?;
     let left_out = (listed - messages.len()) as u64;
-    batches(run, lines, at, messages).await?;
+    let ahead = match window.next {
+        None => ahead::after(run, at, !known.orphans.is_empty())?,
+        Some(_) => None,
+    };
+    batches(run, lines, at, messages, ahead).await?;
     let folder = run.folder_mut(at)?;
     folder.done_uid = folder.done_uid.max(window.last_uid);
     let done_uid = folder.done_uid;
@@ -205,12 +210,14 @@ async fn window_through<H: Host, S: Store>(
     Ok(())
 }
 
-/// Carries messages over, batch by batch.
+/// Carries messages over, batch by batch; the folder after them is opened with the last, where there
+/// is one and nothing speaks against it.
 pub(crate) async fn batches<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
     mut messages: Vec<Message>,
+    ahead: Option<Opening>,
 ) -> Result<(), Halt> {
     let multi = lines.destination.capabilities().multiappend();
     let batches = plan(&messages, batch_bytes(run.migration.bytes_per_second));
@@ -230,10 +237,14 @@ pub(crate) async fn batches<H: Host, S: Store>(
         }
         // A message that is refused alone is fetched again, which needs a line without more on it.
         let several = multi && batch.len() > 1 && !run.cursor.bodies_alone;
-        let mut next = batches.peek().copied().filter(|_| several);
+        let bodies = batches.peek().copied().map(Next::Bodies);
+        let mut next = bodies.or(ahead.as_ref().map(Next::Folder)).filter(|_| several);
         let more = next.is_some();
         carry(run, lines, at, (batch, &mut next)).await?;
         asked = more && next.is_none();
+        if asked && batches.peek().is_none() {
+            lines.ahead.clone_from(&ahead);
+        }
     }
     Ok(())
 }
@@ -320,8 +331,7 @@ async fn learn_flags<H: Host, S: Store>(
         return Ok(());
     }
     let name = run.folder(at)?.destination.mailbox();
-    let selected = lines.destination.select(&name, Mode::ReadWrite).await.at(Side::Destination)?;
-    lines.destination.unselect().await.at(Side::Destination)?;
+    let selected = lines.destination.look_into(&name).await.at(Side::Destination)?;
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
     for message in messages {
         let (kept, lost) = selected.permanent_flags.split(&message.flags);
@@ -384,7 +394,7 @@ async fn carry<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    (batch, next): (&[Message], &mut Option<&[Message]>),
+    (batch, next): (&[Message], &mut Option<Next<'_>>),
 ) -> Result<(), Halt> {
     let Some(last) = batch.last() else { return Ok(()) };
     let mut intention = intend(run, at, batch)?;

@@ -21,6 +21,7 @@
 mod absence;
 mod adopt;
 pub mod advance;
+mod ahead;
 mod attempt;
 pub mod backlog;
 mod brought;

@@ -10,6 +10,7 @@ use store::Store;
 use store::limits::Wait;
 use store::seal::Credentials;
 
+use crate::ahead::Opening;
 use crate::login::{self, Line};
 use crate::run::Run;
 use crate::source::Source;
@@ -28,6 +29,8 @@ const GUESSED: &str =
 pub(crate) struct Lines<H: Host> {
     pub(crate) source: Source<Line<H>>,
     pub(crate) destination: Session<Line<H>>,
+    /// The folder that the source was asked about, and whose answer was not read yet.
+    pub(crate) ahead: Option<Opening>,
     /// Which are slow, and not compressed yet.
     slow: [bool; 2],
 }
@@ -65,7 +68,7 @@ pub(crate) async fn open<H: Host, S: Store>(
     let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
     let (source, slow_source) = source;
     let slow = [slow_source, destination.slow];
-    Ok(Lines { source, destination: destination.session, slow })
+    Ok(Lines { source, destination: destination.session, ahead: None, slow })
 }
 
 impl<H: Host> Lines<H> {
@@ -85,12 +88,12 @@ impl<H: Host> Lines<H> {
 
     /// Compresses slow lines, once something is to be carried.
     pub(crate) async fn compressed(self) -> Result<Self, Halt> {
-        let Lines { source, destination, slow } = self;
+        let Lines { source, destination, ahead, slow } = self;
         let [slow_source, slow_destination] = slow;
         let (source, destination) =
             join!(compress_source(source, slow_source), compress(destination, slow_destination),);
         let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
-        Ok(Lines { source, destination, slow: [false, false] })
+        Ok(Lines { source, destination, ahead, slow: [false, false] })
     }
 }
 

@@ -376,7 +376,7 @@ async fn bring<H: Host, S: Store>(
             None => (rows, Vec::new()),
         };
         lines.destination.unselect().await.at(Side::Destination)?;
-        batches(run, lines, at, rows).await?;
+        batches(run, lines, at, rows, None).await?;
     }
     // What did not come although it is there was given up; what is gone is gone.
     let rest = Known::read(run, at).await?.unknown(&missed);

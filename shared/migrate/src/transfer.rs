@@ -9,6 +9,7 @@ use imap::{
 use sha2::{Digest, Sha256};
 use wire::Stream;
 
+use crate::ahead::Opening;
 use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
 use crate::source::{Fetch, Source};
@@ -86,10 +87,18 @@ pub(crate) struct Target<'a> {
 pub(crate) struct Batch<'b, 'n, 'm> {
     /// The messages.
     pub(crate) messages: &'b [Message],
-    /// What follows; asked for as soon as the last message begins to arrive, and taken then.
-    pub(crate) next: &'n mut Option<&'m [Message]>,
+    /// What follows; taken once it was asked for.
+    pub(crate) next: &'n mut Option<Next<'m>>,
     /// Bodies are asked for one at a time, since the source does not say in time whose they are.
     pub(crate) alone: bool,
+}
+
+/// What the source is asked for while the destination has still to answer.
+pub(crate) enum Next<'m> {
+    /// The bodies of the next batch; as soon as the last message of this one begins to arrive.
+    Bodies(&'m [Message]),
+    /// The next folder; once all of this one have arrived.
+    Folder(&'m Opening),
 }
 
 /// What became of a batch.
@@ -229,7 +238,8 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         let Some(message) = self.batch.messages.get(at) else { return Ok(()) };
         if at + 1 == self.batch.messages.len()
             && !self.batch.alone
-            && let Some(next) = self.batch.next.take()
+            && let Some(Next::Bodies(next)) =
+                self.batch.next.take_if(|next| matches!(next, Next::Bodies(_)))
         {
             ask(self.source, next).await.at(Side::Source)?;
         }
@@ -297,6 +307,12 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
     }
 
     async fn finish(mut self) -> Result<Carried, Halt> {
+        // Whatever did not come is asked for again in this folder.
+        let all = self.sent.len() == self.batch.messages.len();
+        let is_folder = |next: &mut Next<'_>| all && matches!(next, Next::Folder(_));
+        if let Some(Next::Folder(opening)) = self.batch.next.take_if(is_folder) {
+            opening.ask(self.source).await.at(Side::Source)?;
+        }
         let answers = self.destination.append_finish().await.at(Side::Destination)?;
         settle_answers(&mut self.carried.fates, &self.sent, answers, self.refused_all.as_ref());
         Ok(self.carried)
