@@ -1,5 +1,6 @@
 //! The application as people run it: the binary, its state folder, its API.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -40,8 +41,10 @@ pub struct Setup {
     pub variables: Vec<(String, String)>,
     /// Further flags of `serve`.
     pub flags: Vec<String>,
-    /// What the system lets it have: an option of `ulimit` and a number. As much as the tests without.
-    pub limits: Vec<(&'static str, u32)>,
+    /// How many files it may have open (`ulimit -n`); as many as the tests without.
+    pub files: Option<u32>,
+    /// How many KiB the disk of its state has; as many as that of the tests without.
+    pub disk_kib: Option<u32>,
     /// Whether its wall clock is one that the test can set.
     pub clock: bool,
 }
@@ -49,10 +52,16 @@ pub struct Setup {
 impl Default for Setup {
     /// Loopback allowed, the tests' authority trusted.
     fn default() -> Self {
-        Setup { variables: Vec::new(), flags: Vec::new(), limits: Vec::new(), clock: false }
-            .variable("allowed_networks", "127.0.0.0/8,::1/128")
-            .variable("extra_ca", &authority().pem)
-            .variable("advance_token", ADVANCE_TOKEN)
+        Setup {
+            variables: Vec::new(),
+            flags: Vec::new(),
+            files: None,
+            disk_kib: None,
+            clock: false,
+        }
+        .variable("allowed_networks", "127.0.0.0/8,::1/128")
+        .variable("extra_ca", &authority().pem)
+        .variable("advance_token", ADVANCE_TOKEN)
     }
 }
 
@@ -81,17 +90,14 @@ impl Setup {
 
     /// Lets it have this many files open.
     #[must_use]
-    pub fn files(mut self, files: u32) -> Self {
-        self.limits.push(("-n", files));
-        self
+    pub fn files(self, files: u32) -> Self {
+        Setup { files: Some(files), ..self }
     }
 
-    /// Lets no file grow beyond this many KiB: what is written then fails as on a full disk.
+    /// Gives its state a disk of its own, of so many KiB.
     #[must_use]
-    pub fn file_kib(mut self, kib: u32) -> Self {
-        // The shell counts blocks of 512 octets.
-        self.limits.push(("-f", 2 * kib));
-        self
+    pub fn disk_kib(self, kib: u32) -> Self {
+        Setup { disk_kib: Some(kib), ..self }
     }
 
     /// Gives it a wall clock of its own: [`App::set_clock`].
@@ -303,23 +309,38 @@ pub fn tail(log: &str) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
+/// What is to be run, with which first arguments, so that the binary has no more than `setup` gives it.
+fn confined(setup: &Setup, state: &Path) -> (PathBuf, Vec<OsString>) {
+    let mut steps = Vec::new();
+    if let Some(files) = setup.files {
+        steps.push(format!("ulimit -n {files}"));
+    }
+    if let Some(kib) = setup.disk_kib {
+        std::fs::create_dir_all(state).expect("a folder");
+        steps.push(format!("mount -t tmpfs -o size={kib}k none {}", state.display()));
+    }
+    if steps.is_empty() {
+        return (binary(), Vec::new());
+    }
+    let line = format!("{} && exec \"$0\" \"$@\"", steps.join(" && "));
+    let shell = ["/bin/sh".into(), "-c".into(), line.into(), binary().into()];
+    match setup.disk_kib {
+        // In a mount namespace of its own, for which a user namespace is enough.
+        Some(_) => ("/usr/bin/unshare".into(), ["-Urm".into()].into_iter().chain(shell).collect()),
+        None => ("/bin/sh".into(), shell.into_iter().skip(1).collect()),
+    }
+}
+
 fn launch(setup: &Setup, folder: &Path) -> (Running, String) {
     let log = |name: &str| {
         let path = folder.join(name);
         std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log")
     };
-    let limited = !setup.limits.is_empty();
-    let program = if limited { PathBuf::from("/bin/sh") } else { binary() };
+    let state = folder.join("state");
+    let (program, before) = confined(setup, &state);
     let mut running = Running::start(&program, |command| {
-        if limited {
-            let limits =
-                setup.limits.iter().map(|(option, most)| format!("ulimit {option} {most}; "));
-            // A write beyond a limit is an error then, and not the end.
-            let line =
-                format!("set -e; trap '' XFSZ; {}exec \"$0\" \"$@\"", limits.collect::<String>());
-            command.args(["-c", &line]).arg(binary());
-        }
-        command.args(["serve", "--state-dir"]).arg(folder.join("state"));
+        command.args(before);
+        command.args(["serve", "--state-dir"]).arg(&state);
         if !setup.flags.iter().any(|flag| flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
