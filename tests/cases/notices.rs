@@ -10,16 +10,19 @@ use e2e::mailbox::Client;
 use e2e::servers::{Dovecot, Layout, PASSWORD, Recipient, Server};
 use serde_json::{Value, json};
 
-/// Waits until `enough` has come, and a while longer for what must not come.
+/// Waits until `enough` has come and nothing is left that anything could still come of.
 fn wait_for(recipient: &Recipient, enough: usize, app: &App) {
+    let come = || (recipient.mails().len(), recipient.calls().len());
+    let is_idle = || {
+        let metrics = get(&format!("{}/metrics", app.url)).text();
+        metrics.contains("trasloco_migrations_active 0\n")
+    };
     let deadline = Instant::now() + Duration::from_secs(30);
-    while recipient.mails().len() < enough || recipient.calls().len() < enough {
-        let come = (recipient.mails().len(), recipient.calls().len());
-        assert!(Instant::now() < deadline, "{come:?} of {enough}\n{}", app.log());
-        std::thread::sleep(Duration::from_millis(100));
+    while come() < (enough, enough) || !is_idle() {
+        assert!(Instant::now() < deadline, "{:?} of {enough}\n{}", come(), app.log());
+        std::thread::sleep(Duration::from_millis(50));
     }
-    std::thread::sleep(Duration::from_secs(2));
-    assert_eq!((recipient.mails().len(), recipient.calls().len()), (enough, enough));
+    assert_eq!(come(), (enough, enough));
 }
 
 fn subjects(recipient: &Recipient) -> Vec<String> {
