@@ -11,6 +11,16 @@ use crate::wasm_target::{self, TARGET};
 /// The components of spin.toml, which are crates under `functions/`.
 pub(crate) const COMPONENTS: [&str; 3] = ["forms", "upload", "advance"];
 
+/// Crates that exist for the components' target only.
+pub(crate) const WASM_ONLY: [&str; 1] = ["host"];
+
+/// Names every package that exists for this machine. All steps name the same ones: cargo unites the
+/// features of the packages that are named, and each union would have wasmtime compiled anew.
+pub(crate) fn native() -> impl Iterator<Item = &'static str> {
+    let others = WASM_ONLY.iter().flat_map(|name| ["--exclude", name]);
+    std::iter::once("--workspace").chain(others)
+}
+
 /// Builds everything; returns the binary, `target/release/trasloco`.
 pub(crate) fn build() -> Done<PathBuf> {
     packages::ensure(packages::FOR_BUILDING)?;
@@ -21,11 +31,11 @@ pub(crate) fn build() -> Done<PathBuf> {
     place_components()?;
     // The two binaries differ in what they carry only: one puts the application into a file,
     // native code included, the other has that file inside.
-    let release = ["build", "--release", "-p", "trasloco", "--bin"];
-    Step::cargo().args(release).arg("trasloco-bundle").run()?;
+    let release = || Step::cargo().args(["build", "--release"]).args(native()).arg("--bin");
+    release().arg("trasloco-bundle").run()?;
     let bundle = bundle()?;
     let bundle = bundle.to_string_lossy();
-    Step::cargo().args(release).arg("trasloco").environment("TRASLOCO_BUNDLE", &bundle).run()?;
+    release().arg("trasloco").environment("TRASLOCO_BUNDLE", &bundle).run()?;
     place(&target_folder().join("release/trasloco"), &repository().join("target/release/trasloco"))
 }
 

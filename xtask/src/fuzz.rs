@@ -3,7 +3,9 @@
 //! What `cargo fuzz` does with `-s none`, without a tool that would have to be installed first.
 //! `cargo fuzz run -s none TARGET` works as well, in the same folder.
 
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use crate::build;
 use crate::shell::{Done, Step, repository, target_folder};
@@ -22,7 +24,8 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
 /// Builds the targets and runs `TARGET` (or, for `all` or nothing, each of them) for `SECONDS`.
-/// Fails at the first finding; its input is kept in `fuzz/artifacts`.
+/// As many at a time as there are cores. Fails where one has a finding, whose input is kept in
+/// `fuzz/artifacts`.
 pub(crate) fn fuzz(arguments: &[String]) -> Done {
     let wanted = arguments.first().map_or("all", String::as_str);
     let seconds = arguments.get(1).map_or(SECONDS, String::as_str);
@@ -40,7 +43,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> Done {
     build.environment("RUSTFLAGS", FLAGS).run()?;
     let artifacts = folder.join("artifacts");
     create(&artifacts)?;
-    for target in all.iter().filter(|own| wanted == "all" || *own == wanted) {
+    let one = |target: &str| {
         let corpus = folder.join("corpus").join(target);
         create(&corpus)?;
         let program = built.join(TARGET).join("release").join(target);
@@ -51,9 +54,27 @@ pub(crate) fn fuzz(arguments: &[String]) -> Done {
             .arg(&format!("-max_total_time={seconds}"))
             .arg(&format!("-artifact_prefix={}/{target}-", artifacts.display()))
             .args(["-max_len=4096", "-timeout=20", "-rss_limit_mb=1500"])
-            .run()?;
-    }
-    Ok(())
+            .run()
+    };
+    let chosen = all.iter().filter(|own| wanted == "all" || *own == wanted);
+    let queue = Mutex::new(chosen.collect::<Vec<_>>().into_iter());
+    // One a core: each is a single thread.
+    let worker = || {
+        while let Some(target) = next(&queue) {
+            one(target)?;
+        }
+        Ok(())
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let mut ended = workers.into_iter().map(|worker| worker.join());
+        ended.try_for_each(|ended| ended.unwrap_or_else(|_| Err("a worker panicked".to_owned())))
+    })
+}
+
+fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 /// The names of the targets: a file each.
@@ -80,9 +101,8 @@ pub(crate) fn soak(arguments: &[String]) -> Done {
     let seconds = arguments.first().cloned().unwrap_or(SECONDS.to_owned());
     Step::cargo().args(["test", "--release", "-p", "migrate", "--", "chaos"]).run()?;
     build::build()?;
-    let million = ["test", "--release", "-p", "e2e", "large_folder::"];
-    let alone = ["--", "--nocapture", "--test-threads=1"];
-    let million = Step::cargo().args(million).args(alone);
+    let million = ["--test", "real", "large_folder::", "--", "--nocapture", "--test-threads=1"];
+    let million = Step::cargo().args(["test", "--release"]).args(build::native()).args(million);
     million.environment("TRASLOCO_MESSAGES", MESSAGES).run()?;
     fuzz(&["all".to_owned(), seconds])
 }
