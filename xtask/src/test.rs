@@ -1,8 +1,13 @@
 //! Everything that must hold before a change goes in.
 
+use std::num::NonZero;
+
 use crate::shell::{Done, Step, target_folder};
 use crate::wasm_target::{self, TARGET};
 use crate::{build, packages};
+
+/// Tests with real servers that run at the same time, for each core.
+const TESTS_A_CORE: usize = 3;
 
 /// Format, lints on both targets, dependencies, unit tests, then real servers and a browser.
 pub(crate) fn test() -> Done {
@@ -18,7 +23,10 @@ pub(crate) fn test() -> Done {
     build::build()?;
     as_a_component("dial", &["aead::", "chacha20::", "poly1305::", "laws::"])?;
     eprintln!("\nReal servers (Dovecot, Cyrus, Courier) and a browser are next; none is skipped.");
-    release("test").args(["--test", "*"]).run()
+    // They wait for servers and for each other's turns far more than they compute.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = format!("--test-threads={}", TESTS_A_CORE * cores);
+    release("test").args(["--test", "*", "--", &threads]).run()
 }
 
 /// A command of cargo for all packages of this machine; in the release profile throughout, so that
