@@ -78,3 +78,35 @@ pub(crate) fn after<H: Host, S: Store>(
     let next = run.folders.iter().enumerate().skip(at + 1).find(is_next);
     next.map_or(Ok(None), |(next, _)| Opening::of(run, next, identity))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::executor::block_on;
+    use imap::Session;
+    use wire::script::Script;
+
+    #[test]
+    fn what_was_asked_in_vain_leaves_nothing_on_the_line() {
+        let asked = "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n\
+                     C: A1 EXAMINE \"a\"\n\
+                     C: A2 FETCH 3:9 (UID FLAGS INTERNALDATE RFC822.SIZE)\n";
+        let row = "S: * 3 FETCH (UID 7 FLAGS () INTERNALDATE \"01-Jan-2001 10:00:00 +0100\" RFC822.SIZE 9)\n";
+        for (answer, row) in [
+            ("S: * 9 EXISTS\nS: A1 OK done\n", [row, "S: A2 OK done\n"].concat()),
+            ("S: A1 NO gone\n", "S: A2 BAD none is open\n".to_owned()),
+        ] {
+            let after = "C: A3 NOOP\nS: A3 OK done\n";
+            let script = [asked, answer, &row, after].concat();
+            block_on(async {
+                let session = Session::greet(Script::new(&script, 7)).await.unwrap();
+                let mut source = Source::Imap(session);
+                let name = MailboxName::new("a", source.spelling());
+                let wanted = Wanted { identity: false, unlabelled_only: false, dates: false };
+                Opening { name, window: (3, 9), wanted }.ask(&mut source).await.unwrap();
+                Opening::discard(&mut source).await.unwrap();
+                source.noop().await.unwrap();
+            });
+        }
+    }
+}

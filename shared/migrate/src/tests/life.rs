@@ -1,6 +1,6 @@
 //! Pausing, trying again, and servers that number their messages anew.
 
-use fake_imap::Features;
+use fake_imap::{Act, At, Features};
 use model::{Item, Options, Status};
 use store::keys;
 
@@ -145,6 +145,25 @@ fn an_unchanged_account_costs_no_command_a_folder() {
     let commands =
         [bed.source.mailboxes.take_commands(), bed.destination.mailboxes.take_commands()].concat();
     assert!(commands.len() <= 10, "{commands:?}");
+}
+
+/// The source does not wait for the destination: it is asked about the next folder while the last
+/// messages of the one before it have still to be acknowledged.
+#[test]
+fn the_next_folder_is_listed_meanwhile() {
+    let bed = Bed::new(Features::modern(), Features::modern());
+    for folder in ["a", "b", "c"] {
+        for n in 0..2 {
+            bed.source.mailboxes.add(folder, sample(&format!("{folder}{n}@x"), 9));
+        }
+    }
+    let _ = bed.destination.faults.clone().on(At::nth("APPEND", 1), Act::StallAfterEffect);
+    bed.tick(None);
+    let asked = bed.source.mailboxes.take_commands();
+    let opened: Vec<&String> = asked.iter().filter(|it| it.contains("EXAMINE")).collect();
+    assert_eq!(opened.len(), 2, "{asked:?}");
+    assert_eq!(bed.finish().status, Status::Completed);
+    bed.assert_same();
 }
 
 /// A folder gets another name and another UIDVALIDITY: its messages are moved, not copied.
