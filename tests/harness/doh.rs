@@ -1,7 +1,7 @@
 //! DNS over HTTPS (RFC 8484): for the tests' names, where every name under `trasloco.test` is
 //! 127.0.0.1; before a DNS server; and resolvers that do not do their work.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -117,7 +117,12 @@ pub fn forward(question: &[u8], port: u16) -> Option<Vec<u8>> {
     socket.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     socket.send_to(question, (Ipv4Addr::LOCALHOST, port)).ok()?;
     let mut answer = vec![0; 65_535];
-    let n = socket.recv(&mut answer).ok()?;
+    let n = loop {
+        match socket.recv(&mut answer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            received => break received.ok()?,
+        }
+    };
     answer.truncate(n);
     Some(answer)
 }
