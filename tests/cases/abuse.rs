@@ -1,15 +1,14 @@
 //! Clients that take what they can get: others, and migrations, go on.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use e2e::app::{ADVANCE_TOKEN, App, Migration, Setup, imap_account, mail_migration};
-use e2e::http::{get, request};
+use e2e::http::{connect as open, get, request};
 use e2e::servers::{Drip, Fake};
 use fake_imap::{Faults, Features, Mailboxes, Message};
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 
 /// What a page may take, the slowest one in a hundred.
 const PAGE: Duration = Duration::from_millis(200);
@@ -65,12 +64,9 @@ impl Honest {
 
 /// A connection to the application from one of `many` loopback addresses.
 fn connect(app: &App, number: usize, many: usize) -> Option<TcpStream> {
-    let to: SocketAddr = app.url.strip_prefix("http://").unwrap().parse().unwrap();
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let last = u8::try_from(1 + number % many).unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into()).expect("an address");
-    socket.connect(&to.into()).ok()?;
-    let stream = TcpStream::from(socket);
+    let from = Ipv4Addr::new(127, 0, 0, last);
+    let stream = open(app.url.strip_prefix("http://").unwrap(), Some(from)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     Some(stream)

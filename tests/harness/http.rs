@@ -49,14 +49,6 @@ pub fn request(
     whole(send(method, url, headers, body, None)?)
 }
 
-/// POST of JSON by an address of ours: whoever is asked sees another client. Panics where there is no
-/// answer.
-pub fn post_from(from: Ipv4Addr, url: &str, body: &Value) -> Response {
-    let (body, headers) = (body.to_string(), [("content-type", "application/json")]);
-    let sent = send("POST", url, &headers, body.as_bytes(), Some(from));
-    sent.and_then(whole).unwrap_or_else(|error| panic!("POST {url}: {error}"))
-}
-
 fn whole((mut lines, status, headers): Opened) -> std::io::Result<Response> {
     let mut body = Vec::new();
     lines.read_to_end(&mut body)?;
@@ -70,9 +62,18 @@ pub fn get(url: &str) -> Response {
 
 /// POST of JSON; panics where there is no answer.
 pub fn post(url: &str, body: &Value) -> Response {
-    let body = body.to_string();
-    request("POST", url, &[("content-type", "application/json")], body.as_bytes())
-        .unwrap_or_else(|error| panic!("POST {url}: {error}"))
+    post_json(None, url, body)
+}
+
+/// The same by an address of ours: whoever is asked sees another client.
+pub fn post_from(from: Ipv4Addr, url: &str, body: &Value) -> Response {
+    post_json(Some(from), url, body)
+}
+
+fn post_json(from: Option<Ipv4Addr>, url: &str, body: &Value) -> Response {
+    let (body, headers) = (body.to_string(), [("content-type", "application/json")]);
+    let sent = send("POST", url, &headers, body.as_bytes(), from);
+    sent.and_then(whole).unwrap_or_else(|error| panic!("POST {url}: {error}"))
 }
 
 /// Server-Sent Events: name and data of each, until the server ends the stream.
@@ -97,8 +98,8 @@ pub fn events(url: &str) -> std::io::Result<impl Iterator<Item = (String, String
     }))
 }
 
-/// A connection to `host`, by this address of ours.
-fn connect(host: &str, from: Option<Ipv4Addr>) -> std::io::Result<TcpStream> {
+/// A connection to `host:port`, by this address of ours.
+pub fn connect(host: &str, from: Option<Ipv4Addr>) -> std::io::Result<TcpStream> {
     let Some(from) = from else { return TcpStream::connect(host) };
     let to: SocketAddr = host.parse().map_err(std::io::Error::other)?;
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;

@@ -16,9 +16,15 @@ pub(crate) const WASM_ONLY: [&str; 1] = ["host"];
 
 /// Names every package that exists for this machine. All steps name the same ones: cargo unites the
 /// features of the packages that are named, and each union would have wasmtime compiled anew.
-pub(crate) fn native() -> impl Iterator<Item = &'static str> {
+fn native() -> impl Iterator<Item = &'static str> {
     let others = WASM_ONLY.iter().flat_map(|name| ["--exclude", name]);
     std::iter::once("--workspace").chain(others)
+}
+
+/// A command of cargo for all of them; in the release profile throughout, so that what they depend on is
+/// built once.
+pub(crate) fn release(command: &str) -> Step {
+    Step::cargo().args([command, "--release"]).args(native())
 }
 
 /// Builds everything; returns the binary, `target/release/trasloco`.
@@ -31,11 +37,11 @@ pub(crate) fn build() -> Done<PathBuf> {
     place_components()?;
     // The two binaries differ in what they carry only: one puts the application into a file,
     // native code included, the other has that file inside.
-    let release = || Step::cargo().args(["build", "--release"]).args(native()).arg("--bin");
-    release().arg("trasloco-bundle").run()?;
+    release("build").args(["--bin", "trasloco-bundle"]).run()?;
     let bundle = bundle()?;
     let bundle = bundle.to_string_lossy();
-    release().arg("trasloco").environment("TRASLOCO_BUNDLE", &bundle).run()?;
+    let binary = release("build").args(["--bin", "trasloco"]);
+    binary.environment("TRASLOCO_BUNDLE", &bundle).run()?;
     place(&target_folder().join("release/trasloco"), &repository().join("target/release/trasloco"))
 }
 

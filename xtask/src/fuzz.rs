@@ -102,7 +102,7 @@ pub(crate) fn soak(arguments: &[String]) -> Done {
     Step::cargo().args(["test", "--release", "-p", "migrate", "--", "chaos"]).run()?;
     build::build()?;
     let million = ["--test", "real", "large_folder::", "--", "--nocapture", "--test-threads=1"];
-    let million = Step::cargo().args(["test", "--release"]).args(build::native()).args(million);
+    let million = build::release("test").args(million);
     million.environment("TRASLOCO_MESSAGES", MESSAGES).run()?;
     fuzz(&["all".to_owned(), seconds])
 }

@@ -29,6 +29,8 @@ pub(crate) const FOR_TESTING: &[Package] = &[
     package("dnsmasq-base", &["/usr/sbin/dnsmasq"]),
     package("chromium", &["/usr/bin/chromium"]),
     package("chromium-driver", &["/usr/bin/chromedriver"]),
+    package("mount", &["/usr/bin/mount", "/bin/mount"]),
+    package("util-linux", &["/usr/bin/unshare"]),
     package("libfaketime", &["/usr/share/doc/libfaketime"]),
     package("openssl", &["/usr/bin/openssl"]),
     package("python3", &["/usr/bin/python3"]),

@@ -2,9 +2,10 @@
 
 use std::num::NonZero;
 
+use crate::build::{self, release};
+use crate::packages;
 use crate::shell::{Done, Step, target_folder};
 use crate::wasm_target::{self, TARGET};
-use crate::{build, packages};
 
 /// Tests with real servers that run at the same time, for each core.
 const TESTS_A_CORE: usize = 3;
@@ -17,7 +18,7 @@ pub(crate) fn test() -> Done {
     Step::cargo().args(["fmt", "--all", "--check"]).run()?;
     clippy()?;
     dependencies()?;
-    // The house rules first: they take a second, what follows takes a quarter of an hour.
+    // The house rules first: they take a second, what follows takes many minutes.
     release("test").args(["--test", "tidy"]).run()?;
     release("test").args(["--lib", "--bins", "--examples"]).run()?;
     build::build()?;
@@ -27,12 +28,6 @@ pub(crate) fn test() -> Done {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = format!("--test-threads={}", TESTS_A_CORE * cores);
     release("test").args(["--test", "*", "--", &threads]).run()
-}
-
-/// A command of cargo for all packages of this machine; in the release profile throughout, so that
-/// what they depend on is built once.
-fn release(command: &str) -> Step {
-    Step::cargo().args([command, "--release"]).args(build::native())
 }
 
 fn clippy() -> Done {

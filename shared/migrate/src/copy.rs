@@ -83,10 +83,10 @@ async fn copy_folder<H: Host, S: Store>(
     if let Some(opening) = Opening::of(run, at, !orphans.is_empty())? {
         let Opening { window: (mut first, _), mut wanted, .. } = opening;
         let asked = lines.ahead.take();
-        if asked.as_ref().is_some_and(|asked| *asked != opening) {
-            Opening::discard(&mut lines.source).await.at(Side::Source)?;
-        }
-        if asked.is_none_or(|asked| asked != opening) {
+        if asked.as_ref() != Some(&opening) {
+            if asked.is_some() {
+                Opening::discard(&mut lines.source).await.at(Side::Source)?;
+            }
             opening.ask(&mut lines.source).await.at(Side::Source)?;
         }
         let selected = lines.source.selected().await.at(Side::Source)?;
