@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::app::App;
 
 /// The environment variable with the addresses, commas between them.
@@ -17,8 +19,8 @@ pub const ENVIRONMENT: &str = "TRASLOCO_OWN_ADDRESSES";
 /// How often addresses are looked at anew: IPv6 changes them by itself (RFC 8981).
 const EVERY: Duration = Duration::from_secs(60);
 
-/// How long `public_url` is looked up.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long `public_url` is looked up; as long as that the first request may have to wait.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Addresses that are told; more than that has no machine that runs this.
 const MAX_ADDRESSES: usize = 1000;
@@ -43,19 +45,23 @@ impl OwnAddresses {
     }
 }
 
-/// Looks at the interfaces at once and then again and again, also at what `public_url` resolves to.
-pub async fn watch(app: Arc<App>) {
-    loop {
-        let mut addresses = of_interfaces();
-        addresses.extend(of_url(&app.public_url).await);
-        app.own_addresses.set(&addresses);
-        tokio::time::sleep(EVERY).await;
-    }
+/// Looks at the interfaces and at what `public_url` resolves to, and returns the latter; these stay
+/// the `known` ones when the name cannot be looked up now. Requests are answered only after the
+/// first look: without it the first of them could lead back into this machine.
+pub async fn look(own: &OwnAddresses, public_url: &str, known: Vec<IpAddr>) -> Vec<IpAddr> {
+    let of_url = of_url(public_url).await.unwrap_or(known);
+    let mut addresses = of_interfaces();
+    addresses.extend(&of_url);
+    own.set(&addresses);
+    of_url
 }
 
-/// Looks at the interfaces alone, which needs no network.
-pub fn look(app: &App) {
-    app.own_addresses.set(&of_interfaces());
+/// Looks again and again; `known` is what the first look returned.
+pub async fn watch(app: Arc<App>, mut known: Vec<IpAddr>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        known = look(&app.own_addresses, &app.public_url, known).await;
+    }
 }
 
 fn of_interfaces() -> BTreeSet<IpAddr> {
@@ -101,19 +107,20 @@ fn way_out(far: &str) -> Option<IpAddr> {
     (!own.is_unspecified()).then_some(own)
 }
 
-async fn of_url(url: &str) -> Vec<IpAddr> {
-    let Ok(uri) = url.parse::<http::Uri>() else { return Vec::new() };
-    let Some(host) = uri.host() else { return Vec::new() };
+/// What the host of this URL resolves to; nothing when the name cannot be looked up.
+async fn of_url(url: &str) -> Option<Vec<IpAddr>> {
+    let Some(host) = url.parse::<http::Uri>().ok().and_then(|uri| Some(uri.host()?.to_owned()))
+    else {
+        return Some(Vec::new());
+    };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let looked_up = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 443)));
-    match looked_up.await {
-        Ok(Ok(found)) => found.map(|address| address.ip().to_canonical()).collect(),
-        Ok(Err(error)) => {
-            log::warn!("public_url: {host} cannot be looked up: {error}");
-            Vec::new()
-        }
-        Err(_) => Vec::new(),
-    }
+    let reason = match timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 443))).await {
+        Ok(Ok(found)) => return Some(found.map(|address| address.ip().to_canonical()).collect()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} seconds", LOOKUP_TIMEOUT.as_secs()),
+    };
+    log::warn!("public_url: {host} cannot be looked up: {reason}");
+    None
 }
 
 #[cfg(test)]
@@ -154,8 +161,21 @@ mod tests {
     #[tokio::test]
     async fn an_address_in_public_url_is_its_own() {
         let found = of_url("https://[2a00:db8::7]:8443/mail").await;
-        assert_eq!(found, ["2a00:db8::7".parse::<IpAddr>().unwrap()]);
-        assert!(of_url("").await.is_empty());
+        let own: IpAddr = "2a00:db8::7".parse().unwrap();
+        assert_eq!(found, Some(vec![own]));
+        assert_eq!(of_url("").await, Some(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn known_after_the_first_look_and_kept_while_no_name_is_found() {
+        let own = OwnAddresses::default();
+        let known = look(&own, "https://192.31.196.1", Vec::new()).await;
+        let told = |own: &OwnAddresses| own.text().split(',').any(|one| one == "192.31.196.1");
+        assert!(told(&own), "{}", own.text());
+        // RFC 2606 section 2: nothing ever resolves below `invalid`.
+        let known = look(&own, "https://move.invalid", known).await;
+        assert!(told(&own), "{}", own.text());
+        assert_eq!(known, ["192.31.196.1".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]

@@ -72,8 +72,8 @@ pub async fn serve(options: Options, listen: SocketAddr) -> Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let app = tokio::task::spawn_blocking(move || load::load(&options)).await??;
-    own_addresses::look(&app);
-    tokio::spawn(own_addresses::watch(app.clone()));
+    let known = own_addresses::look(&app.own_addresses, &app.public_url, Vec::new()).await;
+    tokio::spawn(own_addresses::watch(app.clone(), known));
     let driver = tokio::spawn(driver::drive(app.clone()));
     tokio::spawn(tidy(app.clone()));
     println!("listening on http://{}", listener.local_addr()?);
