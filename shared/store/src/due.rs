@@ -27,14 +27,55 @@ fn shard_of(id: &MigrationId) -> u8 {
 
 /// Says when `id` is due; `None` takes it out of the index.
 pub async fn set(store: &impl Store, id: &MigrationId, due_ms: Option<u64>) -> Result<(), Error> {
+    in_its_shard(id, async |key| shard::set(store, &key, id, due_ms).await).await
+}
+
+/// Says that `id` is due at `at_ms`, or earlier where that is said already. What is said here is not
+/// taken out by [`settle`] of who was told before.
+pub async fn by(store: &impl Store, id: &MigrationId, at_ms: u64) -> Result<(), Error> {
+    in_its_shard(id, async |key| shard::set_by(store, &key, id, at_ms).await).await
+}
+
+/// When `id` is due, as the index has it now, for [`settle`].
+pub async fn known(store: &impl Store, id: &MigrationId) -> Result<Option<u64>, Error> {
+    in_its_shard(id, async |key| {
+        let shard: Option<Shard> = records::read(store, &key).await?;
+        Ok(shard.and_then(|shard| shard.get(id).copied()))
+    })
+    .await
+}
+
+/// Puts `due_ms` where `known_ms` stands, as [`set`] does; `false` where something else stands there,
+/// since somebody has begun `id` anew meanwhile.
+pub async fn settle(
+    store: &impl Store,
+    id: &MigrationId,
+    known_ms: Option<u64>,
+    due_ms: Option<u64>,
+) -> Result<bool, Error> {
+    match (known_ms, due_ms) {
+        (Some(known_ms), due_ms) => {
+            let change = (known_ms, due_ms);
+            in_its_shard(id, async |key| shard::replace(store, &key, id, change).await).await
+        }
+        (None, Some(due_ms)) => by(store, id, due_ms).await.map(|()| true),
+        (None, None) => Ok(true),
+    }
+}
+
+/// Does something with the list in which `id` stands: who belongs into one that cannot be read is in
+/// the next one.
+async fn in_its_shard<T>(
+    id: &MigrationId,
+    with: impl AsyncFn(String) -> Result<T, Error>,
+) -> Result<T, Error> {
     let first = shard_of(id);
-    let mut shards = (0..keys::DUE_SHARDS).map(|n| first.wrapping_add(n) % keys::DUE_SHARDS);
+    let mut number = first;
     loop {
-        let Some(number) = shards.next() else { return Ok(()) };
-        match shard::set(store, &keys::due(number), id, due_ms).await {
-            // Who belongs into a list that cannot be read goes into the next one.
-            Err(Error::Unreadable { .. }) if shards.len() > 0 => {}
-            set => return set,
+        let done = with(keys::due(number)).await;
+        number = number.wrapping_add(1) % keys::DUE_SHARDS;
+        if number == first || !matches!(done, Err(Error::Unreadable { .. })) {
+            return done;
         }
     }
 }
@@ -202,6 +243,26 @@ mod tests {
             assert_eq!(settle_project(&store, &id, 6, Some(9)).await, Ok(true));
             project_by(&store, &id, 7).await.unwrap();
             assert_eq!(all(&store).await, Ok(vec![(7, Task::Project, id.entry().clone())]));
+        });
+    }
+
+    #[test]
+    fn a_slice_that_ends_does_not_take_out_who_was_begun_anew() {
+        block_on(async {
+            let store = Memory::default();
+            let id = MigrationId::from_random(&[3; 26]);
+            assert_eq!(settle(&store, &id, None, None).await, Ok(true));
+            by(&store, &id, 5).await.unwrap();
+            let known_ms = known(&store, &id).await.unwrap();
+            assert_eq!(known_ms, Some(5));
+            // Also within the same millisecond.
+            by(&store, &id, 5).await.unwrap();
+            assert_eq!(settle(&store, &id, known_ms, None).await, Ok(false));
+            let known_ms = known(&store, &id).await.unwrap();
+            assert_eq!(settle(&store, &id, known_ms, Some(9)).await, Ok(true));
+            assert_eq!(settle(&store, &id, Some(9), None).await, Ok(true));
+            assert_eq!(settle(&store, &id, None, Some(7)).await, Ok(true));
+            assert_eq!(all(&store).await, Ok(vec![(7, Task::Advance, id)]));
         });
     }
 

@@ -89,7 +89,7 @@ async fn perform(
     let ids = members::ids(store, project, numbers.chain(deeds.hold.iter().copied())).await?;
     for (number, _) in &deeds.start {
         match ids.get(number) {
-            Some(id) => due::set(store, id, Some(now.0)).await?,
+            Some(id) => due::by(store, id, now.0).await?,
             None => forget(store, project, *number).await?,
         }
     }

@@ -72,6 +72,8 @@ pub(crate) async fn due(
         }
     }
     let place = place(membership.group.as_ref(), &migration.source, &migration.destination);
+    // From the change of the queue on another driver may begin it again: that is not undone.
+    let known_ms = due::known(store, id).await?;
     change_queue(store, project, now, |queue| match left {
         Left::Unfinished => queue.again(number, &place),
         Left::Held => queue.hold(number, &place),
@@ -80,7 +82,7 @@ pub(crate) async fn due(
     .await?;
     // What is held for too long ends by itself.
     let due_ms = due_ms.filter(|_| matches!(left, Left::Held | Left::HeldByOwner));
-    due::set(store, id, due_ms).await
+    due::settle(store, id, known_ms, due_ms).await.map(|_| ())
 }
 
 /// Writes into the list of its project how a migration stands.

@@ -352,6 +352,33 @@ fn a_driver_that_looks_too_early_holds_nothing_up() {
     }
 }
 
+/// A slice ends with a wait that is over before it has said so (a machine under load): another driver
+/// begins the migration again in between, and that must not be undone.
+#[test]
+fn whoever_is_begun_again_while_its_slice_ends_is_not_forgotten() {
+    for at in 0..300 {
+        let bed = bed(ProjectOptions { concurrency: 2, ..ProjectOptions::default() });
+        let _ = bed.destination.faults.clone().refuse_append(|_| true, "NO [UNAVAILABLE] later", 2);
+        add_to(&bed, entries(2), None).unwrap();
+        let memory = bed.memory.clone();
+        let late = Timestamp(bed.now_ms() + 60_000);
+        bed.before(bed.used() + at, move || {
+            let looked = async {
+                let project = record::read(&memory, &id()).await.unwrap().unwrap();
+                let listed = due::all(&memory).await.unwrap();
+                for (due_ms, ..) in listed.iter().filter(|(_, task, _)| *task == due::Task::Project)
+                {
+                    projects::see_to(&memory, &project, (late, "0"), *due_ms).await.unwrap();
+                }
+            };
+            looked.now_or_never().unwrap();
+        });
+        bed.settle();
+        assert_eq!(statuses(&bed), vec![Status::Completed; 2], "at {at}");
+        assert_eq!(block_on(due::all(&bed.memory)), Ok(vec![]), "at {at}");
+    }
+}
+
 #[test]
 fn whoever_is_synchronised_goes_through_the_queue_again() {
     let bed = bed(ProjectOptions::default());
