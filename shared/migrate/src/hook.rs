@@ -7,7 +7,7 @@ use wire::Random;
 
 use crate::cursor::Cursor;
 use crate::lifecycle::{self, Outcome};
-use crate::{pairs, projects};
+use crate::pairs;
 
 /// What a token begins with, so that it is recognised where it was left lying about.
 const PREFIX: &str = "hook_";
@@ -64,10 +64,9 @@ pub async fn synchronise(
             pairs.push((key.clone(), records::encode(&key, &cursor.again())?));
         }
         store.delete(&keys::control(id)).await?;
-        if !held.write(store, pairs).await? {
+        if !lifecycle::make_due(store, &held, (&migration, pairs), now).await? {
             return Ok(Some(Outcome::NotInThisState(Status::Running)));
         }
-        projects::due(store, &migration, Some(now.0), now).await?;
         Some(Outcome::Done)
     } else {
         Some(Outcome::NotInThisState(migration.status))

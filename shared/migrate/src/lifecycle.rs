@@ -129,6 +129,8 @@ pub async fn stop(
             outbox.ended(&migration, outcome(&migration, &[]), now);
             pairs.extend(outbox.take_change(id)?);
         }
+        // Where this is cut off, a slice tells the owner and tidies up.
+        due::by(store, id, now.0).await?;
         if !lease.write(store, pairs).await? {
             // Whoever took the lease sees what was asked for.
             return Ok(Outcome::Done);
@@ -277,6 +279,23 @@ fn begun(cursor: Cursor) -> Cursor {
     Cursor { phase: Phase::Discover, at: 0, attempts: 0, losses: 0, ..cursor }
 }
 
+/// Writes a migration that is to run from now on; `false` where the lease is no longer ours. It is
+/// due before it is written: of two writes the first may be the last, and a slice that finds nothing to
+/// do takes it out of the index again, while nobody looks for what is in none.
+pub(crate) async fn make_due(
+    store: &impl Store,
+    lease: &lease::Lease,
+    (migration, pairs): (&Migration, Vec<(String, Vec<u8>)>),
+    now: Timestamp,
+) -> Result<bool, Error> {
+    due::by(store, &migration.id, now.0).await?;
+    if !lease.write(store, pairs).await? {
+        return Ok(false);
+    }
+    projects::due(store, migration, Some(now.0), now).await?;
+    Ok(true)
+}
+
 /// Changes a migration that no slice works on, with its cursor where that changes too, and makes
 /// it due.
 pub(crate) async fn change_idle(
@@ -318,10 +337,9 @@ pub(crate) async fn change_idle(
         if action != Action::Resume {
             store.delete(&keys::control(id)).await?;
         }
-        if !lease.write(store, pairs).await? {
+        if !make_due(store, &lease, (&migration, pairs), now).await? {
             return Ok(Outcome::NotInThisState(Status::Running));
         }
-        projects::due(store, &migration, Some(now.0), now).await?;
         Outcome::Done
     } else {
         Outcome::NotInThisState(migration.status)

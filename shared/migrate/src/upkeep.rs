@@ -2,7 +2,8 @@
 //!
 //! After `retention_days` without activity it is erased; credentials that its owner kept for later
 //! runs go at the date they set. Nothing is looked for: the calendar of
-//! the store says which migrations are to be looked at, and each look says when the next one is.
+//! the store says which migrations are to be looked at, and each look says when the next one is. One
+//! that goes on by itself and is in no list, since its maker was cut off, is put into one by that look.
 
 use model::{Migration, MigrationId, Timestamp};
 use project::record;
@@ -16,6 +17,8 @@ const FIRST_LOOK_MS: u64 = 3_600_000;
 /// Where someone works on a migration, or where its record cannot be read, it is looked at again
 /// after this long.
 const LATER_MS: u64 = 3_600_000;
+/// What goes on by itself is looked at again after this long.
+const GOING_ON_LOOK_MS: u64 = 86_400_000;
 /// Migrations looked at in one call of the driver, which takes some milliseconds each.
 const LOOKS_MAX: usize = if cfg!(test) { 2 } else { 50 };
 /// While so many erasures are under way, no further ones are begun: their list is one record.
@@ -69,15 +72,14 @@ enum Due {
 }
 
 fn due(migration: &Migration, has_credentials: bool, now: Timestamp, retention_ms: u64) -> Due {
-    // While something goes on by itself it cannot expire earlier than this.
-    let busy_ms = now.0.saturating_add(retention_ms.max(LATER_MS));
     let kept = migration.options.keep_credentials_until;
     match migration.expires_at(retention_ms) {
         Some(at) if at <= now => Due::Erase,
         Some(_) if has_credentials && !migration.keeps_credentials(now) => Due::EraseCredentials,
         expires => {
             let kept_ms = kept.filter(|kept| *kept > now).map_or(u64::MAX, |kept| kept.0);
-            Due::LookAt(expires.map_or(busy_ms, |at| at.0).min(kept_ms))
+            let going_on_ms = now.0.saturating_add(GOING_ON_LOOK_MS);
+            Due::LookAt(expires.map_or(going_on_ms, |at| at.0).min(kept_ms))
         }
     }
 }
@@ -93,8 +95,15 @@ async fn look<H: Host, S: Store>(
     }
     match decide(world, id, now).await? {
         None => return Ok(None),
-        Some(Due::LookAt(at_ms)) => return Ok(Some(at_ms)),
-        Some(Due::Erase | Due::EraseCredentials) => {}
+        Some((migration, Due::LookAt(at_ms))) => {
+            // Those of projects are not in the calendar: their queue sees to them.
+            let goes_on = migration.expires_at(world.retention_ms).is_none();
+            if goes_on && store::due::known(store, id).await?.is_none() {
+                store::due::by(store, id, now.0).await?;
+            }
+            return Ok(Some(at_ms));
+        }
+        Some((_, Due::Erase | Due::EraseCredentials)) => {}
     }
     // With the lease held, nobody begins a run in this very moment.
     let Some(held) = lease::claim(store, id, now.0, world.boot).await? else {
@@ -103,12 +112,12 @@ async fn look<H: Host, S: Store>(
     let fence = held.fence();
     let next_ms = match decide(world, id, now).await? {
         None => None,
-        Some(Due::LookAt(at_ms)) => Some(at_ms),
-        Some(Due::EraseCredentials) => {
+        Some((_, Due::LookAt(at_ms))) => Some(at_ms),
+        Some((_, Due::EraseCredentials)) => {
             store.delete_many(&[keys::credentials(id), keys::hook(id)]).await?;
             Some(now.0 + LATER_MS)
         }
-        Some(Due::Erase) => {
+        Some((_, Due::Erase)) => {
             erase::begin(store, id, now.0, world.boot).await?;
             // Its place in the calendar goes with it.
             erase::acknowledge(store, id, fence, now.0).await?;
@@ -123,9 +132,10 @@ async fn decide<H: Host, S: Store>(
     world: &World<'_, H, S>,
     id: &MigrationId,
     now: Timestamp,
-) -> Result<Option<Due>, Error> {
+) -> Result<Option<(Migration, Due)>, Error> {
     let Some(migration) = lifecycle::read(world.store, id).await? else { return Ok(None) };
     let sealed = world.store.get(&keys::credentials(id)).await?;
     let has_credentials = sealed.is_some_and(|sealed| !sealed.is_empty());
-    Ok(Some(due(&migration, has_credentials, now, world.retention_ms)))
+    let due = due(&migration, has_credentials, now, world.retention_ms);
+    Ok(Some((migration, due)))
 }

@@ -21,6 +21,9 @@ const BUSY_LOOK_MS: u64 = 3_000;
 /// Where a migration is to go on and somebody is still ending its last slice, it is tried again after
 /// this long.
 const HELD_LOOK_MS: u64 = 500;
+/// Whoever runs is put into the index of what is due once more after this long, since a migration that
+/// fell out of it, whatever the reason, would keep its place and never go on.
+const AGAIN_MS: u64 = 600_000;
 /// Stands for any server in the lane that servers share.
 const ANY: &str = "*";
 
@@ -113,6 +116,9 @@ pub struct Queue {
     lanes: Vec<Lane>,
     later: BTreeMap<u32, Later>,
     active: BTreeMap<u32, Active>,
+    /// When all who run were put into the index last (ms since 1970).
+    #[serde(default)]
+    again_ms: u64,
 }
 
 impl Queue {
@@ -182,6 +188,17 @@ impl Queue {
         }
     }
 
+    /// Takes note that `number` goes on by itself at `at_ms` (ms since 1970); where it neither runs nor
+    /// waits, it comes into the queue with that.
+    pub fn wait(&mut self, number: u32, at_ms: u64, place: &Place) {
+        if self.active.contains_key(&number) {
+            self.settle(number, Left::Waiting(at_ms));
+        } else if !self.holds_number(number) {
+            let lane = self.lane(place);
+            self.later.insert(number, Later { at_ms, lane });
+        }
+    }
+
     /// Takes note that `number` holds as its project does, wherever it stood: it goes on with it.
     pub fn hold(&mut self, number: u32, place: &Place) {
         if !self.active.contains_key(&number) {
@@ -225,6 +242,7 @@ impl Queue {
             self.fill(options, now, ceilings);
         }
         let mut deeds = Deeds::default();
+        let again = self.is_again(now);
         for (number, active) in &mut self.active {
             if self.paused {
                 if !active.holds {
@@ -232,11 +250,22 @@ impl Queue {
                 }
             } else if active.holds {
                 deeds.resume.push((*number, active.start));
-            } else if !active.started {
+            } else if !active.started || again {
                 deeds.start.push((*number, active.start));
             }
         }
         deeds
+    }
+
+    /// Whether all who run are to be put into the index once more; takes note of that.
+    fn is_again(&mut self, now: Timestamp) -> bool {
+        // A clock that was set back has nobody wait for longer.
+        let is_over = now.0 >= self.again_ms.saturating_add(AGAIN_MS) || now.0 < self.again_ms;
+        let is_again = is_over && !self.paused && !self.active.is_empty();
+        if is_again {
+            self.again_ms = now.0;
+        }
+        is_again
     }
 
     /// Takes note of what was done of `deeds`; what was changed meanwhile stays.
@@ -270,7 +299,9 @@ impl Queue {
         // Whoever ends gives its place on; only a server may be kept busy by others.
         let full = self.active.len() >= usize::try_from(options.concurrency).unwrap_or(1);
         let waves = waves.filter(|_| !full).min();
-        later.into_iter().chain(waves).chain(held).min()
+        let again = self.again_ms.saturating_add(AGAIN_MS);
+        let again = (!self.active.is_empty()).then_some(again);
+        later.into_iter().chain(waves).chain(held).chain(again).min()
     }
 
     /// What waited for a time that is over comes next.
@@ -406,6 +437,37 @@ mod tests {
         let second = queue.turn(&options(1, 1), NOW, &none);
         queue.done(&first);
         assert_eq!(queue.turn(&options(1, 1), NOW, &none), second);
+    }
+
+    #[test]
+    fn whoever_runs_is_put_into_the_index_again_and_again() {
+        let mut queue = Queue::default();
+        queue.add(&place("", "a"));
+        let (options, none) = (options(1, 1), Ceilings::new());
+        let deeds = queue.turn(&options, NOW, &none);
+        queue.done(&deeds);
+        assert_eq!(queue.next_ms(&options, NOW), Some(AGAIN_MS));
+        assert!(queue.turn(&options, Timestamp(AGAIN_MS - 1), &none).is_empty());
+        assert_eq!(started(&queue.turn(&options, Timestamp(AGAIN_MS), &none)), [0]);
+        assert!(queue.turn(&options, Timestamp(AGAIN_MS), &none).is_empty());
+        assert_eq!(queue.next_ms(&options, NOW), Some(2 * AGAIN_MS));
+        assert_eq!(started(&queue.turn(&options, NOW, &none)), [0], "the clock was set back");
+        queue.settle(0, Left::Ended);
+        assert_eq!(queue.next_ms(&options, NOW), None);
+    }
+
+    #[test]
+    fn waiting_brings_into_the_queue_who_is_in_none() {
+        let mut queue = Queue::default();
+        let number = queue.add(&place("", "a"));
+        queue.wait(number, 5_000, &place("", "a"));
+        assert_eq!(queue.next_ms(&options(1, 1), NOW), Some(NOW.0 + BUSY_LOOK_MS), "it is ready");
+        queue.settle(number, Left::Ended);
+        queue.wait(number, 5_000, &place("", "a"));
+        assert_eq!((queue.waiting(), queue.next_ms(&options(1, 1), NOW)), (1, Some(5_000)));
+        assert_eq!(started(&queue.turn(&options(1, 1), Timestamp(5_000), &Ceilings::new())), [0]);
+        queue.wait(number, 6_000, &place("", "a"));
+        assert_eq!((queue.active(), queue.waiting()), (0, 1));
     }
 
     #[test]

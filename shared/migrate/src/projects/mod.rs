@@ -77,6 +77,7 @@ pub(crate) async fn due(
     change_queue(store, project, now, |queue| match left {
         Left::Unfinished => queue.again(number, &place),
         Left::Held => queue.hold(number, &place),
+        Left::Waiting(at_ms) => queue.wait(number, at_ms, &place),
         left => queue.settle(number, left),
     })
     .await?;

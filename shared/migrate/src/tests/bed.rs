@@ -457,20 +457,23 @@ impl Bed {
     }
 
     pub(super) fn synchronise(&self) {
-        let seal = Seal::from_variable(KEY).unwrap();
-        let host = self.host();
-        let now = Timestamp(self.timers.now_ms.get());
-        let credentials = credentials();
+        let outcome = self.ask_to_synchronise(&self.id, None);
+        assert_eq!(outcome, Some(lifecycle::Outcome::Done));
+    }
+
+    /// What an owner asks for; `None` where the power was cut after `allowed` operations.
+    pub(super) fn ask_to_synchronise(
+        &self,
+        id: &MigrationId,
+        allowed: Option<u32>,
+    ) -> Option<lifecycle::Outcome> {
+        let (host, id, now) = (self.host(), id.clone(), Timestamp(self.timers.now_ms.get()));
         let boot = self.boot.get().to_string();
-        let work = lifecycle::synchronise(
-            &self.memory,
-            (&seal, &host),
-            &self.id,
-            &credentials,
-            now,
-            &boot,
-        );
-        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
+        self.with_power(allowed, |store| async move {
+            let seal = Seal::from_variable(KEY).unwrap();
+            let (by, new) = ((&seal, &host), credentials());
+            lifecycle::synchronise(&store, by, &id, &new, now, &boot).await.unwrap()
+        })
     }
 
     #[track_caller]

@@ -2,6 +2,7 @@
 
 mod asks;
 mod bed;
+mod begins;
 mod busy;
 mod chaos;
 mod cuts;
