@@ -58,18 +58,22 @@ pub(crate) fn fuzz(arguments: &[String]) -> Done {
     };
     let chosen = all.iter().filter(|own| wanted == "all" || *own == wanted);
     let queue = Mutex::new(chosen.collect::<Vec<_>>().into_iter());
-    // One a core: each is a single thread.
+    // One a core: each is a single thread. What one finds does not end the others.
     let worker = || {
+        let mut found = Vec::new();
         while let Some(target) = next(&queue) {
-            one(target)?;
+            found.extend(one(target).err());
         }
-        Ok(())
+        if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
-        let mut ended = workers.into_iter().map(|worker| worker.join());
-        ended.try_for_each(|ended| ended.unwrap_or_else(|_| Err("a worker panicked".to_owned())))
+        let ended = workers.into_iter().map(|worker| worker.join());
+        let ended =
+            ended.map(|ended| ended.unwrap_or_else(|_| Err("a worker panicked".to_owned())));
+        let found: Vec<String> = ended.filter_map(Result::err).collect();
+        if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
     })
 }
 

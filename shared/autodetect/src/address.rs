@@ -27,7 +27,9 @@ impl Address {
             return None;
         }
         let domain = host_name(domain)?;
-        Some(Address { local: local.to_owned(), domain })
+        // In ASCII a domain may be longer than it was written.
+        let fits = local.len() + 1 + domain.len() <= ADDRESS_MAX_BYTES;
+        fits.then(|| Address { local: local.to_owned(), domain })
     }
 
     /// What stands before `@`.
@@ -111,5 +113,10 @@ mod tests {
         assert_eq!(read(&format!("{}@example.org", "a".repeat(65))), None);
         assert_eq!(read(&format!("anna@{}.org", "a".repeat(64))), None);
         assert_eq!(read(&format!("anna@{}org", "a.".repeat(150))), None);
+        // 143 octets as it is written, 268 in ASCII; what is read can be read again.
+        let domain = "ü.".repeat(25);
+        assert_eq!(read(&format!("{}@{domain}org", "a".repeat(64))), None);
+        let address = read(&format!("{}@{domain}org", "a".repeat(30))).expect("an address");
+        assert_eq!(read(&address), Some(address));
     }
 }

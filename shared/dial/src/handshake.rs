@@ -133,6 +133,10 @@ impl Handshake {
                 Ok(_) => Some(Standing::Handshaking),
             };
             self.pending.advance(discard.min(self.pending.len()));
+            if self.ended {
+                // Nothing after close_notify counts, RFC 8446 section 6.1; rustls leaves it here.
+                self.pending.clear();
+            }
             if let Some(standing) = standing {
                 return Ok(standing);
             }

@@ -367,8 +367,12 @@ impl Direction {
         let padded = text.iter().rposition(|octet| *octet != 0);
         let kind_at = padded.ok_or(PeerMisbehaved::IllegalTlsInnerPlaintext)?;
         let (plain, rest) = text.split_at(kind_at);
-        let kind = rest.first().copied().unwrap_or_default();
-        Ok((ContentType::from(kind), plain))
+        let kind = ContentType::from(rest.first().copied().unwrap_or_default());
+        // It is never protected, RFC 8446 section 5.
+        if kind == ContentType::ChangeCipherSpec {
+            return Err(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec.into());
+        }
+        Ok((kind, plain))
     }
 
     pub(crate) fn open_tls12<'r>(
@@ -546,7 +550,11 @@ mod tests {
             let short = Err(Error::InvalidMessage(InvalidMessage::MessageTooShort));
             assert_eq!(pair.hears(ContentType::Alert, &[2]), short);
             let kind = ContentType::ChangeCipherSpec;
-            assert_eq!(pair.hears(kind, &[1]), Err(unexpected(kind)));
+            let refused = match version {
+                Version::Tls13 => PeerMisbehaved::IllegalMiddleboxChangeCipherSpec.into(),
+                Version::Tls12 => unexpected(kind),
+            };
+            assert_eq!(pair.hears(kind, &[1]), Err(refused));
         }
     }
 
