@@ -23,6 +23,8 @@ pub(crate) struct Input {
     lone_lf: bool,
     content: Option<Content>,
     passed: u64,
+    /// A line or a message had no end: where the next one begins cannot be known.
+    broken: Option<Error>,
 }
 
 impl Input {
@@ -36,6 +38,9 @@ impl Input {
     }
 
     async fn fill(&mut self, stream: &mut impl Stream) -> Result<(), Error> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
         if self.current.is_empty() {
             self.current = stream.read().await?;
             if self.current.is_empty() {
@@ -43,6 +48,13 @@ impl Input {
             }
         }
         Ok(())
+    }
+
+    /// Nothing is read any more; how much of what arrived is dropped with that depends on the line.
+    fn give_up(&mut self, what: &'static str, sample: &[u8]) -> Error {
+        let error = unreadable(what, sample);
+        (self.broken, self.current) = (Some(error.clone()), Bytes::new());
+        error
     }
 
     /// The next line without its end.
@@ -53,7 +65,7 @@ impl Input {
             None => self.gathered(stream).await?,
         };
         if line.len() > LINE_MAX {
-            return Err(unreadable("a line without end", &line));
+            return Err(self.give_up("a line without end", &line));
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let without = text.strip_suffix(b"\r").unwrap_or(text);
@@ -70,7 +82,7 @@ impl Input {
             let part = self.current.split_to(end.map_or(self.current.len(), |end| end + 1));
             line.extend_from_slice(&part);
             if line.len() > LINE_MAX {
-                return Err(unreadable("a line without end", &line));
+                return Err(self.give_up("a line without end", &line));
             }
             if end.is_some() {
                 return Ok(line.freeze());
@@ -114,7 +126,7 @@ impl Input {
             if let Some(chunk) = chunk {
                 self.passed += chunk.len() as u64;
                 if self.passed > CONTENT_MAX {
-                    return Err(unreadable("a message without end", &chunk));
+                    return Err(self.give_up("a message without end", &chunk));
                 }
                 return Ok(Some(chunk));
             }
