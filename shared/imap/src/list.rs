@@ -289,6 +289,12 @@ impl<S: Stream> Session<S> {
                 .filter_map(|at| mailboxes.get(*at).map(|own| own.name.clone()))
                 .collect();
             for (at, (_, status)) in open.into_iter().zip(self.status(&names).await?) {
+                // What a server cannot tell now is not what it never tells.
+                if let Err(reply) = &status
+                    && reply.is_temporary()
+                {
+                    return Err(Error::Refused(reply.clone()));
+                }
                 if let Some(own) = mailboxes.get_mut(at) {
                     own.status = status.ok();
                 }

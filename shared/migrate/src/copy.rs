@@ -91,6 +91,7 @@ async fn copy_folder<H: Host, S: Store>(
         }
         let selected = lines.source.selected().await.at(Side::Source)?;
         let exists = selected.exists;
+        renumbered::learn(run.folder_mut(at)?, &selected);
         if renumbered::is(run.folder(at)?, &selected) {
             listing::discard(&mut lines.source).await.at(Side::Source)?;
             if renumbered::is_given_up(run.folder(at)?) {

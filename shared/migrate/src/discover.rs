@@ -256,8 +256,12 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
     }
 }
 
-/// What this sync point found out about a folder, and whether there is anything to do.
-fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
+/// What this sync point found out about a folder, and whether there is anything to do. A folder of which
+/// the server told nothing counts as the one that it was.
+fn refresh(folder: &mut Folder, mut found: State, other: Option<&Mailbox>) {
+    if let (0, Some(old)) = (found.uid_validity, folder.settled) {
+        found.uid_validity = old.uid_validity;
+    }
     folder.listed = true;
     folder.segments_before = folder.segments;
     (folder.comparing, folder.missed_uids) = (None, Uids::default());
@@ -281,7 +285,8 @@ fn refresh(folder: &mut Folder, found: State, other: Option<&Mailbox>) {
         (folder.done_uid, folder.number_hint) = (0, 1);
     }
     let compare = first || renumbered || replaced || folder.readopt;
-    folder.adopt = compare && there.messages > 0;
+    let untold = other.is_some_and(|mailbox| mailbox.selectable && mailbox.status.is_none());
+    folder.adopt = compare && (there.messages > 0 || untold);
     folder.recognise = (renumbered || replaced) && folder.segments > 0;
     if there.uid_validity != 0 {
         folder.destination_uid_validity = there.uid_validity;

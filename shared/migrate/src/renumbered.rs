@@ -17,6 +17,16 @@ pub(crate) fn is(folder: &Folder, selected: &Selected) -> bool {
     known != 0 && now != 0 && known != now
 }
 
+/// Takes over what an opened folder tells, where the listing told nothing of it (STATUS was refused or
+/// left out): otherwise nobody would notice that it is numbered anew later.
+pub(crate) fn learn(folder: &mut Folder, selected: &Selected) {
+    if folder.found.uid_validity == 0 && folder.segments == 0 {
+        folder.found.uid_validity = selected.uid_validity;
+        folder.found.uid_next = selected.uid_next.unwrap_or(folder.found.uid_next);
+        folder.found.messages = folder.found.messages.max(selected.exists.into());
+    }
+}
+
 /// How often a folder is begun anew in one run: each time costs a look at all of it, at both sides.
 const ANEW_MAX: u32 = 50;
 

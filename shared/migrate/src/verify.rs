@@ -81,6 +81,7 @@ async fn verify_folder<H: Host, S: Store>(
         compared?;
         listed?
     };
+    renumbered::learn(run.folder_mut(at)?, &listed.selected);
     if renumbered::is(run.folder(at)?, &listed.selected) {
         if run.folder(at)?.renumbered < RENUMBERED_MAX {
             renumbered::begin_anew(run, at, &listed.selected)?;

@@ -409,3 +409,42 @@ fn a_fetch_that_is_refused_as_a_whole_costs_what_cannot_be_read() {
         assert!(failures(&bed).len() < 2, "{times}: {:?}", failures(&bed));
     }
 }
+
+/// A server that tells nothing of a folder before it is opened says nothing of what is in it: neither
+/// that it is empty nor how it is numbered.
+#[test]
+fn a_folder_of_which_nothing_was_told_is_not_empty() {
+    for reply in ["NO no", "NO [UNAVAILABLE] later"] {
+        let times = if reply.contains("UNAVAILABLE") { 5 } else { ALWAYS };
+        for (at_source, at_destination) in [(true, false), (false, true), (true, true)] {
+            for (renumber, cut) in (0..8).zip([40, 80, 120, 150].into_iter().cycle()) {
+                let bed = Bed::new(Features::bare(), Features::bare());
+                fill(&bed);
+                for there in bed.source.mailboxes.messages("INBOX").into_iter().take(3) {
+                    let (bytes, flags, internal_date) =
+                        (there.bytes, there.flags, there.internal_date);
+                    bed.destination.mailboxes.add("INBOX", Message { bytes, flags, internal_date });
+                }
+                let refuse = || (At::every("STATUS").times(times), Act::Refuse(reply.into()));
+                for (refuses, server) in
+                    [(at_source, &bed.source), (at_destination, &bed.destination)]
+                {
+                    let (at, act) = refuse();
+                    let _ = refuses.then(|| server.faults.clone().on(at, act));
+                }
+                let _ = bed.source.faults.clone().renumber(renumber, 3);
+                let told = format!(
+                    "{reply} at {at_source} {at_destination}, numbered anew after {renumber}, {cut}"
+                );
+                bed.tick(Some(cut));
+                bed.tick(Some(cut));
+                let migration = bed.finish();
+                assert_eq!(broken(&bed, &migration), Vec::<String>::new(), "{told}");
+                bed.synchronise();
+                let migration = bed.finish();
+                assert_eq!(broken(&bed, &migration), Vec::<String>::new(), "again: {told}");
+                assert_eq!(migration.status, Status::Completed, "{told}");
+            }
+        }
+    }
+}
