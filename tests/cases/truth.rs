@@ -191,18 +191,21 @@ fn the_uid_comes_behind_the_body() {
 fn what_a_server_leaves_out_or_shortens_is_told() {
     let source = |odd| Pair::odd_source(Faults::none().odd(odd, is(4), u32::MAX));
     let destination = |odd| Pair::odd_destination(Faults::none().odd(odd, is(4), u32::MAX));
+    let both = Faults::none().odd(Odd::Unsized, is(4), u32::MAX);
+    let unsized_and_short = both.odd(Odd::Short(250), is(4), u32::MAX);
     hold(
         vec![
             ("OK without a body", source(Odd::NoBody)),
             ("not in the list", source(Odd::Unlisted)),
             ("250 octets of it", source(Odd::Short(250))),
             ("nothing of it", source(Odd::Short(0))),
+            ("250 octets, and no size", Pair::odd_source(unsized_and_short)),
+            ("without a size", source(Odd::Unsized)),
             ("half of it is kept", destination(Odd::KeepOnly(3_000))),
             ("none of it is kept", destination(Odd::Forget)),
         ],
         false,
     );
-    hold(vec![("without a size", source(Odd::Unsized))], true);
 }
 
 /// Point 3: between two slices, or two connections, all messages have new numbers.

@@ -112,6 +112,7 @@ async fn find_sent<H: Host, S: Store>(
         .map(|entry| message(&intention.batch, entry))
         .collect();
     identify(&mut lines.source, &mut messages).await.at(Side::Source)?;
+    let announced: Vec<u64> = messages.iter().map(|message| message.size).collect();
     // Of several with one Message-ID the size tells which are there.
     adopt::measure(lines, &mut messages).await?;
     let window = Window {
@@ -132,7 +133,10 @@ async fn find_sent<H: Host, S: Store>(
     };
     let identities: BTreeMap<u32, u64> =
         messages.iter().map(|message| (message.uid, message.identity)).collect();
-    let settled: Vec<_> = messages.into_iter().zip(found).filter_map(arrived).collect();
+    // What the source announced decides whether all of it came, not what was measured since.
+    let told = messages.into_iter().zip(announced);
+    let told = told.map(|(message, size)| Message { size, ..message });
+    let settled: Vec<_> = told.zip(found).filter_map(arrived).collect();
     let done: Vec<u32> = settled.iter().map(|(message, _)| message.uid).collect();
     intention.batch.entries.retain(|entry| !done.contains(&entry.source_uid));
     intention.sent = 0;

@@ -116,9 +116,13 @@ fn not_arrived<H: Host, S: Store>(
 /// What is said once about a folder whose messages went away while it was read.
 const GONE: &str = "Messages were deleted at the source during the run, before they were reached.";
 
+/// What is said of a message whose size the source does not tell, also when it is asked again.
+const UNSIZED: &str = "The source does not tell how large this message is, so that nobody can tell \
+                       whether it delivered all of it. What it delivered was copied.";
+
 /// What is missing of a message, in a sentence: the source announced more octets than it delivered, or
 /// than stand at the destination where a cut hid what was delivered. One that delivers more than it
-/// announced keeps nothing back: its sizes are estimates.
+/// announced keeps nothing back: its sizes are estimates. Of a message without a size nobody can know.
 fn shortfall(
     true_sizes: bool,
     message: &Message,
@@ -126,8 +130,11 @@ fn shortfall(
     header: &Header,
 ) -> Option<String> {
     let announced = message.size;
-    if !true_sizes || announced == 0 {
+    if !true_sizes {
         return None;
+    }
+    if announced == 0 {
+        return Some(UNSIZED.to_owned());
     }
     match delivered {
         Some(octets) if octets < announced && !agrees(announced, octets, header) => Some(format!(

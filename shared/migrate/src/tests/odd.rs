@@ -180,13 +180,32 @@ fn a_message_that_is_never_listed_is_a_failure() {
 }
 
 #[test]
-fn a_message_without_size_or_date_arrives() {
-    for odd in [Odd::Unsized, Odd::Undated] {
+fn a_message_without_a_date_arrives() {
+    let bed = bed();
+    let _ = bed.source.faults.clone().odd(Odd::Undated, has("i4"), ALWAYS);
+    let migration = bed.finish();
+    assert_eq!(broken(&bed, &migration), Vec::<String>::new());
+    assert_eq!(migration.status, Status::Completed);
+}
+
+/// Nobody can tell whether it was delivered whole, wherever the line breaks.
+#[test]
+fn a_message_without_a_size_is_copied_and_is_told() {
+    for (short, cut) in
+        [true, false].into_iter().flat_map(|short| (0..160).map(move |n| (short, n)))
+    {
         let bed = bed();
-        let _ = bed.source.faults.clone().odd(odd, has("i4"), ALWAYS);
+        let faults = bed.source.faults.clone().odd(Odd::Unsized, has("i4"), ALWAYS);
+        if short {
+            let _ = faults.odd(Odd::Short(60), has("i4"), ALWAYS);
+        }
+        bed.tick(Some(cut));
         let migration = bed.finish();
-        assert_eq!(broken(&bed, &migration), Vec::<String>::new());
-        assert_eq!(migration.status, Status::Completed);
+        assert_eq!(broken(&bed, &migration), Vec::<String>::new(), "{short}, cut after {cut}");
+        assert_eq!(migration.status, Status::CompletedWithErrors, "{short}, cut after {cut}");
+        assert_eq!(failures(&bed), [FailureCode::Incomplete], "{short}, cut after {cut}");
+        let whole = contents(&bed.source) == contents(&bed.destination);
+        assert_eq!(whole, !short, "{short}, cut after {cut}");
     }
 }
 
