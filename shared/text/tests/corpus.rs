@@ -23,8 +23,10 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The corpus beside the repository, or where `TRASLOCO_CORPUS` says; `None` where it is absent.
 fn corpus() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus");
-    let root = std::env::var_os("TRASLOCO_CORPUS").map_or_else(|| beside.into(), PathBuf::from);
+    // Cargo tells at run time which clone is tested; the one that this was compiled in may be another.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    let beside = package.join("../../../shared/corpus");
+    let root = std::env::var_os("TRASLOCO_CORPUS").map_or(beside, PathBuf::from);
     let folder = root.join("xlsx");
     if !folder.is_dir() {
         eprintln!("SKIPPED: no corpus at {}", folder.display());

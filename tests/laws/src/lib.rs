@@ -65,9 +65,18 @@ pub fn hold(target: &str, tries: u64, law: impl Fn(&[u8])) {
     }
 }
 
+/// The top of the repository. Cargo tells where the package under test stands when it runs it; what
+/// was true when this crate was compiled may be another clone with the same target folder.
+fn repository() -> PathBuf {
+    let run = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = run.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    let top = package.ancestors().find(|folder| folder.join("fuzz/seeds").exists());
+    top.unwrap_or_else(|| panic!("{package:?} is in no clone of the repository")).to_owned()
+}
+
 /// The committed seeds of a target, by name.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let folder = repository().join("fuzz/seeds").join(target);
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let mut seeds: Vec<(String, Vec<u8>)> = entries
         .map(|entry| entry.unwrap())
@@ -155,7 +164,7 @@ mod tests {
     /// Every fuzz target is a law that the test suite holds, too, under the target's name.
     #[test]
     fn every_target_is_held() {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = repository();
         let crates = ["shared", "functions"].map(|it| std::fs::read_dir(root.join(it)).unwrap());
         let laws: String = crates
             .into_iter()
