@@ -56,7 +56,7 @@ impl Opening {
         let selected = source.selected().await;
         listing::discard(source).await?;
         match selected {
-            Ok(_) | Err(Trouble::Imap(imap::Error::Refused(_))) => Ok(()),
+            Ok(_) | Err(Trouble::Rejected(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Code, Reply, UidSet};
+use imap::UidSet;
 use store::{Store, keys};
 
 use crate::cursor::Message;
@@ -15,7 +15,7 @@ use crate::run::Run;
 use crate::settle::settle;
 use crate::slice::Lines;
 use crate::transfer::{Batch, Fate, Next, Target, command_messages, transfer};
-use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::trouble::{At, Halt, Reason, Rejection, Side, Trouble};
 use crate::world::Host;
 use crate::{header, limited};
 
@@ -29,7 +29,7 @@ struct Sorted {
     /// Known for good.
     settled: Vec<(Message, Fate)>,
     /// Why the destination did not take the others, or some of them.
-    refused: Option<Reply>,
+    refused: Option<Rejection>,
     /// Some did not come; only what does not come when asked for alone is gone.
     missing: bool,
 }
@@ -58,8 +58,8 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     run.cursor.bodies_alone |= learnt;
 
     let mut fates = carried.fates;
-    if let Some(reply) = no_folder(&fates) {
-        return folder_again(run, lines, at, intention, reply).await;
+    if let Some(why) = no_folder(&fates) {
+        return folder_again(run, lines, at, intention, why).await;
     }
     look_for_refused(run, lines, at, (intention, group), &mut fates).await?;
     if let ([message], [fate @ Fate::Gone]) = (group, fates.as_mut_slice()) {
@@ -71,10 +71,10 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     reconcile::locate(run, lines, (at, intention.uid_next), &mut settled).await?;
     let done: UidSet = settled.iter().map(|(message, _)| message.uid).collect();
     intention.batch.entries.retain(|entry| !done.contains(entry.source_uid));
-    if let Some(reply) = &refused
+    if let Some(why) = &refused
         && group.len() == 1
     {
-        limited::set_aside(run, reply, intention)?;
+        limited::set_aside(run, why, intention)?;
     }
     (intention.sent, intention.tries) = (0, 0);
     intention.one_by_one |= (missing && !learnt) || (multi && refused.is_some());
@@ -87,21 +87,19 @@ pub(crate) async fn attempt<H: Host, S: Store>(
 /// Whether the slice goes on after a try.
 fn go_on(
     intention: &Intention,
-    (refused, multi): (Option<Reply>, bool),
-    (missing, source): (bool, Option<Reply>),
+    (refused, multi): (Option<Rejection>, bool),
+    (missing, source): (bool, Option<Rejection>),
 ) -> Result<(), Halt> {
     let empty = intention.batch.entries.is_empty();
-    match (refused, source.filter(|reply| asks_to_wait(reply).is_some())) {
+    match (refused, source.filter(|why| why.wait_s.is_some())) {
         // Set aside: others may be taken.
         (Some(_), _) if empty && !multi => Ok(()),
         // One by one, a mailbox that is nearly full takes what still fits, and one with a limit on
         // sizes what is below it.
-        (Some(reply), _) if !(multi && is_of_one(&reply)) => {
-            Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
+        (Some(why), _) if !(multi && is_of_one(&why)) => {
+            Err(Halt::Trouble(Side::Destination, Trouble::Rejected(why)))
         }
-        (None, Some(reply)) if missing => {
-            Err(Halt::Trouble(Side::Source, imap::Error::Refused(reply).into()))
-        }
+        (None, Some(why)) if missing => Err(Halt::Trouble(Side::Source, Trouble::Rejected(why))),
         // From a fresh start: more may have been asked of the source already.
         (Some(_), _) => Err(Halt::Budget),
         (None, _) if missing => Err(Halt::Budget),
@@ -121,13 +119,13 @@ fn sort<H: Host, S: Store>(
         match fate {
             Fate::Gone if group.len() > 1 => sorted.missing = true,
             // One of several was refused, and with it all of its command.
-            Fate::Refused { reply, .. } if multi || sorted.refused.is_some() => {
-                sorted.refused.get_or_insert(reply);
+            Fate::Refused { why, .. } if multi || sorted.refused.is_some() => {
+                sorted.refused.get_or_insert(why);
             }
-            Fate::Refused { reply, size, .. }
-                if limited::waits(&reply, size) && !limited::is_given_up(run, &reply, size) =>
+            Fate::Refused { why, size, .. }
+                if limited::waits(&why, size) && !limited::is_given_up(run, &why, size) =>
             {
-                sorted.refused = Some(reply);
+                sorted.refused = Some(why);
             }
             Fate::Arrived { .. } => {
                 limited::taken(run);
@@ -144,14 +142,13 @@ fn sort<H: Host, S: Store>(
 async fn undelivered<H: Host>(
     lines: &mut Lines<H>,
     message: &Message,
-    refused: Option<&Reply>,
+    refused: Option<&Rejection>,
 ) -> Result<Fate, Halt> {
-    if let Some(reply) = refused {
-        if asks_to_wait(reply).is_some() {
-            let error = imap::Error::Refused(reply.clone());
-            return Err(Halt::Trouble(Side::Source, error.into()));
+    if let Some(why) = refused {
+        if why.wait_s.is_some() {
+            return Err(Halt::Trouble(Side::Source, Trouble::Rejected(why.clone())));
         }
-        return Ok(Fate::Unreadable(format!("The source does not deliver this message: {reply}.")));
+        return Ok(Fate::Unreadable(format!("The source does not deliver this message: {why}.")));
     }
     let own: UidSet = std::iter::once(message.uid).collect();
     let there = lines.source.present(&own).await.at(Side::Source)?;
@@ -182,8 +179,8 @@ async fn look_for_refused<H: Host, S: Store>(
     let mut certain = true;
     for (fate, message) in fates.iter().zip(group) {
         let (size, header) = match fate {
-            Fate::Refused { reply, size, header } => {
-                certain &= is_certain(reply);
+            Fate::Refused { why, size, header } => {
+                certain &= is_certain(why.reason);
                 (size, header)
             }
             // What was taken is there, too, and must not be taken for what was refused.
@@ -223,25 +220,18 @@ async fn look_for_refused<H: Host, S: Store>(
 
 /// Whether a refusal is about the message or the mailbox, and so was made before anything was
 /// stored.
-fn is_certain(reply: &Reply) -> bool {
-    matches!(
-        reply.code,
-        Some(Code::TooBig | Code::OverQuota | Code::Permission | Code::Cannot | Code::ClientBug)
-    )
+fn is_certain(reason: Reason) -> bool {
+    matches!(reason, Reason::TooLarge | Reason::Full | Reason::Forbidden)
 }
 
 /// Whether it may be one message of several that is refused.
-fn is_of_one(reply: &Reply) -> bool {
-    asks_to_wait(reply).is_none() || matches!(reply.code, Some(Code::OverQuota | Code::Limit))
+fn is_of_one(why: &Rejection) -> bool {
+    why.wait_s.is_none() || matches!(why.reason, Reason::Full | Reason::Limit)
 }
 
-fn no_folder(fates: &[Fate]) -> Option<Reply> {
+fn no_folder(fates: &[Fate]) -> Option<Rejection> {
     fates.iter().find_map(|fate| match fate {
-        Fate::Refused { reply, .. }
-            if matches!(reply.code, Some(Code::TryCreate | Code::NonExistent)) =>
-        {
-            Some(reply.clone())
-        }
+        Fate::Refused { why, .. } if why.reason == Reason::NoFolder => Some(why.clone()),
         Fate::Refused { .. } | Fate::Arrived { .. } | Fate::Gone | Fate::Unreadable(_) => None,
     })
 }
@@ -252,7 +242,7 @@ async fn folder_again<H: Host, S: Store>(
     lines: &mut Lines<H>,
     at: usize,
     intention: &mut Intention,
-    reply: Reply,
+    why: Rejection,
 ) -> Result<(), Halt> {
     let folder = run.folder_mut(at)?;
     folder.remark(
@@ -265,5 +255,5 @@ async fn folder_again<H: Host, S: Store>(
     intention.uid_next = 1;
     run.stage(keys::intention(run.id()), intention.encode());
     run.checkpoint().await?;
-    Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()))
+    Err(Halt::Trouble(Side::Destination, Trouble::Rejected(why)))
 }

@@ -15,10 +15,11 @@ use crate::absence;
 use crate::ledger::{Ledger, Row, Windows, Writer};
 use crate::orphans;
 use crate::run::Run;
+use crate::services::imap::asks_to_wait;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::source::Fetch;
-use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// Changed messages that are written down together.

@@ -16,8 +16,9 @@ use crate::journal::{Entry, Origin};
 use crate::ledger::{Key, Ledger, Row, Windows};
 use crate::login;
 use crate::run::Run;
+use crate::services::imap::asks_to_wait;
 use crate::source::Fetch;
-use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 use crate::{listing, pairing};
 

@@ -9,9 +9,10 @@ use store::Store;
 use crate::cursor::{Folder, Name};
 use crate::renames;
 use crate::run::Run;
+use crate::services::imap::asks_to_wait;
 use crate::slice::Lines;
 use crate::special_use;
-use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
 /// The phase.

@@ -69,6 +69,7 @@ mod repair;
 pub mod report;
 mod run;
 mod servers;
+mod services;
 mod settle;
 mod skips;
 mod slice;

@@ -9,13 +9,12 @@
 //! source what is still to come. Where one after the other is refused, it is not about messages: the
 //! next is waited for as for any server that asks for patience.
 
-use imap::{Code, Reply};
 use model::Phase;
 use store::Store;
 
 use crate::journal::Intention;
 use crate::run::Run;
-use crate::trouble::{Halt, asks_to_wait};
+use crate::trouble::{Halt, Reason, Rejection};
 use crate::world::Host;
 
 /// Tries of a message while others are taken, each after a wait.
@@ -27,16 +26,16 @@ const TRIES_ALONE: u32 = 10;
 const ASIDE_IN_A_ROW: u32 = 8;
 
 /// Whether a refused message is to be tried again later; `size` is in octets.
-pub(crate) fn waits(reply: &Reply, size: u64) -> bool {
-    asks_to_wait(reply).is_some() && !(size > 0 && is_about_size(reply))
+pub(crate) fn waits(why: &Rejection, size: u64) -> bool {
+    why.wait_s.is_some() && !(size > 0 && is_about_size(why))
 }
 
 /// Whether the server refuses this message for its size.
-pub(crate) fn is_about_size(reply: &Reply) -> bool {
-    match reply.code {
-        Some(Code::TooBig) => true,
-        Some(Code::Limit | Code::OverQuota) | None => {
-            let text = reply.text.to_lowercase();
+pub(crate) fn is_about_size(why: &Rejection) -> bool {
+    match why.reason {
+        Reason::TooLarge => true,
+        Reason::Limit | Reason::Full | Reason::Other => {
+            let text = why.words.to_lowercase();
             let words = [
                 "too large",
                 "too big",
@@ -55,17 +54,21 @@ pub(crate) fn is_about_size(reply: &Reply) -> bool {
             ];
             words.iter().any(|word| text.contains(word))
         }
-        Some(_) => false,
+        Reason::Throttled
+        | Reason::Unavailable
+        | Reason::NoFolder
+        | Reason::Forbidden
+        | Reason::Permanent => false,
     }
 }
 
 /// Takes a message that was refused alone out of the intention, if others are to be tried first.
 pub(crate) fn set_aside<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    reply: &Reply,
+    why: &Rejection,
     intention: &mut Intention,
 ) -> Result<(), Halt> {
-    let about_this = matches!(reply.code, Some(Code::Limit | Code::OverQuota));
+    let about_this = matches!(why.reason, Reason::Limit | Reason::Full);
     let size = intention.batch.entries.first().map_or(0, |entry| entry.size);
     // The same one was waited for, and refused again: the next may be taken.
     let waited = run.cursor.attempts >= TRIES_BESIDE && run.cursor.limited < ASIDE_IN_A_ROW;
@@ -97,16 +100,16 @@ pub(crate) fn taken<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
 /// room again, so that its owner is given time (`ATTEMPTS_MAX` ends that).
 pub(crate) fn is_given_up<H: Host, S: Store>(
     run: &Run<'_, H, S>,
-    reply: &Reply,
+    why: &Rejection,
     size: u64,
 ) -> bool {
     let known = run.cursor.limit_size.is_some_and(|limit| size >= limit);
     let others = run.cursor.limited == 0;
-    let tries = match reply.code {
-        Some(Code::Limit) if others && known => 0,
-        Some(Code::Limit) if others => TRIES_BESIDE,
-        Some(Code::Limit) => TRIES_ALONE,
-        Some(Code::OverQuota) if others => TRIES_BESIDE,
+    let tries = match why.reason {
+        Reason::Limit if others && known => 0,
+        Reason::Limit if others => TRIES_BESIDE,
+        Reason::Limit => TRIES_ALONE,
+        Reason::Full if others => TRIES_BESIDE,
         _ => return false,
     };
     run.cursor.phase == Phase::Verify && run.cursor.attempts >= tries
@@ -116,8 +119,8 @@ pub(crate) fn is_given_up<H: Host, S: Store>(
 mod tests {
     use super::*;
 
-    fn reply(code: Option<Code>, text: &str) -> Reply {
-        Reply { status: imap::Status::No, code, text: text.into() }
+    fn said(reason: Reason, wait_s: Option<u64>, words: &str) -> Rejection {
+        Rejection { reason, wait_s, words: words.into() }
     }
 
     #[test]
@@ -128,15 +131,13 @@ mod tests {
             "message exceeds the maximum size of 10 MB",
             "Message too big",
         ] {
-            assert!(!waits(&reply(Some(Code::Limit), text), 9), "{text}");
+            assert!(!waits(&said(Reason::Limit, Some(60), text), 9), "{text}");
         }
         for text in ["slow down", "too many commands", "Rate limit exceeded"] {
-            assert!(waits(&reply(Some(Code::Limit), text), 9), "{text}");
+            assert!(waits(&said(Reason::Limit, Some(60), text), 9), "{text}");
         }
-        assert!(waits(
-            &reply(Some(Code::OverQuota), "Quota exceeded (mailbox for user is full)"),
-            9
-        ));
-        assert!(!waits(&reply(None, "no"), 9), "an ordinary refusal is for good");
+        let full = "Quota exceeded (mailbox for user is full)";
+        assert!(waits(&said(Reason::Full, Some(600), full), 9));
+        assert!(!waits(&said(Reason::Other, None, "no"), 9), "an ordinary refusal is for good");
     }
 }

@@ -11,7 +11,7 @@ use wire::Stream;
 use crate::cursor::Message;
 use crate::header;
 use crate::source::{Fetch, Source};
-use crate::trouble::{Trouble, asks_to_wait};
+use crate::trouble::Trouble;
 
 /// Messages in one window: about 100 bytes each.
 pub(crate) const WINDOW_MESSAGES: u32 = 10_000;
@@ -101,8 +101,8 @@ pub(crate) async fn read<S: Stream>(
     loop {
         let (rows, elsewhere) = match collect(source, wanted).await {
             // The folder has shrunk since the request was made.
-            Err(Trouble::Imap(imap::Error::Refused(reply)))
-                if (first > exists || first == 1) && asks_to_wait(&reply).is_none() =>
+            Err(Trouble::Rejected(why))
+                if (first > exists || first == 1) && why.wait_s.is_none() =>
             {
                 (Vec::new(), 0)
             }
@@ -227,7 +227,7 @@ async fn rows<S: Stream>(source: &mut Source<S>) -> Result<Vec<Row>, Trouble> {
         match source.next().await? {
             FetchEvent::Message(told) if told.uid != 0 => rows.push(Row::of(told)),
             FetchEvent::Done => return Ok(merged(rows)),
-            FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
+            FetchEvent::Refused(reply) => return Err(Trouble::Rejected(reply.into())),
             FetchEvent::Message(_)
             | FetchEvent::Chunk(_)
             | FetchEvent::EndOfBody(_)

@@ -13,7 +13,7 @@ use crate::discover::FOLDERS_MAX;
 use crate::pop;
 use crate::source::Source;
 use crate::special_use;
-use crate::trouble::{self, Side, Trouble};
+use crate::trouble::{self, Lack, Side, Trouble};
 use crate::world::Host;
 
 /// The stream under a session.
@@ -302,14 +302,9 @@ pub async fn check<H: Host>(
 pub(crate) fn refusal(side: Side, error: &Trouble) -> Refusal {
     let sentence = trouble::sentence(side, error);
     match error {
-        Trouble::Imap(imap::Error::AuthenticationFailed(_))
-        | Trouble::Pop(::pop::Error::AuthenticationFailed(_)) => {
-            Refusal::AuthenticationFailed(sentence)
-        }
-        Trouble::Imap(imap::Error::TooMany { .. }) => Refusal::TooManyFolders(sentence),
-        Trouble::Pop(::pop::Error::TooMany { .. } | ::pop::Error::NoIdentifiers(_)) => {
-            Refusal::Unsupported(sentence)
-        }
+        Trouble::Credentials(_) => Refusal::AuthenticationFailed(sentence),
+        Trouble::Impossible(Lack::Room, _) => Refusal::TooManyFolders(sentence),
+        Trouble::Impossible(Lack::Support, _) => Refusal::Unsupported(sentence),
         _ => Refusal::Unreachable(sentence),
     }
 }

@@ -347,7 +347,7 @@ async fn sizes<H: Host>(
     let mut looked_at = 0u64;
     for (mailbox, path) in order {
         let selected = match session.select(&mailbox.name).await {
-            Err(Trouble::Imap(imap::Error::Refused(_))) => {
+            Err(Trouble::Rejected(_)) => {
                 sizes.whole = false;
                 continue;
             }

@@ -18,11 +18,12 @@ use crate::journal::Origin;
 use crate::listing::{self, Wanted};
 use crate::reconcile;
 use crate::run::Run;
+use crate::services::imap::asks_to_wait;
 use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::standing::Standing;
-use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// What is asked about at once: about 100 bytes a message.

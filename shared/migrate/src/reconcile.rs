@@ -18,11 +18,12 @@ use crate::listing;
 use crate::pairing::{self, Doubt, Pairing};
 use crate::renumbered;
 use crate::run::Run;
+use crate::services::imap::asks_to_wait;
 use crate::settle::{lost, settle};
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Side, Trouble, asks_to_wait};
+use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
 
 /// A server that we died on may still be storing what it had received. It is looked at until it

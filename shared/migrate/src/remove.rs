@@ -18,8 +18,9 @@ use crate::ledger::{Key, Row, Windows, Writer};
 use crate::login::{self, Line};
 use crate::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
 use crate::run::Run;
+use crate::services::imap::asks_to_wait;
 use crate::settle::stage_segment;
-use crate::trouble::{At, Halt, Side, asks_to_wait};
+use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
 /// Reasons listed one by one for a folder; the rest is counted.

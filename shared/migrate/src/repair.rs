@@ -15,7 +15,7 @@ use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::Fetch;
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt, Rejection, Side, Trouble};
 use crate::world::Host;
 use crate::{header, limited, reconcile};
 
@@ -53,8 +53,8 @@ pub(crate) async fn mend<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let name = run.folder(at)?.destination.mailbox();
     for (message, fate) in settled {
-        let Fate::Refused { reply, size: delivered, header } = fate else { continue };
-        if limited::is_about_size(reply) {
+        let Fate::Refused { why, size: delivered, header } = fate else { continue };
+        if limited::is_about_size(why) {
             continue;
         }
         for rung in Rung::ALL {
@@ -71,7 +71,7 @@ pub(crate) async fn mend<H: Host, S: Store>(
                     }
                 }
             };
-            let reason = format!("The destination refused the message ({reply}); {}.", rung.told());
+            let reason = format!("The destination refused the message ({why}); {}.", rung.told());
             let (subject, delivered) = (header.subject.clone(), Some(*delivered));
             let header = std::mem::take(header);
             *fate = Fate::Arrived { uid, uid_validity, size, delivered, header };
@@ -144,7 +144,7 @@ async fn climb<H: Host>(
     let head = AppendHead { flags: &flags, internal_date: Some(&message.date), size, binary };
     let started = lines.destination.append_message(name, &head, false).await;
     if let Started::Refused(reply) = started.at(Side::Destination)? {
-        return waits_or_refused(reply, size);
+        return waits_or_refused(reply.into(), size);
     }
     let mut mender = Mender::new(rung);
     pass(lines, message, &mut mender, async |lines: &mut Lines<H>, bytes| {
@@ -158,14 +158,14 @@ async fn climb<H: Host>(
             uid_validity: uid_validity.unwrap_or(0),
             size,
         }),
-        Some(Appended::Refused(reply)) => waits_or_refused(reply, size),
+        Some(Appended::Refused(reply)) => waits_or_refused(reply.into(), size),
         None => Ok(Climbed::Unchanged),
     }
 }
 
-fn waits_or_refused(reply: imap::Reply, size: u64) -> Result<Climbed, Halt> {
-    match limited::waits(&reply, size) {
-        true => Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into())),
+fn waits_or_refused(why: Rejection, size: u64) -> Result<Climbed, Halt> {
+    match limited::waits(&why, size) {
+        true => Err(Halt::Trouble(Side::Destination, Trouble::Rejected(why))),
         false => Ok(Climbed::Refused { size }),
     }
 }
@@ -188,7 +188,7 @@ async fn pass<H: Host>(
             }
             FetchEvent::Done => return Ok(()),
             FetchEvent::Refused(reply) => {
-                return Err(Halt::Trouble(Side::Source, imap::Error::Refused(reply).into()));
+                return Err(Halt::Trouble(Side::Source, Trouble::Rejected(reply.into())));
             }
             FetchEvent::Message(_) | FetchEvent::Vanished(_) => {}
         }

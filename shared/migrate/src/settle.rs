@@ -102,12 +102,12 @@ fn not_arrived<H: Host, S: Store>(
             Ok(())
         }
         Fate::Unreadable(reason) => lost(run, at, message, FailureCode::Unreadable, reason, &[]),
-        Fate::Refused { reply, header, .. } => {
-            let code = match limited::is_about_size(&reply) {
+        Fate::Refused { why, header, .. } => {
+            let code = match limited::is_about_size(&why) {
                 true => FailureCode::TooLarge,
                 false => FailureCode::Refused,
             };
-            let reason = format!("The destination refused the message: {reply}.");
+            let reason = format!("The destination refused the message: {why}.");
             lost(run, at, message, code, reason, &header.subject)
         }
     }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use imap::{
-    AppendHead, Appended, Attributes, FetchEvent, FetchItems, InternalDate, MailboxName, Reply,
-    Sequence, Session, Started, UidSet,
+    AppendHead, Appended, Attributes, FetchEvent, FetchItems, InternalDate, MailboxName, Sequence,
+    Session, Started, UidSet,
 };
 use sha2::{Digest, Sha256};
 use wire::Stream;
@@ -13,7 +13,7 @@ use crate::ahead::Opening;
 use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
 use crate::source::{Fetch, Source};
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt, Rejection, Side, Trouble};
 
 /// Messages and octets in one command of a batch: the server stores one while the next is sent.
 const COMMAND_MESSAGES: usize = if cfg!(test) { 2 } else { 200 };
@@ -50,8 +50,8 @@ pub(crate) enum Fate {
     Unreadable(String),
     /// The destination refused it, as it says.
     Refused {
-        /// Its words.
-        reply: Reply,
+        /// Why.
+        why: Rejection,
         /// Bytes of the message.
         size: u64,
         /// What its header says.
@@ -107,8 +107,8 @@ pub(crate) struct Carried {
     pub(crate) fates: Vec<Fate>,
     /// A body came of which nobody could tell whose it is before it was over.
     pub(crate) unnumbered: bool,
-    /// The source refused to deliver; its words.
-    pub(crate) refused: Option<Reply>,
+    /// The source refused to deliver.
+    pub(crate) refused: Option<Rejection>,
 }
 
 /// Asks for the bodies of `batch`, without waiting.
@@ -167,7 +167,7 @@ struct Transfer<'t, 'b, 'n, 'm, A, B> {
     /// Places of what was sent, in order.
     sent: Vec<usize>,
     /// Why the command that carries several was refused.
-    refused_all: Option<Reply>,
+    refused_all: Option<Rejection>,
     /// Messages and octets in the present command.
     command: (usize, u64),
 }
@@ -180,7 +180,7 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
                 FetchEvent::Message(row) => row,
                 FetchEvent::Done => return Ok(()),
                 FetchEvent::Refused(reply) => {
-                    self.carried.refused.get_or_insert(reply);
+                    self.carried.refused.get_or_insert_with(|| reply.into());
                     return Ok(());
                 }
                 FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {
@@ -243,15 +243,14 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         {
             ask(self.source, next).await.at(Side::Source)?;
         }
-        let ready = match &self.refused_all {
-            Some(reply) => Started::Refused(reply.clone()),
+        let refused = match &self.refused_all {
+            Some(why) => Some(why.clone()),
             None => {
                 let date = row.internal_date.unwrap_or(message.date);
                 self.head(message, date, size).await?
             }
         };
-        let taken = matches!(ready, Started::Ready);
-        let to = taken.then_some(&mut *self.destination);
+        let to = refused.is_none().then_some(&mut *self.destination);
         // One more pass over every octet: only who announced another size is in question.
         let wanted = Wanted { digest: self.target.digests, line_feeds: size != message.size };
         let passed = stream(self.source, to, wanted).await?;
@@ -265,16 +264,16 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
             return Err(Halt::Trouble(Side::Source, error.into()));
         }
         let header = Header { date: row.internal_date, ..passed.header };
-        let fate = match ready {
-            Started::Ready => {
+        let fate = match refused {
+            None => {
                 self.sent.push(at);
                 Fate::Arrived { uid: 0, uid_validity: 0, size, delivered: Some(size), header }
             }
-            Started::Refused(reply) => {
+            Some(why) => {
                 if self.target.multi {
-                    self.refused_all = Some(reply.clone());
+                    self.refused_all = Some(why.clone());
                 }
-                Fate::Refused { reply, size, header }
+                Fate::Refused { why, size, header }
             }
         };
         if let Some(slot) = self.carried.fates.get_mut(at) {
@@ -283,13 +282,13 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         Ok(())
     }
 
-    /// Announces a message to the destination.
+    /// Announces a message to the destination; why it does not take it, where it says so at once.
     async fn head(
         &mut self,
         message: &Message,
         date: InternalDate,
         size: u64,
-    ) -> Result<Started, Halt> {
+    ) -> Result<Option<Rejection>, Halt> {
         let multi = self.target.multi;
         if multi && (self.command.0 >= self.target.most || self.command.1 >= COMMAND_BYTES) {
             self.destination.append_end().await.at(Side::Destination)?;
@@ -303,7 +302,10 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
             binary: self.target.binary,
         };
         let started = self.destination.append_message(self.target.name, &head, multi).await;
-        started.at(Side::Destination)
+        Ok(match started.at(Side::Destination)? {
+            Started::Ready => None,
+            Started::Refused(reply) => Some(reply.into()),
+        })
     }
 
     async fn finish(mut self) -> Result<Carried, Halt> {
@@ -365,10 +367,7 @@ async fn stream<A: Stream, B: Stream>(
             | FetchEvent::Vanished(_)
             | FetchEvent::Done
             | FetchEvent::Refused(_) => {
-                return Err(Halt::Trouble(
-                    Side::Source,
-                    imap::Error::Wire(wire::Error::Closed).into(),
-                ));
+                return Err(Halt::Trouble(Side::Source, wire::Error::Closed.into()));
             }
         }
     }
@@ -379,7 +378,7 @@ fn settle_answers(
     fates: &mut [Fate],
     sent: &[usize],
     answers: Vec<Appended>,
-    refused_all: Option<&Reply>,
+    refused_all: Option<&Rejection>,
 ) {
     let mut answers = answers.into_iter();
     for at in sent {
@@ -391,11 +390,11 @@ fn settle_answers(
                 (*uid, *uid_validity) = (number.unwrap_or(0), validity.unwrap_or(0));
             }
             (Some(Appended::Refused(reply)), _) => {
-                *fate = Fate::Refused { reply, size, header: std::mem::take(header) };
+                *fate = Fate::Refused { why: reply.into(), size, header: std::mem::take(header) };
             }
-            (None, Some(reply)) => {
-                let (reply, header) = (reply.clone(), std::mem::take(header));
-                *fate = Fate::Refused { reply, size, header };
+            (None, Some(why)) => {
+                let (why, header) = (why.clone(), std::mem::take(header));
+                *fate = Fate::Refused { why, size, header };
             }
             (None, None) => {}
         }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use imap::{Code, Reply};
 use model::Timestamp;
 use store::Error as StoreError;
 
@@ -53,13 +52,61 @@ pub(crate) enum Halt {
     Store(StoreError),
 }
 
+/// What a server says when it does not do what it was asked, in terms that no protocol owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    /// Why, as far as a code tells.
+    pub(crate) reason: Reason,
+    /// The server asks for patience: seconds after which it may be asked again.
+    pub(crate) wait_s: Option<u64>,
+    /// The server's own words with its code, of bounded length.
+    pub(crate) words: String,
+}
+
+/// Why a server does not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The item is larger than it takes.
+    TooLarge,
+    /// The account is full, or has no room for this item.
+    Full,
+    /// Some limit: on one item, on what was carried, or on how fast one asks.
+    Limit,
+    /// Too much was asked in too short a time.
+    Throttled,
+    /// A part of the server is down, or something else holds what was asked for.
+    Unavailable,
+    /// There is no such folder.
+    NoFolder,
+    /// Never for this login, or never on this server.
+    Forbidden,
+    /// A trouble of the server's that somebody must see to.
+    Permanent,
+    /// The server gives no code, or one that says nothing else.
+    Other,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
 /// What a server or the line did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// In a dialogue over IMAP.
-    Imap(imap::Error),
-    /// In a dialogue over POP3.
-    Pop(pop::Error),
+    /// The server did not take login and password.
+    Credentials(Rejection),
+    /// It understood, and said no.
+    Rejected(Rejection),
+    /// It ended the connection and said why.
+    HungUp(Rejection),
+    /// It does not work, however often it is tried; a sentence.
+    Impossible(Lack, String),
+    /// It broke the rules of its protocol, or speaks another; a sentence.
+    Unreadable(String),
+    /// The line could not be opened, or broke.
+    Line(wire::Error),
     /// It sends and takes too little for the slice to go on.
     Slow {
         /// Octets that its lines carried, both ways.
@@ -71,32 +118,27 @@ pub(crate) enum Trouble {
     InTheWay,
 }
 
+/// What is lacking where something does not work, however often it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// The account has more of something than this program carries.
+    Room,
+    /// An account of this form cannot be moved.
+    Support,
+    /// Something else, such as encryption or a way to log in.
+    Other,
+}
+
 impl Trouble {
     /// Whether the server did not take login and password.
     pub(crate) fn is_refused_login(&self) -> bool {
-        matches!(
-            self,
-            Trouble::Imap(imap::Error::AuthenticationFailed(_))
-                | Trouble::Pop(pop::Error::AuthenticationFailed(_))
-        )
-    }
-}
-
-impl From<imap::Error> for Trouble {
-    fn from(error: imap::Error) -> Self {
-        Trouble::Imap(error)
-    }
-}
-
-impl From<pop::Error> for Trouble {
-    fn from(error: pop::Error) -> Self {
-        Trouble::Pop(error)
+        matches!(self, Trouble::Credentials(_))
     }
 }
 
 impl From<wire::Error> for Trouble {
     fn from(error: wire::Error) -> Self {
-        Trouble::Imap(error.into())
+        Trouble::Line(error)
     }
 }
 
@@ -130,118 +172,50 @@ pub(crate) enum Verdict {
     Fail,
 }
 
-/// A mailbox that is full or a server that is throttling needs minutes, not seconds.
-const THROTTLED_WAIT_S: u64 = 60;
-const FULL_WAIT_S: u64 = 600;
+/// A server that is throttling needs minutes, not seconds.
+pub(crate) const THROTTLED_WAIT_S: u64 = 60;
+/// A mailbox that is full needs its owner, most often.
+pub(crate) const FULL_WAIT_S: u64 = 600;
 /// Tries without progress before a run is given up: with the back-off, about two days.
 pub(crate) const ATTEMPTS_MAX: u32 = 300;
 /// The longest back-off.
 const BACK_OFF_MAX_S: u64 = 600;
 
-/// Whether a reply asks to come back later, and when.
-pub(crate) fn asks_to_wait(reply: &Reply) -> Option<u64> {
-    match &reply.code {
-        Some(Code::OverQuota) => Some(FULL_WAIT_S),
-        Some(Code::Limit | Code::Throttled) => Some(THROTTLED_WAIT_S),
-        Some(Code::Unavailable | Code::InUse) => Some(5),
-        _ => None,
-    }
-}
-
 /// Whether a server that was just connected to has too many connections, as it says or by hanging up
 /// before it has said anything.
 pub(crate) fn is_crowded(error: &Trouble) -> bool {
-    let in_words = |text: &str| {
-        let text = text.to_lowercase();
-        ["too many", "maximum number", "connection limit"].iter().any(|w| text.contains(w))
-    };
-    let says = |reply: &Reply| {
-        let code = matches!(
-            reply.code,
-            Some(Code::Limit | Code::Throttled | Code::Unavailable | Code::InUse)
-        );
-        code || in_words(&reply.text)
-    };
     match error {
-        Trouble::Imap(
-            imap::Error::AuthenticationFailed(reply)
-            | imap::Error::Refused(reply)
-            | imap::Error::Bye(reply),
-        ) => says(reply),
-        // IN-USE is about one maildrop, and no matter of how many connections there are.
-        Trouble::Pop(pop::Error::AuthenticationFailed(reply) | pop::Error::Refused(reply)) => {
-            in_words(&reply.text)
+        Trouble::Credentials(said) | Trouble::Rejected(said) | Trouble::HungUp(said) => {
+            let text = said.words.to_lowercase();
+            let words = ["too many", "maximum number", "connection limit"];
+            matches!(said.reason, Reason::Limit | Reason::Throttled | Reason::Unavailable)
+                || words.iter().any(|some| text.contains(some))
         }
-        Trouble::Imap(imap::Error::Wire(error)) | Trouble::Pop(pop::Error::Wire(error)) => {
+        Trouble::Line(error) => {
             matches!(error, wire::Error::Closed | wire::Error::NoServer { hung_up: true, .. })
         }
-        Trouble::Imap(_) | Trouble::Pop(_) | Trouble::Slow { .. } | Trouble::InTheWay => false,
+        Trouble::Impossible(..)
+        | Trouble::Unreadable(_)
+        | Trouble::Slow { .. }
+        | Trouble::InTheWay => false,
     }
 }
 
 /// What follows from `error`.
 pub(crate) fn verdict(error: &Trouble) -> Verdict {
     match error {
-        Trouble::Imap(error) => imap_verdict(error),
-        Trouble::Pop(error) => pop_verdict(error),
-        Trouble::Slow { .. } | Trouble::InTheWay => Verdict::Wait { at_least_s: SLOW_WAIT_S },
-    }
-}
-
-/// Another session holds the maildrop, perhaps one of ours that the server has not yet seen end.
-const HELD_WAIT_S: u64 = 2;
-/// The longest time between two logins that a server is believed to mean.
-const LOGIN_DELAY_MAX_S: u64 = 3600;
-
-fn pop_verdict(error: &pop::Error) -> Verdict {
-    match error {
-        pop::Error::AuthenticationFailed(_)
-        | pop::Error::TooMany { .. }
-        | pop::Error::NoIdentifiers(_)
-        | pop::Error::NoMechanism { .. }
-        | pop::Error::NoStartTls
-        | pop::Error::Unsendable { .. }
-        | pop::Error::OutOfTurn { .. }
-        | pop::Error::Wire(wire::Error::Forbidden { .. } | wire::Error::Port { .. }) => {
-            Verdict::Fail
-        }
-        pop::Error::Refused(reply) => match &reply.code {
-            Some(pop::Code::SysPerm) => Verdict::Fail,
-            Some(pop::Code::LoginDelay) => {
-                let wait_s = reply.wait_s.unwrap_or(THROTTLED_WAIT_S);
-                Verdict::Wait { at_least_s: wait_s.min(LOGIN_DELAY_MAX_S) }
-            }
-            Some(pop::Code::SysTemp) => Verdict::Wait { at_least_s: 5 },
-            _ if reply.says_held() => Verdict::Wait { at_least_s: HELD_WAIT_S },
-            _ => Verdict::Wait { at_least_s: 1 },
-        },
-        pop::Error::Wire(_) | pop::Error::Unreadable { .. } | pop::Error::NotPop { .. } => {
-            Verdict::Wait { at_least_s: 0 }
-        }
-    }
-}
-
-fn imap_verdict(error: &imap::Error) -> Verdict {
-    match error {
-        imap::Error::AuthenticationFailed(reply) => match asks_to_wait(reply) {
+        Trouble::Credentials(said) => match said.wait_s {
             Some(at_least_s) => Verdict::Wait { at_least_s },
             None => Verdict::Fail,
         },
-        imap::Error::NoMechanism { .. }
-        | imap::Error::TooMany { .. }
-        | imap::Error::NoStartTls
-        | imap::Error::ServerNotProven
-        | imap::Error::Unsendable { .. }
-        | imap::Error::OutOfTurn { .. } => Verdict::Fail,
-        imap::Error::Refused(reply) | imap::Error::Bye(reply) => {
-            Verdict::Wait { at_least_s: asks_to_wait(reply).unwrap_or(1) }
+        Trouble::Rejected(said) if said.reason == Reason::Permanent => Verdict::Fail,
+        Trouble::Rejected(said) | Trouble::HungUp(said) => {
+            Verdict::Wait { at_least_s: said.wait_s.unwrap_or(1) }
         }
-        imap::Error::Wire(wire::Error::Forbidden { .. } | wire::Error::Port { .. }) => {
-            Verdict::Fail
-        }
-        imap::Error::Wire(_) | imap::Error::Unreadable { .. } | imap::Error::NotImap { .. } => {
-            Verdict::Wait { at_least_s: 0 }
-        }
+        Trouble::Impossible(..)
+        | Trouble::Line(wire::Error::Forbidden { .. } | wire::Error::Port { .. }) => Verdict::Fail,
+        Trouble::Line(_) | Trouble::Unreadable(_) => Verdict::Wait { at_least_s: 0 },
+        Trouble::Slow { .. } | Trouble::InTheWay => Verdict::Wait { at_least_s: SLOW_WAIT_S },
     }
 }
 
@@ -253,17 +227,16 @@ pub(crate) fn back_off_s(attempts: u32, at_least_s: u64) -> u64 {
 
 /// A sentence for the user, with the server's words.
 pub(crate) fn sentence(side: Side, error: &Trouble) -> String {
-    let wrong = |reply: &dyn fmt::Display| {
-        format!("The {side} does not accept the login and password: {reply}")
-    };
     let said = match error {
-        Trouble::Imap(imap::Error::AuthenticationFailed(reply)) => wrong(reply),
-        Trouble::Pop(pop::Error::AuthenticationFailed(reply)) => wrong(reply),
-        Trouble::Imap(imap::Error::Refused(reply)) => format!("The {side} refused: {reply}"),
-        Trouble::Pop(pop::Error::Refused(reply)) => format!("The {side} refused: {reply}"),
-        Trouble::Imap(imap::Error::Bye(reply)) => format!("The {side} hung up: {reply}"),
-        Trouble::Imap(other) => format!("The {side}: {other}"),
-        Trouble::Pop(other) => format!("The {side}: {other}"),
+        Trouble::Credentials(said) => {
+            format!("The {side} does not accept the login and password: {said}")
+        }
+        Trouble::Rejected(said) => format!("The {side} refused: {said}"),
+        Trouble::HungUp(said) => format!("The {side} hung up: {said}"),
+        Trouble::Impossible(_, words) | Trouble::Unreadable(words) => {
+            format!("The {side}: {words}")
+        }
+        Trouble::Line(error) => format!("The {side}: {error}"),
         Trouble::Slow { octets, seconds } => format!(
             "The {side} is too slow: its line carried {octets} octets in {seconds} s. What has \
              arrived stays, and the rest is tried again"
@@ -287,34 +260,5 @@ mod tests {
         assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
         assert_eq!(back_off_s(1, 60), 60);
         assert_eq!(back_off_s(u32::MAX, 0), 600);
-    }
-
-    #[test]
-    fn throttling_is_waiting_and_a_wrong_password_is_not() {
-        let reply = |code| Reply { status: imap::Status::No, code, text: "x".into() };
-        let full = imap::Error::Refused(reply(Some(Code::OverQuota)));
-        assert_eq!(imap_verdict(&full), Verdict::Wait { at_least_s: 600 });
-        let wrong = imap::Error::AuthenticationFailed(reply(Some(Code::AuthenticationFailed)));
-        assert_eq!(imap_verdict(&wrong), Verdict::Fail);
-        let busy = imap::Error::AuthenticationFailed(reply(Some(Code::Unavailable)));
-        assert_eq!(imap_verdict(&busy), Verdict::Wait { at_least_s: 5 });
-    }
-
-    #[test]
-    fn a_held_maildrop_is_waited_for() {
-        let reply =
-            |code, wait_s| pop::Reply { ok: false, code: Some(code), text: "x".into(), wait_s };
-        let refused = |code, wait_s| verdict(&pop::Error::Refused(reply(code, wait_s)).into());
-        let wait = |at_least_s| Verdict::Wait { at_least_s };
-        assert_eq!(refused(pop::Code::InUse, None), wait(2));
-        assert_eq!(refused(pop::Code::LoginDelay, None), wait(60));
-        assert_eq!(refused(pop::Code::LoginDelay, Some(900)), wait(900));
-        assert_eq!(refused(pop::Code::LoginDelay, Some(u64::MAX)), wait(3600));
-        assert_eq!(refused(pop::Code::SysTemp, None), wait(5));
-        assert_eq!(refused(pop::Code::SysPerm, None), Verdict::Fail);
-        let wrong = pop::Error::AuthenticationFailed(reply(pop::Code::Auth, None));
-        assert_eq!(verdict(&wrong.clone().into()), Verdict::Fail);
-        let told = sentence(Side::Source, &wrong.into());
-        assert_eq!(told, "The source does not accept the login and password: [AUTH] x.");
     }
 }

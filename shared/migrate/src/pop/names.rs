@@ -11,7 +11,7 @@ use wire::Stream;
 use super::maildrop::Row;
 use crate::run::Run;
 use crate::source::Source;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
 /// Names in one page of the stored list: 16 bytes each. A new message rewrites the last page.
@@ -42,7 +42,7 @@ pub(crate) async fn number<H: Host, S: Store, L: Stream>(
     if known.saturating_add(count) > NAMES_MAX {
         let limit = usize::try_from(NAMES_MAX).unwrap_or(usize::MAX);
         let error = Error::TooMany { what: "messages, all those it ever had counted", limit };
-        return Err(Halt::Trouble(Side::Source, Trouble::Pop(error)));
+        return Err(Halt::Trouble(Side::Source, error.into()));
     }
     let mut names = last;
     for (entry, uid) in fresh.into_iter().zip(known + 1..) {
