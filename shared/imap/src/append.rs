@@ -6,13 +6,13 @@ use bytes::Bytes;
 use wire::Stream;
 
 use crate::command::Command;
-use crate::date::InternalDate;
 use crate::dialogue::PIPELINE_MAX;
 use crate::error::Error;
-use crate::flags::Flags;
 use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, Reply};
 use crate::session::Session;
+use mailbox::Flags;
+use mailbox::InternalDate;
 
 /// What goes before a message's octets.
 #[derive(Debug, Clone, Copy)]

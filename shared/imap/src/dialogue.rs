@@ -490,7 +490,7 @@ mod tests {
         let inbox = name("INBOX");
         let all = crate::Sequence::Numbers { first: 1, last: None };
         let items = crate::FetchItems { flags: true, body: true, ..Default::default() };
-        let flags = crate::Flags::new();
+        let flags = mailbox::Flags::new();
         let head = crate::AppendHead { flags: &flags, internal_date: None, size: 1, binary: false };
         for seed in 1..3_000u64 {
             futures::executor::block_on(async {

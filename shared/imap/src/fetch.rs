@@ -3,16 +3,17 @@
 use bytes::Bytes;
 use wire::Stream;
 
-use crate::date::InternalDate;
 use crate::dialogue::{Heard, UNASKED_MAX};
 use crate::error::Error;
 use crate::fetching::{Asked, Fetch, Part, Range, Ready};
-use crate::flags::Flags;
 use crate::input::Bodies;
 use crate::reply::Reply;
 use crate::response::{Cursor, Fetched, Line};
 use crate::session::Session;
-use crate::uid_set::{SET_TEXT_MAX, UidSet};
+use mailbox::Flags;
+use mailbox::InternalDate;
+use mailbox::UidSet;
+use mailbox::uid_set::SET_TEXT_MAX;
 
 /// Which messages a FETCH is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -310,9 +311,9 @@ mod tests {
     use wire::script::Script;
 
     use super::*;
-    use crate::flags::SystemFlag;
-    use crate::mailbox::Mode;
+    use crate::mailboxes::Mode;
     use crate::testing::{name, play, play_error};
+    use mailbox::SystemFlag;
 
     const BODY: FetchItems = FetchItems {
         flags: false,

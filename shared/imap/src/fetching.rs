@@ -13,7 +13,7 @@ use crate::input::Bodies;
 use crate::mailbox_name::MailboxName;
 use crate::reply::Reply;
 use crate::response::{Fetched, Item};
-use crate::uid_set::UidSet;
+use mailbox::UidSet;
 
 /// What was sent and is to be answered, oldest first.
 #[derive(Debug, Default)]

@@ -22,13 +22,14 @@ use crate::auth::Credentials;
 use crate::error::Error;
 use crate::fetch::{Attributes, FetchEvent, FetchItems, Sequence};
 use crate::input::{Bodies, Input};
-use crate::mailbox::Mode;
 use crate::mailbox_name::{MailboxName, Spelling};
+use crate::mailboxes::Mode;
 use crate::messages::Criteria;
 use crate::response::Line;
 use crate::session::Session;
-use crate::uid_set::UidSet;
-use crate::{Capabilities, InternalDate, utf7};
+use crate::{Capabilities, utf7};
+use mailbox::InternalDate;
+use mailbox::UidSet;
 
 /// Most events of a dialogue that are looked at: an input of some kilobytes has fewer.
 const EVENTS_MAX: usize = 10_000;

@@ -5,10 +5,10 @@
 //! the stream and resumes), what is migrated and why, when to try again.
 //!
 //! Reading order: [`Session`] in `session.rs` (one connection), `auth.rs` and `scram.rs` (logging
-//! in), `list.rs` and `mailbox.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
+//! in), `list.rs` and `mailboxes.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
 //! `messages.rs` (flags, copies, searches); below them `dialogue.rs` (which answer belongs to
 //! which command), `command.rs` (what is sent), `input.rs` and `response/` (what is read); the
-//! values `reply.rs`, `capability.rs`, `flags.rs`, `date.rs`, `uid_set.rs`, `mailbox_name.rs` with
+//! values `reply.rs`, `capability.rs`, `flags.rs` (those of crate `mailbox`, read), `mailbox_name.rs` with
 //! `utf7.rs`; `quirks.rs`, what named servers do differently, as data.
 //!
 //! Invariants:
@@ -23,7 +23,6 @@ mod append;
 mod auth;
 mod capability;
 mod command;
-mod date;
 mod dialogue;
 mod error;
 mod fetch;
@@ -33,8 +32,8 @@ mod input;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod list;
-mod mailbox;
 mod mailbox_name;
+mod mailboxes;
 mod messages;
 mod quirks;
 mod reply;
@@ -43,22 +42,18 @@ mod scram;
 mod session;
 #[cfg(test)]
 mod testing;
-mod uid_set;
 mod utf7;
 
 pub use append::{AppendHead, Appended, Started};
 pub use auth::Credentials;
 pub use capability::Capabilities;
-pub use date::{Day, InternalDate};
 pub use error::Error;
 pub use fetch::{Attributes, FetchEvent, FetchItems, Sequence};
-pub use flags::{Flags, PermanentFlags, SystemFlag};
 pub use list::{MAILBOXES_MAX, Mailbox, MailboxStatus, NAME_OCTETS_MAX};
-pub use list::{Namespace, Namespaces, SpecialUse};
-pub use mailbox::{Mode, Selected};
+pub use list::{Namespace, Namespaces};
 pub use mailbox_name::{MailboxName, Spelling};
+pub use mailboxes::{Mode, Selected};
 pub use messages::{Change, Criteria, Quota, QuotaResource};
 pub use quirks::Quirks;
 pub use reply::{Code, CopyUid, Reply, Status};
 pub use session::{Resume, Session};
-pub use uid_set::UidSet;

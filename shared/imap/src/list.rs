@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use mailbox::SpecialUse;
 use wire::Stream;
 
 use crate::command::Command;
@@ -22,27 +23,6 @@ const NAMES_MAX: usize = 8 * 1024 * 1024;
 /// Most octets of a mailbox's name on the line. Dovecot and Cyrus stop at 490 or fewer; of a
 /// longer one only the beginning is told, with [`Mailbox::overlong`].
 pub const NAME_OCTETS_MAX: usize = 1_000;
-
-/// What a mailbox is for (RFC 6154 section 2, RFC 8457).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SpecialUse {
-    /// `\All`: every message.
-    All,
-    /// `\Archive`.
-    Archive,
-    /// `\Drafts`.
-    Drafts,
-    /// `\Flagged`: every flagged message.
-    Flagged,
-    /// `\Important` (RFC 8457).
-    Important,
-    /// `\Junk`.
-    Junk,
-    /// `\Sent`.
-    Sent,
-    /// `\Trash`.
-    Trash,
-}
 
 /// A mailbox as LIST shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,22 +83,6 @@ pub struct Namespaces {
     pub others: Vec<Namespace>,
     /// Shared.
     pub shared: Vec<Namespace>,
-}
-
-impl SpecialUse {
-    /// The attribute on the line.
-    pub fn attribute(self) -> &'static str {
-        match self {
-            SpecialUse::All => "\\All",
-            SpecialUse::Archive => "\\Archive",
-            SpecialUse::Drafts => "\\Drafts",
-            SpecialUse::Flagged => "\\Flagged",
-            SpecialUse::Important => "\\Important",
-            SpecialUse::Junk => "\\Junk",
-            SpecialUse::Sent => "\\Sent",
-            SpecialUse::Trash => "\\Trash",
-        }
-    }
 }
 
 /// Mailboxes as they are heard, with the way from a name to its place.

@@ -3,14 +3,15 @@
 use wire::Stream;
 
 use crate::command::Command;
-use crate::date::Day;
 use crate::error::Error;
-use crate::flags::Flags;
 use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, CopyUid, Reply};
 use crate::response::{Cursor, Line, Malformed};
 use crate::session::Session;
-use crate::uid_set::{SET_TEXT_MAX, UidSet};
+use mailbox::Day;
+use mailbox::Flags;
+use mailbox::UidSet;
+use mailbox::uid_set::SET_TEXT_MAX;
 
 /// What STORE does with flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,8 +308,8 @@ fn read_quota(cursor: &mut Cursor<'_>) -> Result<Quota, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::SystemFlag;
     use crate::testing::{name, play, play_error};
+    use mailbox::SystemFlag;
 
     fn uids(text: &str) -> UidSet {
         UidSet::parse(text.as_bytes()).unwrap()

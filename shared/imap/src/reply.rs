@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::quirks;
 use crate::response::Cursor;
-use crate::uid_set::UidSet;
+use mailbox::UidSet;
 
 /// How a server answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

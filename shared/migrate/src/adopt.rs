@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Attributes, FetchEvent, FetchItems, Sequence, Session, UidSet};
+use imap::{Attributes, FetchEvent, FetchItems, Sequence, Session};
+use mailbox::UidSet;
 use sha2::{Digest, Sha256};
 use store::Store;
 use wire::Stream;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::UidSet;
+use mailbox::UidSet;
 use store::{Store, keys};
 
 use crate::cursor::Message;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::UidSet;
+use mailbox::UidSet;
 use model::MigrationId;
 use store::Store;
 
@@ -114,8 +114,8 @@ mod tests {
     #[test]
     fn each_is_taken_once() {
         let message = |identity, second| {
-            let date = imap::InternalDate::new(second, 0).unwrap();
-            Message { uid: 1, size: 1, date, flags: imap::Flags::new(), identity }
+            let date = mailbox::InternalDate::new(second, 0).unwrap();
+            Message { uid: 1, size: 1, date, flags: mailbox::Flags::new(), identity }
         };
         let mut brought = Brought::of(vec![number(7, 1), number(8, 1), number(7, 1)]);
         assert!(!brought.take(&message(7, 2)));

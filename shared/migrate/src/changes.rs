@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Change, FetchEvent, FetchItems, Flags, Mode, Sequence, SystemFlag, UidSet};
+use imap::{Change, FetchEvent, FetchItems, Mode, Sequence};
+use mailbox::{Flags, SystemFlag, UidSet};
 use model::Phase;
 use store::Store;
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use imap::{FetchEvent, FetchItems, MailboxName, Mode, Sequence, Session, UidSet};
+use imap::{FetchEvent, FetchItems, MailboxName, Mode, Sequence, Session};
+use mailbox::UidSet;
 use model::{Failure, FailureCode, Item, Timestamp};
 use store::Store;
 use wire::Stream;

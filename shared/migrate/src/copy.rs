@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::UidSet;
+use mailbox::UidSet;
 use model::{Failure, FailureCode, Item, Options, Phase, Timestamp};
 use store::{Store, keys};
 
@@ -280,7 +280,7 @@ pub(crate) fn passed<H: Host, S: Store>(
     let folder = run.folder_mut(at)?;
     messages.iter().for_each(|message| folder.moved_uids.0.insert(message.uid));
     let mut segment = segment_for(run, at)?;
-    let flags = segment.flag_set(&imap::Flags::new());
+    let flags = segment.flag_set(&mailbox::Flags::new());
     segment.entries.extend(messages.iter().map(|message| Entry {
         source_uid: message.uid,
         destination_uid: 0,
@@ -449,8 +449,9 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_both_ways() {
-        let date = imap::InternalDate::new(0, 0).unwrap();
-        let message = |size| Message { uid: 1, size, date, flags: imap::Flags::new(), identity: 0 };
+        let date = mailbox::InternalDate::new(0, 0).unwrap();
+        let message =
+            |size| Message { uid: 1, size, date, flags: mailbox::Flags::new(), identity: 0 };
         let many: Vec<_> = (0..2 * BATCH_MESSAGES + 1).map(|_| message(10)).collect();
         let n = BATCH_MESSAGES;
         assert_eq!(plan(&many, BATCH_BYTES), [0..n, n..2 * n, 2 * n..2 * n + 1]);

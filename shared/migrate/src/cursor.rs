@@ -1,6 +1,7 @@
 //! Where the engine stands: the cursor and the folder table, as they are stored.
 
-use imap::{InternalDate, MailboxName, Spelling, UidSet};
+use imap::{MailboxName, Spelling};
+use mailbox::{InternalDate, UidSet};
 use model::{FolderReport, Phase, Sums, Verdict};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -410,7 +411,7 @@ pub(crate) struct Message {
     /// INTERNALDATE.
     pub(crate) date: InternalDate,
     /// Flags without `\Recent`.
-    pub(crate) flags: imap::Flags,
+    pub(crate) flags: mailbox::Flags,
     /// Hash of the Message-ID where it was asked for; 0 where there is none.
     pub(crate) identity: u64,
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
-use imap::{Mailbox, MailboxName, Namespaces, SpecialUse, Spelling};
+use imap::{Mailbox, MailboxName, Namespaces, Spelling};
+use mailbox::SpecialUse;
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
@@ -12,7 +13,6 @@ use crate::mapping::{self, Hierarchy, Listed, Mapped};
 use crate::renames;
 use crate::run::Run;
 use crate::slice::Lines;
-use crate::special_use;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
@@ -215,7 +215,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
         source_path: row.source_path.clone(),
         destination: Name::new(&row.destination, to),
         destination_path: row.destination_path.clone(),
-        special_use: row.special_use.map(|purpose| special_use::attribute(purpose).to_owned()),
+        special_use: row.special_use.map(|purpose| purpose.attribute().to_owned()),
         subscribed: own.subscribed,
         exists: row.exists,
         created_in: 0,

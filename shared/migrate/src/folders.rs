@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Code, MailboxName, Reply, SpecialUse};
+use imap::{Code, MailboxName, Reply};
+use mailbox::SpecialUse;
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
@@ -11,7 +12,6 @@ use crate::renames;
 use crate::run::Run;
 use crate::services::imap::asks_to_wait;
 use crate::slice::Lines;
-use crate::special_use;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
 
@@ -33,7 +33,7 @@ pub(crate) async fn make<H: Host, S: Store>(
         .iter()
         .filter_map(|at| run.folders.get(*at))
         .map(|folder| {
-            let purpose = folder.special_use.as_deref().and_then(special_use::of_attribute);
+            let purpose = folder.special_use.as_deref().and_then(mailbox::SpecialUse::of_attribute);
             (folder.destination.mailbox(), purpose)
         })
         .collect();

@@ -3,7 +3,7 @@
 //! RFC 5322 section 2.2: fields up to the first empty line. Only the first `Message-ID` and the
 //! first `Subject` are kept, each with a limit; nothing else is held.
 
-use imap::InternalDate;
+use mailbox::InternalDate;
 use sha2::{Digest, Sha256};
 
 use crate::pop::arrival;

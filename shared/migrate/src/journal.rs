@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Flags, InternalDate};
+use mailbox::{Flags, InternalDate};
 use store::Error;
 
 use crate::cursor::Message;

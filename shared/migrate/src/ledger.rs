@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use imap::Flags;
+use mailbox::Flags;
 use model::MigrationId;
 use store::{Error, Store, keys};
 
@@ -361,7 +361,7 @@ impl Writer {
 mod tests {
     use super::*;
     use futures::executor::block_on;
-    use imap::InternalDate;
+    use mailbox::InternalDate;
     use store::memory::Memory;
 
     fn entry(source_uid: u32, destination_uid: u32) -> Entry {

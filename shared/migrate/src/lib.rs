@@ -74,7 +74,6 @@ mod settle;
 mod skips;
 mod slice;
 mod source;
-pub mod special_use;
 mod standing;
 mod table;
 #[cfg(test)]

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Attributes, FetchEvent, FetchItems, Flags, InternalDate, Sequence, UidSet};
+use imap::{Attributes, FetchEvent, FetchItems, Sequence};
+use mailbox::{Flags, InternalDate, UidSet};
 use wire::Stream;
 
 use crate::cursor::Message;

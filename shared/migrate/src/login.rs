@@ -12,7 +12,6 @@ use wire::{Network, within};
 use crate::discover::FOLDERS_MAX;
 use crate::pop;
 use crate::source::Source;
-use crate::special_use;
 use crate::trouble::{self, Lack, Side, Trouble};
 use crate::world::Host;
 
@@ -343,9 +342,7 @@ async fn look<S: wire::Stream>(
                 name: mailbox.name.text().to_owned(),
                 messages: status.messages.unwrap_or(0),
                 bytes: status.size,
-                special_use: mailbox
-                    .special_use
-                    .map(|use_| special_use::attribute(use_).to_owned()),
+                special_use: mailbox.special_use.map(|use_| use_.attribute().to_owned()),
             });
         }
         report.quota = quota(session).await?;

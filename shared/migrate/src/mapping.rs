@@ -8,10 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{MailboxName, SpecialUse, Spelling};
+use imap::{MailboxName, Spelling};
+use mailbox::SpecialUse;
 use model::Options;
-
-use crate::special_use;
 
 /// The longest name of one level, in bytes: the limit of most file systems under mail servers,
 /// less what Maildir++ and modified UTF-7 add.
@@ -186,7 +185,7 @@ impl Excluded {
         let small: Vec<String> = path.iter().map(|part| part.to_lowercase()).collect();
         let purpose = folder
             .special_use
-            .map(|purpose| special_use::attribute(purpose).trim_start_matches('\\').to_lowercase());
+            .map(|purpose| purpose.attribute().trim_start_matches('\\').to_lowercase());
         prefixes(&small).any(|above| self.branches.contains(above))
             || purpose.is_some_and(|word| self.purposes.contains(&word))
     }
@@ -227,7 +226,7 @@ fn purposes(folders: &[Listed], hierarchy: &Hierarchy) -> Vec<(SpecialUse, Vec<S
 
 fn purpose_by_name(folder: &Listed, hierarchy: &Hierarchy) -> Option<SpecialUse> {
     match hierarchy.path(&folder.name)[..] {
-        [only] => special_use::of_name(only),
+        [only] => mailbox::SpecialUse::of_name(only),
         _ => None,
     }
 }
@@ -300,7 +299,7 @@ mod tests {
             let (name, purpose) = text.split_once('=').map_or((*text, None), |(n, p)| (n, Some(p)));
             Listed {
                 name: MailboxName::new(name, hierarchy.spelling),
-                special_use: purpose.and_then(special_use::of_attribute),
+                special_use: purpose.and_then(mailbox::SpecialUse::of_attribute),
                 selectable: true,
                 subscribed: false,
             }

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use imap::{CopyUid, Mode, Sequence, UidSet};
+use imap::{CopyUid, Mode, Sequence};
+use mailbox::UidSet;
 use serde::{Deserialize, Serialize};
 use store::{Store, keys, records};
 

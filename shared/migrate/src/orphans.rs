@@ -4,7 +4,7 @@
 //! There may be a million of them, so that only a number that tells one from another is held of
 //! each; those that turn up are read again.
 
-use imap::InternalDate;
+use mailbox::InternalDate;
 use serde::{Deserialize, Serialize};
 use store::{Store, keys, records};
 

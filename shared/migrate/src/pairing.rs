@@ -138,8 +138,8 @@ mod tests {
     use super::*;
 
     fn message(uid: u32, identity: u64, size: u64, second: i64) -> Message {
-        let date = imap::InternalDate::new(second, 0).unwrap();
-        Message { uid, size, date, flags: imap::Flags::new(), identity }
+        let date = mailbox::InternalDate::new(second, 0).unwrap();
+        Message { uid, size, date, flags: mailbox::Flags::new(), identity }
     }
 
     #[track_caller]

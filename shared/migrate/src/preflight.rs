@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use dial::Dialer;
 use futures::join;
-use imap::{FetchEvent, FetchItems, Mailbox, Sequence, UidSet};
+use imap::{FetchEvent, FetchItems, Mailbox, Sequence};
+use mailbox::UidSet;
 use model::{Account, Options, Timestamp};
 use serde::Serialize;
 use store::seal::Credentials;
@@ -18,7 +19,6 @@ use crate::login::{self, Quota, Refusal};
 use crate::mapping;
 use crate::pop;
 use crate::source::{Fetch, Source};
-use crate::special_use;
 use crate::trouble::{Side, Trouble};
 use crate::world::Host;
 
@@ -285,7 +285,7 @@ fn plan<H: Host>(from: &Seen<H>, to: &Seen<H>, options: &Options) -> Plan {
             source: row.source_path.clone(),
             destination: row.destination_path.clone(),
             exists: row.exists,
-            special_use: row.special_use.map(|it| special_use::attribute(it).to_owned()),
+            special_use: row.special_use.map(|it| it.attribute().to_owned()),
             messages: count,
             bytes: status.size,
             remark: row.remark.clone(),

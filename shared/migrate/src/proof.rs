@@ -5,7 +5,8 @@
 //! What the source lists is asked for in another way than the listing did: a server that leaves a
 //! message out of one answer is found out by the other, or by the number of messages it counts.
 
-use imap::{FetchEvent, FetchItems, MailboxName, Selected, Sequence, UidSet};
+use imap::{FetchEvent, FetchItems, MailboxName, Selected, Sequence};
+use mailbox::UidSet;
 use model::{FailureCode, MigrationId, Sums};
 use store::Store;
 use wire::Stream;
@@ -414,9 +415,9 @@ async fn untold<H: Host, S: Store>(
     let listed = listing::of(&mut lines.source, uids.clone(), bare).await.at(Side::Source)?;
     let mut there = lines.source.present(uids).await.at(Side::Source)?;
     listed.iter().for_each(|message| there.insert(message.uid));
-    let Some(date) = imap::InternalDate::new(0, 0) else { return Ok(false) };
+    let Some(date) = mailbox::InternalDate::new(0, 0) else { return Ok(false) };
     for (number, uid) in there.iter().filter(|uid| uids.contains(*uid)).enumerate() {
-        let message = Message { uid, size: 0, date, flags: imap::Flags::new(), identity: 0 };
+        let message = Message { uid, size: 0, date, flags: mailbox::Flags::new(), identity: 0 };
         if number >= LINES_MAX {
             run.folder_mut(at)?.refused_uids.0.insert(uid);
             continue;

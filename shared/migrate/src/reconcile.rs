@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{
-    FetchEvent, FetchItems, InternalDate, MailboxName, Mode, Selected, Sequence, Session, UidSet,
-};
+use imap::{FetchEvent, FetchItems, MailboxName, Mode, Selected, Sequence, Session};
+use mailbox::{InternalDate, UidSet};
 use model::{FailureCode, MigrationId, Phase};
 use store::{Store, keys};
 use wire::Stream;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dial::Dialer;
-use imap::{FetchEvent, FetchItems, Flags, Mode, Sequence, Session, SystemFlag, UidSet};
+use imap::{FetchEvent, FetchItems, Mode, Sequence, Session};
+use mailbox::{Flags, SystemFlag, UidSet};
 use model::MigrationId;
 use serde::{Deserialize, Serialize};
 use store::seal::Credential;

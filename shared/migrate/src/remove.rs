@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{Change, Criteria, Flags, MailboxName, Mode, Session, SystemFlag, UidSet};
+use imap::{Change, Criteria, MailboxName, Mode, Session};
+use mailbox::{Flags, SystemFlag, UidSet};
 use model::{Failure, FailureCode, Item, Phase, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use store::seal::Credential;

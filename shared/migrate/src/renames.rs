@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Mailbox, MailboxName, Mode, Sequence, Spelling, UidSet};
+use imap::{Mailbox, MailboxName, Mode, Sequence, Spelling};
+use mailbox::UidSet;
 use store::Store;
 
 use crate::adopt;

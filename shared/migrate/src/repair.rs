@@ -89,8 +89,12 @@ async fn stored<H: Host, S: Store>(
     (at, uid_next): (usize, u32),
     sent: &Message,
 ) -> Result<Option<Message>, Halt> {
-    let window =
-        reconcile::Window { uid_next, patient: false, counted: true, taken: imap::UidSet::new() };
+    let window = reconcile::Window {
+        uid_next,
+        patient: false,
+        counted: true,
+        taken: mailbox::UidSet::new(),
+    };
     let found = reconcile::look(run, lines, at, &window, std::slice::from_ref(sent)).await?;
     lines.destination.unselect().await.at(Side::Destination)?;
     Ok(found.found.into_iter().next().flatten())

@@ -7,7 +7,8 @@ use std::pin::pin;
 
 use futures::future::select;
 use imap::{Attributes, Capabilities, Criteria, FetchEvent, FetchItems, Mailbox, MailboxName};
-use imap::{Mode, Namespaces, Quirks, Selected, Sequence, Session, Spelling, UidSet};
+use imap::{Mode, Namespaces, Quirks, Selected, Sequence, Session, Spelling};
+use mailbox::UidSet;
 use wire::{Clock, Stream};
 
 use crate::cursor::Message;

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use imap::{FetchEvent, FetchItems, Mode, Sequence, Session, UidSet};
+use imap::{FetchEvent, FetchItems, Mode, Sequence, Session};
+use mailbox::UidSet;
 use wire::Stream;
 
 use crate::adopt::digests;
@@ -273,8 +274,8 @@ mod tests {
     use super::*;
 
     fn message(identity: u64, size: u64) -> Message {
-        let date = imap::InternalDate::new(0, 0).unwrap();
-        Message { uid: 1, size, date, flags: imap::Flags::new(), identity }
+        let date = mailbox::InternalDate::new(0, 0).unwrap();
+        Message { uid: 1, size, date, flags: mailbox::Flags::new(), identity }
     }
 
     fn row(identity: u64, size: u32, uid: u32) -> Row {

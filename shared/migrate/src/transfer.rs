@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use imap::{
-    AppendHead, Appended, Attributes, FetchEvent, FetchItems, InternalDate, MailboxName, Sequence,
-    Session, Started, UidSet,
+    AppendHead, Appended, Attributes, FetchEvent, FetchItems, MailboxName, Sequence, Session,
+    Started,
 };
+use mailbox::{InternalDate, UidSet};
 use sha2::{Digest, Sha256};
 use wire::Stream;
 

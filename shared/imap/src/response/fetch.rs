@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 
 use super::{Cursor, Malformed};
-use crate::date::InternalDate;
 use crate::fetch::Attributes;
-use crate::flags::Flags;
 use crate::mailbox_name::{MailboxName, Spelling};
+use mailbox::InternalDate;
 
 /// Most labels kept of one message; Gmail allows 10,000 to an account, a message bears a few.
 const LABELS_MAX: usize = 1_000;
@@ -109,7 +108,7 @@ impl Fetched {
                 return Ok(true);
             }
             b"FLAGS" => {
-                own.flags = Some(Flags::read(cursor).of_message());
+                own.flags = Some(crate::flags::read(cursor).of_message());
                 Item::Flags
             }
             b"INTERNALDATE" => {
@@ -232,7 +231,7 @@ fn read_labels(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::SystemFlag;
+    use mailbox::SystemFlag;
 
     fn read(text: &str) -> Fetched {
         Fetched::read(12, Cursor::new(text.as_bytes()), Spelling::ModifiedUtf7).unwrap()

@@ -1,8 +1,9 @@
 //! Reads LIST, LSUB, XLIST, STATUS and NAMESPACE (RFC 9051 section 7.3).
 
 use super::{Cursor, Malformed};
-use crate::list::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces, SpecialUse};
+use crate::list::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces};
 use crate::mailbox_name::{MailboxName, Spelling};
+use mailbox::SpecialUse;
 
 /// Most namespaces of one kind; real servers have one to three.
 const NAMESPACES_MAX: usize = 1_000;

@@ -115,7 +115,7 @@ mod tests {
             Line::StatusOf(mut cursor) => read_status_of(&mut cursor, spelling).map(drop),
             Line::Namespace(mut cursor) => read_namespaces(&mut cursor, spelling).map(drop),
             Line::Flags(mut cursor) => {
-                crate::Flags::read(&mut cursor);
+                crate::flags::read(&mut cursor);
                 Ok(())
             }
             _ => Ok(()),

@@ -3,7 +3,7 @@
 //! RFC 5322 section 3.3, with what is really written: zones by unknown names or none, which count
 //! as UTC.
 
-use imap::InternalDate;
+use mailbox::InternalDate;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 

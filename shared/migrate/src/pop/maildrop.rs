@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use imap::{Attributes, Capabilities, FetchEvent, FetchItems, Mailbox, MailboxName, MailboxStatus};
-use imap::{Selected, Sequence, UidSet};
+use imap::{Selected, Sequence};
+use mailbox::UidSet;
 use pop::{Command, Error, Session};
 use wire::{Bytes, Stream};
 

@@ -1,7 +1,8 @@
 //! What is held at the limits, counted: of a component's 64 MiB nothing takes more than a part.
 
 use futures::executor::block_on;
-use imap::{InternalDate, Session};
+use imap::Session;
+use mailbox::InternalDate;
 use model::{Migration, MigrationId};
 use store::memory::Memory;
 use store::{Store, keys};
@@ -87,7 +88,7 @@ fn a_destination_folder_as_large_as_it_may_be() {
     for n in [1, count / 2, count] {
         let identity = crate::header::identity(format!("<{n}@x>").as_bytes());
         let size = u64::from(n % 5_000);
-        let message = Message { uid: 9, size, date, flags: imap::Flags::new(), identity };
+        let message = Message { uid: 9, size, date, flags: mailbox::Flags::new(), identity };
         assert_eq!(standing.take(&message), Some(n));
         assert_eq!(standing.take(&message), None);
     }
@@ -141,7 +142,7 @@ fn journalled() -> (Memory, MigrationId, Folder) {
 fn a_journal_of_a_million_messages() {
     ledger::TESTED.set(WINDOW_ROWS);
     let (memory, id, mut folder) = journalled();
-    let all: imap::UidSet = (1..=MILLION + 1).collect();
+    let all: mailbox::UidSet = (1..=MILLION + 1).collect();
 
     let (known, peak) =
         counting::peak_of(|| block_on(Known::of_journal(&memory, &id, 0, &folder)).unwrap());

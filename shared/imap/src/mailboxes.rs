@@ -4,12 +4,12 @@ use wire::Stream;
 
 use crate::error::Error;
 use crate::fetching::Asked;
-use crate::flags::{Flags, PermanentFlags};
-use crate::list::SpecialUse;
 use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, Reply};
 use crate::response::Line;
 use crate::session::Session;
+use mailbox::SpecialUse;
+use mailbox::{Flags, PermanentFlags};
 
 /// How a mailbox is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,9 +115,9 @@ impl<S: Stream> Session<S> {
             .finish(tag, |line| {
                 match line {
                     Line::Exists(exists) => selected.exists = exists,
-                    Line::Flags(mut list) => selected.flags = Flags::read(&mut list),
+                    Line::Flags(mut list) => selected.flags = crate::flags::read(&mut list),
                     Line::Status(Reply { code: Some(Code::PermanentFlags(list)), .. }) => {
-                        permanent = Some(PermanentFlags::read(list.as_bytes()));
+                        permanent = Some(crate::flags::read_permanent(list.as_bytes()));
                     }
                     Line::Status(Reply { code: Some(code), .. }) => selected.note(code),
                     _ => {}
@@ -247,9 +247,9 @@ impl Selected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::SystemFlag;
     use crate::reply::Status;
     use crate::testing::{name, play};
+    use mailbox::SystemFlag;
 
     #[test]
     fn selects() {

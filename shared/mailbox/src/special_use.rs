@@ -1,13 +1,70 @@
 //! Folders with a purpose, by attribute (RFC 6154) or, where a server marks none, by name.
 
-use imap::SpecialUse;
+/// What a mailbox is for (RFC 6154 section 2, RFC 8457).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpecialUse {
+    /// `\All`: every message.
+    All,
+    /// `\Archive`.
+    Archive,
+    /// `\Drafts`.
+    Drafts,
+    /// `\Flagged`: every flagged message.
+    Flagged,
+    /// `\Important` (RFC 8457).
+    Important,
+    /// `\Junk`.
+    Junk,
+    /// `\Sent`.
+    Sent,
+    /// `\Trash`.
+    Trash,
+}
 
-/// Purpose, attribute, and the names it has where nobody marks it: Dovecot, Cyrus, Exchange,
+impl SpecialUse {
+    /// Every purpose there is.
+    pub const ALL: [SpecialUse; 8] = [
+        SpecialUse::All,
+        SpecialUse::Archive,
+        SpecialUse::Drafts,
+        SpecialUse::Flagged,
+        SpecialUse::Important,
+        SpecialUse::Junk,
+        SpecialUse::Sent,
+        SpecialUse::Trash,
+    ];
+
+    /// The attribute, such as `\\Sent`.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            SpecialUse::All => "\\All",
+            SpecialUse::Archive => "\\Archive",
+            SpecialUse::Drafts => "\\Drafts",
+            SpecialUse::Flagged => "\\Flagged",
+            SpecialUse::Important => "\\Important",
+            SpecialUse::Junk => "\\Junk",
+            SpecialUse::Sent => "\\Sent",
+            SpecialUse::Trash => "\\Trash",
+        }
+    }
+
+    /// By attribute, ignoring case.
+    pub fn of_attribute(attribute: &str) -> Option<SpecialUse> {
+        SpecialUse::ALL.into_iter().find(|own| own.attribute().eq_ignore_ascii_case(attribute))
+    }
+
+    /// By the name of a top-level folder, ignoring case.
+    pub fn of_name(name: &str) -> Option<SpecialUse> {
+        let name = name.to_lowercase();
+        NAMES.iter().find(|row| row.1.contains(&name.as_str())).map(|row| row.0)
+    }
+}
+
+/// Purpose, and the names it has where nobody marks it: Dovecot, Cyrus, Exchange,
 /// Outlook, Thunderbird, Apple Mail, OVH, Zimbra, in the languages of their largest installations.
-const TABLE: &[(SpecialUse, &str, &[&str])] = &[
+const NAMES: &[(SpecialUse, &[&str])] = &[
     (
         SpecialUse::Sent,
-        "\\Sent",
         &[
             "sent",
             "sent items",
@@ -35,7 +92,6 @@ const TABLE: &[(SpecialUse, &str, &[&str])] = &[
     ),
     (
         SpecialUse::Drafts,
-        "\\Drafts",
         &[
             "drafts",
             "draft",
@@ -52,7 +108,6 @@ const TABLE: &[(SpecialUse, &str, &[&str])] = &[
     ),
     (
         SpecialUse::Trash,
-        "\\Trash",
         &[
             "trash",
             "deleted items",
@@ -80,7 +135,6 @@ const TABLE: &[(SpecialUse, &str, &[&str])] = &[
     ),
     (
         SpecialUse::Junk,
-        "\\Junk",
         &[
             "junk",
             "junk e-mail",
@@ -102,29 +156,9 @@ const TABLE: &[(SpecialUse, &str, &[&str])] = &[
     ),
     (
         SpecialUse::Archive,
-        "\\Archive",
         &["archive", "archives", "archiv", "archivio", "archivo", "arquivo", "archief", "archiwum"],
     ),
-    (SpecialUse::All, "\\All", &[]),
-    (SpecialUse::Flagged, "\\Flagged", &[]),
-    (SpecialUse::Important, "\\Important", &[]),
 ];
-
-/// The attribute, such as `\Sent`.
-pub fn attribute(purpose: SpecialUse) -> &'static str {
-    TABLE.iter().find(|row| row.0 == purpose).map_or("", |row| row.1)
-}
-
-/// By attribute, ignoring case.
-pub fn of_attribute(attribute: &str) -> Option<SpecialUse> {
-    TABLE.iter().find(|row| row.1.eq_ignore_ascii_case(attribute)).map(|row| row.0)
-}
-
-/// By the name of a top-level folder, ignoring case.
-pub fn of_name(name: &str) -> Option<SpecialUse> {
-    let name = name.to_lowercase();
-    TABLE.iter().find(|row| row.2.contains(&name.as_str())).map(|row| row.0)
-}
 
 #[cfg(test)]
 mod tests {
@@ -132,11 +166,11 @@ mod tests {
 
     #[test]
     fn by_attribute_and_by_name() {
-        assert_eq!(of_attribute("\\sent"), Some(SpecialUse::Sent));
+        assert_eq!(SpecialUse::of_attribute("\\sent"), Some(SpecialUse::Sent));
         for name in ["Sent", "Gesendet", "Posta inviata", "Éléments envoyés"] {
-            assert_eq!(of_name(name), Some(SpecialUse::Sent), "{name}");
+            assert_eq!(SpecialUse::of_name(name), Some(SpecialUse::Sent), "{name}");
         }
-        assert_eq!(of_name("Presents"), None);
-        assert_eq!(attribute(SpecialUse::Junk), "\\Junk");
+        assert_eq!(SpecialUse::of_name("Presents"), None);
+        assert_eq!(SpecialUse::Junk.attribute(), "\\Junk");
     }
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 /// Longest text of a set in one command, in octets: RFC 7162 section 4 lets a server refuse
 /// command lines beyond 8192 octets, and the rest of the command needs some of them.
-pub(crate) const SET_TEXT_MAX: usize = 7_500;
+pub const SET_TEXT_MAX: usize = 7_500;
 
 /// Most ranges read from one answer; an answer's line limit allows no more than this many.
 const RANGES_MAX: usize = 2_000_000;

@@ -1,0 +1,19 @@
+//! The values of a mailbox, whatever protocol tells them: flags, dates, sets of UIDs, what folders are
+//! for.
+//!
+//! In scope: values, and the rules that need nothing else. Out of scope: bytes on a line (`imap`), what is
+//! done with messages (`migrate`). The model is IMAP's (RFC 9051 section 2), which Exchange, POP3, JMAP and
+//! files map onto.
+//!
+//! Reading order: [`flags`], [`date`], [`uid_set`], [`special_use`].
+#![forbid(unsafe_code)]
+
+pub mod date;
+pub mod flags;
+pub mod special_use;
+pub mod uid_set;
+
+pub use date::{Day, InternalDate};
+pub use flags::{Flags, PermanentFlags, SystemFlag};
+pub use special_use::SpecialUse;
+pub use uid_set::UidSet;
