@@ -11,17 +11,18 @@ use sha2::{Digest, Sha256};
 use store::Store;
 use wire::Stream;
 
-use crate::cursor::Message;
-use crate::journal::{Entry, Origin};
 use crate::listing;
 use crate::reconcile;
 use crate::run::Run;
+use crate::services::imap::mailbox_name;
 use crate::settle::{segment_for, stage_segment};
 use crate::slice::Lines;
 use crate::source::Fetch;
 use crate::standing::Standing;
 use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
+use ledger::Message;
+use ledger::journal::{Entry, Origin};
 
 /// The most messages of a folder that are listed at once, about 150 bytes each while they are read.
 const LISTED_MAX: usize = 100_000;
@@ -128,7 +129,7 @@ pub(crate) async fn look<H: Host, S: Store>(
     let folder = run.folder(at)?;
     let any_size =
         lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
-    let name = folder.destination.mailbox();
+    let name = mailbox_name(&folder.destination);
     let mut standing =
         Standing::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
     // What the journal knows belongs to a source message already, unless that has another number now.

@@ -5,12 +5,13 @@ use imap::MailboxName;
 use store::Store;
 use wire::Stream;
 
-use crate::cursor::Folder;
 use crate::listing::{self, Wanted};
 use crate::run::Run;
+use crate::services::imap::mailbox_name;
 use crate::source::Source;
 use crate::trouble::{Halt, Trouble};
 use crate::world::Host;
+use ledger::folder::Folder;
 
 /// The first question about a folder of the source: it is opened, and its first window is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Opening {
             dates: options.since.is_some() || options.until.is_some(),
         };
         let window = (folder.number_hint.clamp(1, exists), exists);
-        Ok(Some(Opening { name: folder.source.mailbox(), window, wanted }))
+        Ok(Some(Opening { name: mailbox_name(&folder.source), window, wanted }))
     }
 
     /// Asks, without waiting.

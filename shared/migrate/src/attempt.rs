@@ -6,18 +6,19 @@ use std::collections::BTreeMap;
 use mailbox::UidSet;
 use store::{Store, keys};
 
-use crate::cursor::Message;
-use crate::journal::Intention;
 use crate::pairing;
 use crate::reconcile::{self, Window};
 use crate::repair;
 use crate::run::Run;
+use crate::services::imap::mailbox_name;
 use crate::settle::settle;
 use crate::slice::Lines;
 use crate::transfer::{Batch, Fate, Next, Target, command_messages, transfer};
 use crate::trouble::{At, Halt, Reason, Rejection, Side, Trouble};
 use crate::world::Host;
 use crate::{header, limited};
+use ledger::Message;
+use ledger::journal::Intention;
 
 /// Refusals after which a destination is looked at for as long as after a cut. One that had stored
 /// nothing so often is believed: it is looked at once.
@@ -43,7 +44,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     intention: &mut Intention,
     (group, next): (&[Message], &mut Option<Next<'_>>),
 ) -> Result<(), Halt> {
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
     let digests = run.migration.options.content_digests;
     let most = command_messages(run.folder(at)?.destination_uid_next);
@@ -249,7 +250,7 @@ async fn folder_again<H: Host, S: Store>(
         "The folder went away at the destination during the run; it was made again.".into(),
     );
     (folder.destination_uid_validity, folder.destination_uid_next) = (0, 1);
-    let name = folder.destination.mailbox();
+    let name = mailbox_name(&folder.destination);
     lines.destination.create(&[(name, None)]).await.at(Side::Destination)?;
     // What was sent before the refusal may have arrived: it is looked for.
     intention.uid_next = 1;

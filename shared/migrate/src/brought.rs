@@ -7,13 +7,15 @@ use mailbox::UidSet;
 use model::MigrationId;
 use store::Store;
 
-use crate::cursor::{Folder, Message};
-use crate::ledger::{Row, Windows};
 use crate::orphans::mixed;
 use crate::run::Run;
-use crate::skips::Skips;
 use crate::trouble::Halt;
+use crate::windows;
 use crate::world::Host;
+use ledger::Message;
+use ledger::fold::Row;
+use ledger::folder::Folder;
+use ledger::skips::Skips;
 
 /// Messages brought before a side numbered its messages anew: 12 bytes each, since there may be a
 /// million of them.
@@ -51,7 +53,7 @@ impl Brought {
         // A message has a row for each way in which the source numbered it; one that has a number
         // of now at both sides is settled.
         let mut settled: BTreeMap<u32, UidSet> = BTreeMap::new();
-        let mut windows = Windows::of(id, at, folder.segments);
+        let mut windows = windows::of(id, at, folder.segments);
         while let Some(ledger) = windows.next(store).await? {
             for row in ledger.rows.iter().filter(|row| is_now(row)) {
                 let uids = settled.entry(row.destination_uid_validity).or_default();
@@ -59,7 +61,7 @@ impl Brought {
             }
         }
         let mut same = Vec::new();
-        let mut windows = Windows::of(id, at, folder.segments);
+        let mut windows = windows::of(id, at, folder.segments);
         while let Some(ledger) = windows.next(store).await? {
             for row in ledger.rows.iter().filter(|row| !is_now(row)) {
                 let uids = settled.entry(row.destination_uid_validity).or_default();

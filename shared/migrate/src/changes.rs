@@ -13,15 +13,16 @@ use model::Phase;
 use store::Store;
 
 use crate::absence;
-use crate::ledger::{Ledger, Row, Windows, Writer};
 use crate::orphans;
 use crate::run::Run;
-use crate::services::imap::asks_to_wait;
+use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::source::Fetch;
 use crate::trouble::{At, Halt, Side, Trouble};
+use crate::windows;
 use crate::world::Host;
+use ledger::fold::{Ledger, Row, Writer};
 
 /// Changed messages that are written down together.
 const CHANGED_AT_ONCE: usize = 10_000;
@@ -84,7 +85,7 @@ async fn changes_of<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let folder = run.folder(at)?;
     let (found, listed) = (folder.found, folder.listed);
-    let mut windows = Windows::of(run.id(), at, folder.segments)
+    let mut windows = windows::of(run.id(), at, folder.segments)
         .current(found.uid_validity)
         .after((found.uid_validity, folder.changes_uid));
     let mut opened = false;
@@ -123,7 +124,7 @@ async fn look<H: Host, S: Store>(
     let vanished = vanished && since.is_some();
     let opening = !std::mem::replace(opened, true);
     if opening {
-        let name = run.folder(at)?.source.mailbox();
+        let name = mailbox_name(&run.folder(at)?.source);
         source.start_select(&name).await.at(Side::Source)?;
     }
     let (first, last) = (ledger.rows.first(), ledger.rows.last());
@@ -253,7 +254,7 @@ async fn bring<H: Host, S: Store>(
         Some((row.clone(), ledger.flags(row), now.clone()))
     };
     let changed: Vec<(Row, Flags, Flags)> = changed.iter().filter_map(row).collect();
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     let session = &mut lines.destination;
     let opened = absence::open(session, &name, Mode::ReadWrite).await.at(Side::Destination)?;
     // Where there is none, the user removed the folder.

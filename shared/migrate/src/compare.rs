@@ -12,16 +12,18 @@ use wire::Stream;
 
 use crate::absence;
 use crate::adopt::{self, imap_set_octets};
-use crate::cursor::{Comparing, Message};
-use crate::journal::{Entry, Origin};
-use crate::ledger::{Key, Ledger, Row, Windows};
 use crate::login;
 use crate::run::Run;
-use crate::services::imap::asks_to_wait;
+use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::source::Fetch;
 use crate::trouble::{At, Halt, Side, Trouble};
+use crate::windows;
 use crate::world::Host;
 use crate::{listing, pairing};
+use ledger::Message;
+use ledger::fold::{Key, Ledger, Row, Windows};
+use ledger::folder::Comparing;
+use ledger::journal::{Entry, Origin};
 
 /// Lines in the failures about messages of one folder that differ; the rest is told by number.
 pub(crate) const LINES_MAX: u64 = 100;
@@ -72,7 +74,7 @@ pub(crate) async fn compare<H: Host, S: Store>(
     segments: Range<u32>,
 ) -> Result<(), Halt> {
     let mut comparing = run.folder(at)?.comparing.unwrap_or_default();
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     let mut opened = None;
     // What was brought while the source was asked comes behind what was compared before.
     while comparing.from < segments.end {
@@ -106,7 +108,7 @@ async fn through<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let patient = run.cursor.attempts < TRIES_MAX;
     let of = |run: &Run<'_, H, S>| {
-        Windows::of(run.id(), at, comparing.to).since_segment(comparing.from).with_unplaced()
+        windows::of(run.id(), at, comparing.to).since_segment(comparing.from).with_unplaced()
     };
     let quirks = session.quirks();
     let mut windows = of(run).after(comparing.after);
@@ -363,23 +365,6 @@ fn write_down<H: Host, S: Store>(
         run.fail(failure_of(path.clone(), Some(entry), wrong.sentence(entry)));
     }
     Ok(())
-}
-
-impl Comparing {
-    /// Decides about messages that were said to be smaller and not read: they are like those that
-    /// were read. Whether sizes mean nothing at this destination.
-    pub(crate) fn settle_sizes(&mut self) -> bool {
-        if self.unread > 0 && self.smaller == 0 {
-            return true;
-        }
-        self.smaller += std::mem::take(&mut self.unread);
-        false
-    }
-
-    /// Messages that are not there as they were sent.
-    pub(crate) fn wrong(&self) -> u64 {
-        self.missing + self.other + self.smaller
-    }
 }
 
 impl Wrong {

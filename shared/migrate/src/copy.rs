@@ -13,20 +13,21 @@ use crate::adopt::{adopted, standing};
 use crate::ahead::{self, Opening};
 use crate::attempt::attempt;
 use crate::brought::Brought;
-use crate::cursor::{Message, Uids};
-use crate::journal;
-use crate::journal::{Entry, Intention, Origin};
 use crate::listing::{self, Wanted, Window};
 use crate::moves;
 use crate::orphans::Orphans;
 use crate::renumbered;
 use crate::run::Run;
+use crate::services::imap::mailbox_name;
 use crate::settle::{lost_folder, segment_for, stage_segment};
 use crate::slice::Lines;
 use crate::standing::Standing;
 use crate::transfer::{Next, ask};
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
+use ledger::journal;
+use ledger::journal::{Entry, Intention, Origin};
+use ledger::{Message, Uids};
 
 /// Messages in one batch: enough that the answer's round trip does not count.
 const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };
@@ -144,7 +145,7 @@ async fn retry_folder<H: Host, S: Store>(
     at: usize,
 ) -> Result<(), Halt> {
     let folder = run.folder(at)?;
-    let (uids, name) = (folder.retry_uids.0.clone(), folder.source.mailbox());
+    let (uids, name) = (folder.retry_uids.0.clone(), mailbox_name(&folder.source));
     let unlabelled_only = folder.unlabelled_only;
     if !uids.is_empty() && folder.exists {
         let selected = lines.source.select(&name).await.at(Side::Source)?;
@@ -331,7 +332,7 @@ async fn learn_flags<H: Host, S: Store>(
     if messages.iter().all(|message| message.flags.keywords().next().is_none()) {
         return Ok(());
     }
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     let selected = lines.destination.look_into(&name).await.at(Side::Destination)?;
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
     for message in messages {

@@ -8,13 +8,15 @@ use mailbox::SpecialUse;
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
-use crate::cursor::{Counts, Folder, Name, State, Uids};
 use crate::mapping::{self, Hierarchy, Listed, Mapped};
 use crate::renames;
 use crate::run::Run;
+use crate::services::imap::{folder_name, mailbox_name};
 use crate::slice::Lines;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
+use ledger::Uids;
+use ledger::folder::{Counts, Folder, State};
 
 /// The most folders of an account. Each has a row in the store and a verdict in the report; no
 /// server is known to carry more in one account with any program still usable.
@@ -169,7 +171,7 @@ fn update<H: Host, S: Store>(
         .folders
         .iter()
         .enumerate()
-        .map(|(at, folder)| (folder.source.mailbox().raw().to_vec(), at))
+        .map(|(at, folder)| (mailbox_name(&folder.source).raw().to_vec(), at))
         .collect();
     let theirs: BTreeMap<&[u8], &Mailbox> =
         destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
@@ -177,7 +179,7 @@ fn update<H: Host, S: Store>(
     let open: BTreeSet<&[u8]> = open.map(|own| own.name.raw()).collect();
     for folder in &mut run.folders {
         // Its messages may turn up in another folder.
-        let went_away = folder.listed && !open.contains(folder.source.mailbox().raw());
+        let went_away = folder.listed && !open.contains(mailbox_name(&folder.source).raw());
         folder.stale |= went_away && folder.segments > 0;
         (folder.listed, folder.done) = (false, true);
         folder.forget_orphans();
@@ -191,7 +193,7 @@ fn update<H: Host, S: Store>(
         let there = |name: &MailboxName| theirs.get(name.raw()).copied();
         match known.get(own.name.raw()).and_then(|at| run.folders.get_mut(*at)) {
             Some(folder) => {
-                let other = folder.destination.mailbox();
+                let other = mailbox_name(&folder.destination);
                 // What the user took back at the destination is not subscribed to again.
                 folder.subscribe = own.subscribed && !folder.subscribed;
                 refresh(folder, state(Some(own)), there(&other));
@@ -211,9 +213,9 @@ fn update<H: Host, S: Store>(
 /// A row for a folder seen for the first time.
 fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folder {
     Folder {
-        source: Name::new(&own.name, from),
+        source: folder_name(&own.name, from),
         source_path: row.source_path.clone(),
-        destination: Name::new(&row.destination, to),
+        destination: folder_name(&row.destination, to),
         destination_path: row.destination_path.clone(),
         special_use: row.special_use.map(|purpose| purpose.attribute().to_owned()),
         subscribed: own.subscribed,

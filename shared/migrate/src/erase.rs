@@ -11,13 +11,15 @@ use store::lease::{Holder, LEASE_MS, Seized};
 use store::{Error, Store, begun, calendar, due, keys, lease, metrics, records};
 use wire::Clock;
 
-use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::lifecycle::{self, Outcome};
 use crate::pop::NAMES_PER_PAGE;
 use crate::slice::Advanced;
-use crate::table;
 use crate::world::{Host, World};
 use crate::{pairs, projects, servers};
+use ledger::Cursor;
+use ledger::cursor::FAILURES_PER_PAGE;
+use ledger::folder::{FOLDERS_PER_PAGE, Folder};
+use ledger::table;
 
 /// Keys erased in one call, or a page's more, which keeps a single write short.
 const DELETE_MANY_MAX: usize = if cfg!(test) { 3 } else { 500 };

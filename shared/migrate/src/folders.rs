@@ -7,13 +7,13 @@ use mailbox::SpecialUse;
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
-use crate::cursor::{Folder, Name};
 use crate::renames;
 use crate::run::Run;
-use crate::services::imap::asks_to_wait;
+use crate::services::imap::{asks_to_wait, folder_name, mailbox_name};
 use crate::slice::Lines;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
+use ledger::folder::Folder;
 
 /// The phase.
 pub(crate) async fn make<H: Host, S: Store>(
@@ -34,7 +34,7 @@ pub(crate) async fn make<H: Host, S: Store>(
         .filter_map(|at| run.folders.get(*at))
         .map(|folder| {
             let purpose = folder.special_use.as_deref().and_then(mailbox::SpecialUse::of_attribute);
-            (folder.destination.mailbox(), purpose)
+            (mailbox_name(&folder.destination), purpose)
         })
         .collect();
     let answers = lines.destination.create(&asked).await.at(Side::Destination)?;
@@ -74,7 +74,7 @@ async fn made<H: Host, S: Store>(
         return Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()));
     }
     // A slice that died here before made it; servers without codes say so in words, so it is looked at.
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     let there =
         lines.destination.status(std::slice::from_ref(&name)).await.at(Side::Destination)?;
     if reply.code == Some(Code::AlreadyExists) || there.iter().any(|(_, status)| status.is_ok()) {
@@ -95,7 +95,7 @@ async fn plainer<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let sync_point = run.migration.sync_point();
     let spelling = lines.destination.spelling();
-    let old = run.folder(at)?.destination.mailbox();
+    let old = mailbox_name(&run.folder(at)?.destination);
     let plain: String = old
         .text()
         .chars()
@@ -116,7 +116,7 @@ async fn plainer<H: Host, S: Store>(
             folder.destination_path,
             name.text()
         ));
-        folder.destination = Name::new(&name, spelling);
+        folder.destination = folder_name(&name, spelling);
         folder.destination_path = name.text().to_owned();
         (folder.exists, folder.created_in) = (true, sync_point);
         return Ok(());
@@ -153,7 +153,7 @@ async fn subscribe<H: Host, S: Store>(
         wanted.into_iter().chain(fresh.iter().filter(made).copied()).collect();
     let names: Vec<MailboxName> = rows
         .iter()
-        .filter_map(|at| run.folders.get(*at).map(|folder| folder.destination.mailbox()))
+        .filter_map(|at| run.folders.get(*at).map(|folder| mailbox_name(&folder.destination)))
         .collect();
     // A refused subscription loses nothing: the folder is there and shows when it is looked for.
     lines.destination.subscribe(&names).await.at(Side::Destination)?;
@@ -179,7 +179,7 @@ async fn learn_states<H: Host, S: Store>(
     let names: Vec<MailboxName> = there
         .iter()
         .filter_map(|at| run.folders.get(*at))
-        .map(|f| f.destination.mailbox())
+        .map(|f| mailbox_name(&f.destination))
         .collect();
     let states = lines.destination.status(&names).await.at(Side::Destination)?;
     for (at, (_, status)) in there.iter().zip(states) {

@@ -13,9 +13,9 @@ use project::record;
 use store::control::{self, Request};
 use store::{Error, Store, due, keys, lease, records};
 
-use crate::cursor::Cursor;
 use crate::lifecycle::{Outcome, change_idle, interrupt, outcome_of, read};
 use crate::{projects, watch};
+use ledger::Cursor;
 
 /// How long a paused run is kept: its passwords are sealed here meanwhile.
 pub(crate) const PAUSED_MAX_MS: u64 = 7 * 24 * 3600 * 1000;

@@ -5,9 +5,9 @@ use sha2::{Digest, Sha256};
 use store::{Error, Store, keys, lease, records};
 use wire::Random;
 
-use crate::cursor::Cursor;
 use crate::lifecycle::{self, Outcome};
 use crate::pairs;
+use ledger::Cursor;
 
 /// What a token begins with, so that it is recognised where it was left lying about.
 const PREFIX: &str = "hook_";

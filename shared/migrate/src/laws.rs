@@ -16,11 +16,13 @@ use serde::de::DeserializeOwned;
 use store::records;
 use wire::fed::cuts;
 
-use crate::cursor::{Counts, Cursor, Folder, Name, Uids, Verified};
 use crate::header::HeaderReader;
-use crate::journal::{Intention, Segment};
 use crate::pop::arrival;
 use crate::repair::mended;
+use crate::services::imap::mailbox_name;
+use ledger::folder::{Counts, Folder, Verified};
+use ledger::journal::{Intention, Segment};
+use ledger::{Cursor, FolderName, Uids};
 
 /// A segment of the journal: read or refused, and what is read is written as the same.
 pub fn journal(bytes: &[u8]) {
@@ -53,7 +55,7 @@ pub fn stored(bytes: &[u8]) {
     record::<Cursor>(bytes);
     record::<Folder>(bytes);
     record::<Vec<Folder>>(bytes);
-    record::<Name>(bytes);
+    record::<FolderName>(bytes);
     record::<Uids>(bytes);
     record::<Counts>(bytes);
     record::<Vec<Verified>>(bytes);
@@ -67,8 +69,8 @@ pub fn stored(bytes: &[u8]) {
     record::<project::members::Row>(bytes);
     record::<project::members::Sums>(bytes);
     record::<autodetect::Detection>(bytes);
-    if let Ok(name) = records::decode::<Name>("k", bytes) {
-        let _ = name.mailbox();
+    if let Ok(name) = records::decode::<FolderName>("k", bytes) {
+        let _ = mailbox_name(&name);
     }
 }
 

@@ -8,8 +8,8 @@
 //! `run.rs` (its state and its checkpoints), then the phases `discover.rs` with
 //! `renames.rs`, `folders.rs`, `changes.rs` (flags, what is gone), `copy.rs` with `listing.rs`,
 //! `adopt.rs`, `moves.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, `verify.rs`, and
-//! `remove.rs` with [`removal`]; `ledger.rs` is what a journal says in the end;
-//! [`mapping`] and [`journal`] are pure; `trouble.rs` says what follows from an error;
+//! `remove.rs` with [`removal`]; crate `ledger` is what all of it is written down in;
+//! [`mapping`] is pure; `trouble.rs` says what follows from an error;
 //! [`manifest`] lists what arrived; [`projects`] is how many migrations share one queue, `servers.rs` how they share servers; [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] and [`finding`] what both call; [`preflight`] looks before anything begins.
 //!
 //! Invariants: an intention is written before a batch goes out and settled after it; nothing is
@@ -29,7 +29,6 @@ mod changes;
 mod compare;
 mod conclude;
 mod copy;
-mod cursor;
 mod discover;
 pub mod erase;
 pub mod finding;
@@ -40,17 +39,14 @@ mod gauge;
 mod header;
 mod holding;
 pub mod hook;
-pub mod journal;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
-mod ledger;
 pub mod lifecycle;
 mod limited;
 pub mod limits;
 mod lines;
 mod listing;
 pub mod login;
-pub mod manifest;
 pub mod mapping;
 mod moves;
 mod orphans;
@@ -71,11 +67,9 @@ mod run;
 mod servers;
 mod services;
 mod settle;
-mod skips;
 mod slice;
 mod source;
 mod standing;
-mod table;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -84,8 +78,10 @@ mod trouble;
 mod upkeep;
 mod verify;
 mod watch;
+mod windows;
 mod world;
 
+pub use ledger::manifest;
 pub use trouble::Side;
 pub use watch::long_slices;
 pub use world::{Host, World};

@@ -12,11 +12,12 @@ use store::seal::{Credential, Credentials, Seal};
 use store::{Error, Store, calendar, due, keys, lease, records};
 use wire::{Random, Secret};
 
-use crate::cursor::{Cursor, Folder};
 pub use crate::holding::{pause, resume};
 use crate::run::Run;
 use crate::world::Host;
 use crate::{pairs, projects, upkeep, watch};
+use ledger::Cursor;
+use ledger::folder::Folder;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,10 +12,10 @@
 use model::Phase;
 use store::Store;
 
-use crate::journal::Intention;
 use crate::run::Run;
 use crate::trouble::{Halt, Reason, Rejection};
 use crate::world::Host;
+use ledger::journal::Intention;
 
 /// Tries of a message while others are taken, each after a wait.
 const TRIES_BESIDE: u32 = 3;

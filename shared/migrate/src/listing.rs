@@ -9,10 +9,10 @@ use imap::{Attributes, FetchEvent, FetchItems, Sequence};
 use mailbox::{Flags, InternalDate, UidSet};
 use wire::Stream;
 
-use crate::cursor::Message;
 use crate::header;
 use crate::source::{Fetch, Source};
 use crate::trouble::Trouble;
+use ledger::Message;
 
 /// Messages in one window: about 100 bytes each.
 pub(crate) const WINDOW_MESSAGES: u32 = 10_000;

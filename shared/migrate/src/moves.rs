@@ -16,15 +16,16 @@ use crate::absence;
 use crate::adopt;
 use crate::changes::{Difference, present, store_groups};
 use crate::copy;
-use crate::cursor::Message;
-use crate::ledger::{Writer, read_flags};
 use crate::listing;
 use crate::orphans::{Orphan, Orphans};
 use crate::run::Run;
+use crate::services::imap::mailbox_name;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt, Side};
 use crate::world::Host;
+use ledger::Message;
+use ledger::fold::{Writer, read_flags};
 
 /// Octets of a record of messages that are moved, whose limit is a mebibyte.
 const MOVING_OCTETS: usize = 900_000;
@@ -180,7 +181,7 @@ async fn at_the_old_place<H: Host, S: Store>(
     lines: &mut Lines<H>,
     moving: &Moving,
 ) -> Result<UidSet, Halt> {
-    let name = row(run, moving.from)?.1.destination.mailbox();
+    let name = mailbox_name(&row(run, moving.from)?.1.destination);
     let opened = absence::open(&mut lines.destination, &name, Mode::ReadOnly).await;
     let Some(selected) = opened.at(Side::Destination)? else { return Ok(UidSet::new()) };
     let uids = uids(moving, selected.uid_validity);
@@ -190,7 +191,7 @@ async fn at_the_old_place<H: Host, S: Store>(
 fn row<'r, H: Host, S: Store>(
     run: &'r Run<'_, H, S>,
     number: u32,
-) -> Result<(usize, &'r crate::cursor::Folder), Halt> {
+) -> Result<(usize, &'r ledger::folder::Folder), Halt> {
     let at = usize::try_from(number).unwrap_or(usize::MAX);
     Ok((at, run.folder(at)?))
 }
@@ -207,8 +208,8 @@ async fn perform<H: Host, S: Store>(
     lines: &mut Lines<H>,
     moving: Moving,
 ) -> Result<(), Halt> {
-    let from = row(run, moving.from)?.1.destination.mailbox();
-    let to = row(run, moving.to)?.1.destination.mailbox();
+    let from = mailbox_name(&row(run, moving.from)?.1.destination);
+    let to = mailbox_name(&row(run, moving.to)?.1.destination);
     let session = &mut lines.destination;
     let opened = absence::open(session, &from, Mode::ReadWrite).await.at(Side::Destination)?;
     let Some(selected) = opened else {
@@ -257,7 +258,7 @@ async fn find<H: Host, S: Store>(
     lines: &mut Lines<H>,
     moving: &Moving,
 ) -> Result<BTreeMap<u32, (u32, u32)>, Halt> {
-    let name = row(run, moving.to)?.1.destination.mailbox();
+    let name = mailbox_name(&row(run, moving.to)?.1.destination);
     let session = &mut lines.destination;
     let selected = session.select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
     if selected.exists == 0 {

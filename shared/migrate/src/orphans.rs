@@ -8,13 +8,13 @@ use mailbox::InternalDate;
 use serde::{Deserialize, Serialize};
 use store::{Store, keys, records};
 
-use crate::cursor::Message;
-use crate::journal::{Entry, Origin, Segment};
-use crate::ledger::{Ledger, Row, Writer, read_flags};
 use crate::run::Run;
-use crate::skips::Skips;
 use crate::trouble::Halt;
 use crate::world::Host;
+use ledger::Message;
+use ledger::fold::{Ledger, Row, Writer, read_flags};
+use ledger::journal::{Entry, Origin, Segment};
+use ledger::skips::Skips;
 
 /// The most orphans of all folders: 20 bytes each while mail is copied. With more gone between two
 /// sync points the rest counts as deleted, and is copied anew where it turns up.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cursor::Message;
+use ledger::Message;
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -14,8 +14,6 @@ use wire::Stream;
 use crate::adopt::adopted;
 use crate::compare::failure_of;
 use crate::copy::{batches, is_left_out};
-use crate::cursor::{Folder, Message, Proof, Uids};
-use crate::journal::Origin;
 use crate::listing::{self, Wanted};
 use crate::reconcile;
 use crate::run::Run;
@@ -26,6 +24,9 @@ use crate::source::{Fetch, Source};
 use crate::standing::Standing;
 use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
+use ledger::folder::{Folder, Proof};
+use ledger::journal::Origin;
+use ledger::{Message, Uids};
 
 /// What is asked about at once: about 100 bytes a message.
 const AT_ONCE: u64 = if cfg!(test) { 5 } else { 10_000 };

@@ -10,20 +10,20 @@ use wire::Stream;
 
 use crate::adopt::{self, digests, imap_set_octets};
 use crate::attempt::attempt;
-use crate::cursor::Message;
 use crate::header::{self, Header, HeaderReader};
-use crate::journal::{Entry, Intention, Segment};
 use crate::listing;
 use crate::pairing::{self, Doubt, Pairing};
 use crate::renumbered;
 use crate::run::Run;
-use crate::services::imap::asks_to_wait;
+use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::settle::{lost, settle};
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Side, Trouble};
 use crate::world::Host;
+use ledger::Message;
+use ledger::journal::{Entry, Intention, Segment};
 
 /// A server that we died on may still be storing what it had received. It is looked at until it
 /// shows everything, or for this long since we came back; slow servers get longer (`slowest_ms`).
@@ -47,7 +47,7 @@ pub(crate) async fn reconcile<H: Host, S: Store>(
     };
     let mut intention = Intention::decode(&key, &bytes)?;
     let at = usize::try_from(intention.folder).unwrap_or(usize::MAX);
-    let source = run.folder(at)?.source.mailbox();
+    let source = mailbox_name(&run.folder(at)?.source);
     let selected = lines.source.select(&source).await.at(Side::Source)?;
     let (then, now) = (intention.batch.source_uid_validity, selected.uid_validity);
     if renumbered::is(run.folder(at)?, &selected) || (then != 0 && now != 0 && then != now) {
@@ -308,7 +308,7 @@ pub(crate) async fn look<H: Host, S: Store>(
     window: &Window,
     sent: &[Message],
 ) -> Result<Pairing, Halt> {
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     let mut known = if window.uid_next <= 1 { known(run, at).await? } else { UidSet::new() };
     window.taken.iter().for_each(|uid| known.insert(uid));
     let source = !window.counted && lines.source.quirks().size_is_estimate;

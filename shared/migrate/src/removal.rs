@@ -13,14 +13,17 @@ use wire::Stream;
 
 use crate::absence;
 use crate::adopt::imap_set_octets;
-use crate::cursor::{Cursor, Folder};
 use crate::header;
-use crate::ledger::{Ledger, Row, Windows};
 use crate::lifecycle;
 use crate::login::{self, Refusal};
-use crate::table;
+use crate::services::imap::mailbox_name;
 use crate::trouble::{self, At, Halt, Side};
+use crate::windows;
 use crate::world::Host;
+use ledger::Cursor;
+use ledger::fold::{Ledger, Row};
+use ledger::folder::Folder;
+use ledger::table;
 
 /// Messages that a preview looks at; it is made while a page waits.
 pub const PREVIEW_MAX: u64 = 50_000;
@@ -118,7 +121,7 @@ pub(crate) async fn open<S: Stream>(
     folder: &Folder,
     mode: Mode,
 ) -> Result<Option<u32>, Halt> {
-    let opened = absence::open(session, &folder.destination.mailbox(), mode).await;
+    let opened = absence::open(session, &mailbox_name(&folder.destination), mode).await;
     Ok(opened.at(Side::Destination)?.map(|selected| selected.uid_validity))
 }
 
@@ -258,7 +261,7 @@ async fn look_at<S: Stream>(
     (at, folder, from): (usize, &Folder, u32),
     preview: &mut Preview,
 ) -> Result<(), PreviewError> {
-    let mut windows = Windows::of(id, at, folder.segments);
+    let mut windows = windows::of(id, at, folder.segments);
     let mut opened: Option<Option<u32>> = None;
     let mut reasons: BTreeMap<Reason, u64> = BTreeMap::new();
     'folder: while let Some(ledger) = windows.next(store).await? {

@@ -14,15 +14,17 @@ use store::seal::Credential;
 use store::{Store, keys, records};
 use wire::Stream;
 
-use crate::cursor::{Folder, Uids};
-use crate::ledger::{Key, Row, Windows, Writer};
 use crate::login::{self, Line};
 use crate::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
 use crate::run::Run;
-use crate::services::imap::asks_to_wait;
+use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::settle::stage_segment;
 use crate::trouble::{At, Halt, Side};
+use crate::windows;
 use crate::world::Host;
+use ledger::Uids;
+use ledger::fold::{Key, Row, Writer};
+use ledger::folder::Folder;
 
 /// Reasons listed one by one for a folder; the rest is counted.
 const KEPT_LISTED_MAX: usize = 1_000;
@@ -87,7 +89,7 @@ async fn from_folder<H: Host, S: Store>(
     at: usize,
 ) -> Result<bool, Halt> {
     let mut state = interrupted(run, at).await?;
-    let mut windows = Windows::of(run.id(), at, run.folder(at)?.segments).after(state.after);
+    let mut windows = windows::of(run.id(), at, run.folder(at)?.segments).after(state.after);
     let mut opened: Option<Option<u32>> = None;
     while let Some(ledger) = windows.next(run.store()).await? {
         for rows in removal::candidates(&ledger, run.cursor.remove_from).chunks(JUDGED_AT_ONCE) {
@@ -165,7 +167,7 @@ async fn carry_out<H: Host, S: Store>(
 async fn begin_anew<H: Host, S: Store>(run: &mut Run<'_, H, S>, at: usize) -> Result<(), Halt> {
     let from = run.cursor.remove_from;
     let folder = run.folder(at)?;
-    let mut windows = Windows::of(run.id(), at, folder.segments).current(folder.found.uid_validity);
+    let mut windows = windows::of(run.id(), at, folder.segments).current(folder.found.uid_validity);
     let mut done_uid = 0;
     // The first sync point has nothing before it.
     while from > 1
@@ -327,7 +329,7 @@ async fn remove_folders<H: Host, S: Store>(
     let mut listed: BTreeSet<String> =
         listed.into_iter().map(|mailbox| mailbox.name.text().to_owned()).collect();
     for (path, at) in rows {
-        let name = run.folder(at)?.destination.mailbox();
+        let name = mailbox_name(&run.folder(at)?.destination);
         // In order, the first that is not before these is below the folder, if anything is.
         let above = format!("{}{delimiter}", name.text());
         let below = listed.range(above.clone()..).next();
@@ -392,7 +394,7 @@ async fn unsubscribe<H: Host, S: Store>(
     let rows: Vec<usize> = ours.map(|(at, _)| at).collect();
     let names: Vec<MailboxName> = rows
         .iter()
-        .filter_map(|at| run.folders.get(*at).map(|folder| folder.destination.mailbox()))
+        .filter_map(|at| run.folders.get(*at).map(|folder| mailbox_name(&folder.destination)))
         .collect();
     session.unsubscribe(&names).await.at(Side::Destination)?;
     for at in rows {

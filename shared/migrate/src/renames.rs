@@ -8,14 +8,16 @@ use mailbox::UidSet;
 use store::Store;
 
 use crate::adopt;
-use crate::cursor::{Folder, Name};
-use crate::ledger::{Row, Windows};
 use crate::mapping::Mapped;
 use crate::run::Run;
+use crate::services::imap::{folder_name, mailbox_name};
 use crate::slice::Lines;
 use crate::source::Source;
 use crate::trouble::{At, Halt, Side};
+use crate::windows;
 use crate::world::Host;
+use ledger::fold::Row;
+use ledger::folder::Folder;
 
 /// Messages that are looked at to tell whether a folder is the one that had another name:
 /// UIDVALIDITY alone is a second on a clock for some servers.
@@ -30,12 +32,12 @@ pub(crate) async fn detect<H: Host, S: Store>(
     let open = mailboxes.iter().filter(|mailbox| mailbox.selectable);
     let listed: BTreeSet<&[u8]> = open.map(|mailbox| mailbox.name.raw()).collect();
     let known: BTreeSet<Vec<u8>> =
-        run.folders.iter().map(|folder| folder.source.mailbox().raw().to_vec()).collect();
+        run.folders.iter().map(|folder| mailbox_name(&folder.source).raw().to_vec()).collect();
     let mut renamed = Vec::new();
     for at in 0..run.folders.len() {
         let folder = run.folder(at)?;
         let Some(old) = folder.settled else { continue };
-        if listed.contains(folder.source.mailbox().raw()) || old.uid_validity == 0 {
+        if listed.contains(mailbox_name(&folder.source).raw()) || old.uid_validity == 0 {
             continue;
         }
         let fits = |mailbox: &&Mailbox| {
@@ -49,7 +51,7 @@ pub(crate) async fn detect<H: Host, S: Store>(
         let (Some(mailbox), None) = (candidates.next(), candidates.next()) else { continue };
         if is_same(run, lines, at, mailbox).await? {
             let spelling = lines.source.spelling();
-            run.folder_mut(at)?.source = Name::new(&mailbox.name, spelling);
+            run.folder_mut(at)?.source = folder_name(&mailbox.name, spelling);
             renamed.push(at);
         }
     }
@@ -79,7 +81,7 @@ async fn is_same<H: Host, S: Store>(
     let Source::Imap(source) = &mut lines.source else { return Ok(false) };
     source.select(&mailbox.name, Mode::ReadOnly).await.at(Side::Source)?;
     let rows = adopt::list(source, &Sequence::Uids(uids), |_| true).await.at(Side::Source)?;
-    let agrees = |row: &crate::cursor::Message| {
+    let agrees = |row: &ledger::Message| {
         some.iter().any(|known| {
             known.entry.source_uid == row.uid
                 && known.entry.identity == row.identity
@@ -96,7 +98,7 @@ async fn sample<H: Host, S: Store>(
     uid_validity: u32,
 ) -> Result<Vec<Row>, Halt> {
     let folder = run.folder(at)?;
-    let mut windows = Windows::of(run.id(), at, folder.segments).current(uid_validity);
+    let mut windows = windows::of(run.id(), at, folder.segments).current(uid_validity);
     let (mut some, mut step, mut number) = (Vec::new(), 1usize, 0usize);
     while let Some(ledger) = windows.next(run.store()).await? {
         for row in ledger.rows {
@@ -122,16 +124,16 @@ pub(crate) fn plan<H: Host, S: Store>(
     spelling: Spelling,
 ) -> Result<(), Halt> {
     for at in renamed {
-        let now = run.folder(*at)?.source.mailbox();
+        let now = mailbox_name(&run.folder(*at)?.source);
         let is_it = |row: &&Mapped| mailboxes.get(row.source).is_some_and(|own| own.name == now);
         let Some(row) = mapped.iter().find(is_it) else { continue };
         let folder = run.folder_mut(*at)?;
         folder.source_path = row.source_path.clone();
-        if row.destination.raw() == folder.destination.mailbox().raw() {
+        if row.destination.raw() == mailbox_name(&folder.destination).raw() {
             continue;
         }
         if folder.created_in > 0 && folder.exists && !row.exists {
-            let name = Name::new(&row.destination, spelling);
+            let name = folder_name(&row.destination, spelling);
             folder.rename_to = Some((name, row.destination_path.clone()));
         } else {
             folder.remark(format!(
@@ -156,7 +158,7 @@ pub(crate) async fn perform<H: Host, S: Store>(
     for (path, at) in rows {
         let folder = run.folder(at)?;
         let Some((to, _)) = folder.rename_to.clone() else { continue };
-        let (old, new) = (folder.destination.mailbox(), to.mailbox());
+        let (old, new) = (mailbox_name(&folder.destination), mailbox_name(&to));
         let done = rename(lines, &old, &new).await?;
         let folder = run.folder_mut(at)?;
         folder.rename_to = None;

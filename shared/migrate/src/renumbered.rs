@@ -5,10 +5,11 @@ use imap::Selected;
 use store::Store;
 
 use crate::compare::failure_of;
-use crate::cursor::{Folder, State, Uids};
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
+use ledger::Uids;
+use ledger::folder::{Folder, State};
 
 /// Whether an opened folder is numbered otherwise than the run knows it. Without UIDVALIDITY nobody
 /// can know.

@@ -9,8 +9,8 @@ use model::FailureCode;
 use store::Store;
 use wire::Bytes;
 
-use crate::cursor::Message;
 use crate::run::Run;
+use crate::services::imap::mailbox_name;
 use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::Fetch;
@@ -18,6 +18,7 @@ use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt, Rejection, Side, Trouble};
 use crate::world::Host;
 use crate::{header, limited, reconcile};
+use ledger::Message;
 
 /// A rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(crate) async fn mend<H: Host, S: Store>(
     at: usize,
     (uid_next, settled): (u32, &mut [(Message, Fate)]),
 ) -> Result<(), Halt> {
-    let name = run.folder(at)?.destination.mailbox();
+    let name = mailbox_name(&run.folder(at)?.destination);
     for (message, fate) in settled {
         let Fate::Refused { why, size: delivered, header } = fate else { continue };
         if limited::is_about_size(why) {

@@ -3,8 +3,10 @@
 use model::{Failure, FolderReport, MigrationId};
 use store::{Error, Store, keys, records};
 
-use crate::cursor::{Cursor, FAILURES_PER_PAGE, Folder};
-use crate::table;
+use ledger::Cursor;
+use ledger::cursor::FAILURES_PER_PAGE;
+use ledger::folder::Folder;
+use ledger::table;
 
 /// Failures after the `after`-th, at most `limit`, each with its ordinal from 1.
 pub async fn failures(

@@ -8,12 +8,14 @@ use notify::Outbox;
 use store::lease::Lease;
 use store::{Store, keys, records};
 
-use crate::cursor::{Cursor, FAILURES_PER_PAGE, FOLDERS_PER_PAGE, Folder};
 use crate::fruitless::Before;
-use crate::table;
 use crate::trouble::Halt;
 use crate::watch;
 use crate::world::{Host, World};
+use ledger::Cursor;
+use ledger::cursor::FAILURES_PER_PAGE;
+use ledger::folder::{FOLDERS_PER_PAGE, Folder};
+use ledger::table;
 
 /// One slice of one migration.
 pub(crate) struct Run<'a, H: Host, S: Store> {

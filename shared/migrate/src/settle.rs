@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use model::{Failure, FailureCode, Item, Timestamp};
 use store::{Store, keys};
 
-use crate::cursor::Message;
 use crate::header::{self, Header};
-use crate::journal::{Entry, Intention, Origin, Segment};
 use crate::limited;
-use crate::manifest::Lines;
 use crate::run::Run;
 use crate::transfer::Fate;
 use crate::trouble::Halt;
 use crate::world::Host;
+use ledger::Message;
+use ledger::journal::{Entry, Intention, Origin, Segment};
+use ledger::manifest::Lines;
 
 /// Stages what is known for good about these messages: journal, counters, failures. `identities`
 /// are those of messages whose header was not seen now.
@@ -38,7 +38,7 @@ pub(crate) fn settle<H: Host, S: Store>(
                     let reason = reason.clone();
                     lost(run, at, &message, FailureCode::Incomplete, reason, &header.subject)?;
                 }
-                lines.put(&header, size);
+                lines.put(&header.message_id, size, header.digest.as_ref());
                 let flags = segment.flag_set(&message.flags);
                 segment.entries.push(Entry {
                     source_uid: message.uid,

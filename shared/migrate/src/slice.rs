@@ -8,7 +8,6 @@ use store::{Store, due, keys, lease, records};
 
 use crate::advance::Ended;
 pub(crate) use crate::conclude::conclude;
-use crate::cursor::Folder;
 use crate::fruitless::{self, Before, FRUITLESS_MAX};
 use crate::holding::Asked;
 pub(crate) use crate::lines::Lines;
@@ -20,6 +19,7 @@ use crate::{
     projects,
 };
 use crate::{pairs, reconcile, remove, servers, verify, watch};
+use ledger::folder::Folder;
 
 /// How a slice ended, for whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

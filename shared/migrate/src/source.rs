@@ -11,10 +11,10 @@ use imap::{Mode, Namespaces, Quirks, Selected, Sequence, Session, Spelling};
 use mailbox::UidSet;
 use wire::{Clock, Stream};
 
-use crate::cursor::Message;
 use crate::listing::{self, Wanted};
 use crate::pop::Maildrop;
 use crate::trouble::Trouble;
+use ledger::Message;
 
 /// Longest time that a server is given to let go of a maildrop.
 const PART_MS: u64 = 2_000;

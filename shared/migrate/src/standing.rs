@@ -10,11 +10,11 @@ use mailbox::UidSet;
 use wire::Stream;
 
 use crate::adopt::digests;
-use crate::cursor::Message;
 use crate::header;
-use crate::skips::Skips;
 use crate::source::Fetch;
 use crate::trouble::Trouble;
+use ledger::Message;
+use ledger::skips::Skips;
 
 /// The most messages of a destination folder that are compared with a source folder: 20 bytes each,
 /// 30 MB of the 64 MiB of a component.

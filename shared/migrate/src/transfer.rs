@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use wire::Stream;
 
 use crate::ahead::Opening;
-use crate::cursor::Message;
 use crate::header::{Header, HeaderReader};
 use crate::source::{Fetch, Source};
 use crate::trouble::{At, Halt, Rejection, Side, Trouble};
+use ledger::Message;
 
 /// Messages and octets in one command of a batch: the server stores one while the next is sent.
 const COMMAND_MESSAGES: usize = if cfg!(test) { 2 } else { 200 };

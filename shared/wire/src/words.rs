@@ -17,6 +17,11 @@ pub fn cut(text: &str, octets: usize) -> &str {
     text.get(..text.floor_char_boundary(octets)).unwrap_or(text)
 }
 
+/// At most `octets` of a text, with blanks for control characters, which JSON spells with six.
+pub fn plain(text: &str, octets: usize) -> String {
+    cut(text, octets).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

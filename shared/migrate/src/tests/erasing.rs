@@ -9,8 +9,9 @@ use store::{Store, due, keys, metrics, records};
 
 use super::bed::Bed;
 use super::whole::fill;
-use crate::cursor::{Cursor, FOLDERS_PER_PAGE};
 use crate::lifecycle::{self, Outcome};
+use ledger::Cursor;
+use ledger::folder::FOLDERS_PER_PAGE;
 
 fn bed() -> Bed {
     let bed = Bed::new(Features::modern(), Features::modern());
@@ -149,7 +150,7 @@ fn a_million_items_in_slices() {
     block_on(async {
         let mut cursor: Cursor =
             records::read(&bed.memory, &keys::cursor(&bed.id)).await.unwrap().unwrap();
-        let mut rows = crate::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
+        let mut rows = ledger::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
         for (at, row) in rows.iter_mut().enumerate() {
             row.segments = if at == 1 { segments } else { row.segments.max(at as u32) };
             for segment in 0..row.segments {

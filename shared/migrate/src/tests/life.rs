@@ -185,13 +185,14 @@ fn a_folder_that_cannot_be_recognised_is_moved_message_by_message() {
 /// The manifest, its lines counted, and its fingerprint.
 fn manifest(bed: &Bed) -> (String, u64, String) {
     futures::executor::block_on(async {
-        let mut manifest = crate::manifest::Manifest::open(&bed.memory, &bed.id).await.unwrap();
+        let mut manifest =
+            ledger::manifest::Manifest::open(&bed.memory, &bed.id).await.unwrap().in_pieces(3);
         let (mut text, mut count) = (String::new(), 0);
         while let Some((piece, lines)) = manifest.next(&bed.memory).await.unwrap() {
             text.push_str(&piece);
             count += lines;
         }
-        let (lines, sha256) = crate::manifest::fingerprint(&bed.memory, &bed.id).await.unwrap();
+        let (lines, sha256) = ledger::manifest::fingerprint(&bed.memory, &bed.id).await.unwrap();
         assert_eq!(lines, count);
         (text, count, sha256)
     })

@@ -5,7 +5,8 @@ use model::{FailureCode, Status};
 use store::{keys, records};
 
 use super::bed::Bed;
-use crate::cursor::{Cursor, FOLDERS_PER_PAGE, Folder, Uids};
+use ledger::folder::{FOLDERS_PER_PAGE, Folder};
+use ledger::{Cursor, Uids};
 
 fn failures(bed: &Bed) -> Vec<model::Failure> {
     let work = crate::report::failures(&bed.memory, &bed.id, 0, 1_000);
@@ -89,18 +90,18 @@ fn a_page_of_giant_folders_comes_back() {
     futures::executor::block_on(async {
         let key = keys::cursor(&bed.id);
         let mut cursor: Cursor = records::read(&bed.memory, &key).await.unwrap().unwrap();
-        let mut rows = crate::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
+        let mut rows = ledger::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
         let row = giant(rows.remove(0));
         for count in [1, FOLDERS_PER_PAGE, FOLDERS_PER_PAGE + 3] {
             cursor.folders = u32::try_from(count).unwrap();
             let rows = vec![&row; count];
             for (page, rows) in (0u32..).zip(rows.chunks(FOLDERS_PER_PAGE)) {
-                for (key, value) in crate::table::encode(&bed.id, page, rows).unwrap() {
+                for (key, value) in ledger::table::encode(&bed.id, page, rows).unwrap() {
                     store::Store::set(&bed.memory, &key, value).await.unwrap();
                 }
             }
             records::write(&bed.memory, &key, &cursor).await.unwrap();
-            let back = crate::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
+            let back = ledger::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
             assert!(back.iter().eq(rows), "{count}");
             let told = crate::report::folders(&bed.memory, &bed.id, 0).await.unwrap().unwrap();
             assert_eq!(told.len(), count.min(FOLDERS_PER_PAGE));
@@ -115,7 +116,7 @@ fn a_page_of_giant_folders_comes_back() {
 /// With the longest names, remarks, and lists of messages.
 fn giant(mut row: Folder) -> Folder {
     let name = imap::MailboxName::from_wire(&[1; 1_000], imap::Spelling::Utf8);
-    row.source = crate::cursor::Name::new(&name, imap::Spelling::Utf8);
+    row.source = crate::services::imap::folder_name(&name, imap::Spelling::Utf8);
     row.destination = row.source.clone();
     (row.source_path, row.destination_path) = ("\u{1}".repeat(1_000), "\u{1}".repeat(1_000));
     for n in 0..12_000 {

@@ -11,12 +11,13 @@ use wire::{Bytes, Error, Stream};
 use super::bed::Bed;
 use super::whole::fill;
 use crate::brought::Brought;
-use crate::cursor::{Folder, Message};
-use crate::journal::{Entry, Origin, Segment};
-use crate::ledger::{self, WINDOW_ROWS, Windows};
 use crate::orphans::ORPHANS_MAX;
 use crate::proof::Known;
 use crate::standing::{STANDING_MAX, Standing};
+use ledger::Message;
+use ledger::fold::WINDOW_ROWS;
+use ledger::folder::Folder;
+use ledger::journal::{Entry, Origin, Segment};
 
 #[global_allocator]
 static COUNTING: counting::Counting = counting::Counting;
@@ -120,7 +121,7 @@ fn journalled() -> (Memory, MigrationId, Folder) {
     fill(&bed);
     bed.finish();
     let Migration { id, .. } = bed.migration();
-    let mut folder = block_on(crate::table::all(&bed.memory, &id, 4)).unwrap().remove(0);
+    let mut folder = block_on(ledger::table::all(&bed.memory, &id, 4)).unwrap().remove(0);
     let memory = Memory::default();
     folder.segments = MILLION / BATCH;
     folder.segments_before = 0;
@@ -140,7 +141,7 @@ fn journalled() -> (Memory, MigrationId, Folder) {
 /// What the verification, a folder that is numbered anew and the walk through a ledger hold.
 #[test]
 fn a_journal_of_a_million_messages() {
-    ledger::TESTED.set(WINDOW_ROWS);
+    crate::windows::TESTED.set(WINDOW_ROWS);
     let (memory, id, mut folder) = journalled();
     let all: mailbox::UidSet = (1..=MILLION + 1).collect();
 
@@ -150,7 +151,7 @@ fn a_journal_of_a_million_messages() {
     assert!(peak < 32 * MIB, "known: {} MiB", peak / MIB);
 
     let (count, peak) = counting::peak_of(|| {
-        let mut windows = Windows::of(&id, 0, folder.segments);
+        let mut windows = crate::windows::of(&id, 0, folder.segments);
         let mut count = 0;
         while let Some(ledger) = block_on(windows.next(&memory)).unwrap() {
             count += ledger.rows.len();

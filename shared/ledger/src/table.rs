@@ -4,13 +4,13 @@
 use model::MigrationId;
 use store::{Error, Store, keys, records};
 
-use crate::cursor::{FOLDERS_PER_PAGE, Folder};
+use crate::folder::{FOLDERS_PER_PAGE, Folder};
 
 /// Pages read at once.
 const PAGES_AT_ONCE: usize = 64;
 
 /// The records of a page.
-pub(crate) fn encode(
+pub fn encode(
     id: &MigrationId,
     page: u32,
     rows: &[&Folder],
@@ -25,7 +25,7 @@ pub(crate) fn encode(
 }
 
 /// The rows of a page of a table of `count` folders.
-pub(crate) async fn page(
+pub async fn page(
     store: &impl Store,
     id: &MigrationId,
     page: u32,
@@ -37,11 +37,7 @@ pub(crate) async fn page(
 }
 
 /// All rows.
-pub(crate) async fn all(
-    store: &impl Store,
-    id: &MigrationId,
-    count: u32,
-) -> Result<Vec<Folder>, Error> {
+pub async fn all(store: &impl Store, id: &MigrationId, count: u32) -> Result<Vec<Folder>, Error> {
     let pages: Vec<u32> = (0..count.div_ceil(per_page())).collect();
     let mut folders = Vec::new();
     for some in pages.chunks(PAGES_AT_ONCE) {
@@ -79,7 +75,7 @@ async fn complete(
 }
 
 /// The rows of a page of a migration that is being erased, as far as they are there.
-pub(crate) async fn remains(
+pub async fn remains(
     store: &impl Store,
     id: &MigrationId,
     page: u32,
@@ -93,12 +89,13 @@ pub(crate) async fn remains(
 }
 
 /// The keys of a page, of records that may be there.
-pub(crate) fn keys_of(id: &MigrationId, page: u32) -> impl Iterator<Item = String> + use<> {
+pub fn keys_of(id: &MigrationId, page: u32) -> impl Iterator<Item = String> + use<> {
     let (id, own) = (id.clone(), keys::folders(id, page));
     let more = (1..per_page()).map(move |part| keys::more_folders(&id, page, part));
     std::iter::once(own).chain(more)
 }
 
-pub(crate) fn per_page() -> u32 {
+/// Folders in a page.
+pub fn per_page() -> u32 {
     u32::try_from(FOLDERS_PER_PAGE).unwrap_or(1)
 }

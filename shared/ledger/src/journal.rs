@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use mailbox::{Flags, InternalDate};
 use store::Error;
 
-use crate::cursor::Message;
+use crate::message::Message;
 
 const VERSION: u8 = 1;
 /// The most octets that an entry takes: four numbers of up to ten octets, a time zone, the identity,
@@ -19,7 +19,7 @@ const ENTRY_OCTETS: usize = 60;
 const PIECE_OCTETS: usize = 1_000_000;
 
 /// The most octets that a message with these flags takes in a record.
-pub(crate) fn weight(flags: &str) -> usize {
+pub fn weight(flags: &str) -> usize {
     ENTRY_OCTETS + flags.len()
 }
 
@@ -53,7 +53,7 @@ pub struct Entry {
 
 impl Entry {
     /// The message as the source listed it, without its flags.
-    pub(crate) fn message(&self) -> Message {
+    pub fn message(&self) -> Message {
         Message {
             uid: self.source_uid,
             size: self.size,

@@ -6,29 +6,27 @@
 
 use std::collections::BTreeSet;
 
-use model::MigrationId;
+use model::{Migration, MigrationId};
 use sha2::{Digest, Sha256};
 use store::{Error, Store, keys, records};
 
 use crate::cursor::Cursor;
-use crate::header::Header;
-use crate::lifecycle;
 use crate::table;
 
 /// Lines held at a time while the manifest is written: about 150 bytes each.
-const LINES_MAX: usize = if cfg!(test) { 3 } else { 50_000 };
+const LINES_MAX: usize = 50_000;
 /// The most bytes of a Message-ID in a line, so that the lines of a batch fit into one value.
 const MESSAGE_ID_MAX: usize = 200;
 const VERSION: u8 = 1;
 
 /// Lines that are put together.
 #[derive(Default)]
-pub(crate) struct Lines(Vec<String>);
+pub struct Lines(Vec<String>);
 
 impl Lines {
-    /// Adds a message.
-    pub(crate) fn put(&mut self, header: &Header, size: u64) {
-        let id = header.message_id.get(..MESSAGE_ID_MAX).unwrap_or(&header.message_id);
+    /// Adds a message of `size` octets; the digest is the SHA-256 of its content, where it was taken.
+    pub fn put(&mut self, message_id: &[u8], size: u64, digest: Option<&[u8; 32]>) {
+        let id = message_id.get(..MESSAGE_ID_MAX).unwrap_or(message_id);
         let id: String = String::from_utf8_lossy(id)
             .chars()
             .map(|c| if c.is_control() { '?' } else { c })
@@ -36,12 +34,12 @@ impl Lines {
         // What is no UTF-8 has become longer.
         let id = wire::cut(&id, MESSAGE_ID_MAX).to_owned();
         let id = if id.is_empty() { "-".to_owned() } else { id };
-        let digest = header.digest.map_or_else(|| "-".to_owned(), |digest| hex(&digest));
+        let digest = digest.map_or_else(|| "-".to_owned(), |digest| hex(digest));
         self.0.push(format!("{id}\t{size}\t{digest}\n"));
     }
 
     /// The stored bytes.
-    pub(crate) fn finish(self, sync_point: u32) -> Vec<u8> {
+    pub fn finish(self, sync_point: u32) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(format!("{sync_point}\n").as_bytes());
         self.0.iter().for_each(|line| bytes.extend_from_slice(line.as_bytes()));
@@ -63,6 +61,8 @@ pub struct Manifest {
     removed: BTreeSet<u32>,
     /// The last line written of the first folder: its text, segment and place there.
     after: Option<(String, u32, usize)>,
+    /// Lines that are held at a time.
+    lines_max: usize,
 }
 
 /// A line, with what tells equal ones apart.
@@ -79,10 +79,21 @@ impl Manifest {
             .map(|(row, number)| (row.source_path, number, row.segments))
             .collect();
         folders.sort_by(|one, other| other.cmp(one));
-        let migration = lifecycle::read(store, id).await?;
+        let migration: Option<Migration> = records::read(store, &keys::migration(id)).await?;
         let points = migration.map(|migration| migration.sync_points).unwrap_or_default();
         let removed = points.iter().filter(|point| point.removed).map(|point| point.number);
-        Ok(Manifest { id: id.clone(), folders, removed: removed.collect(), after: None })
+        Ok(Manifest {
+            id: id.clone(),
+            folders,
+            removed: removed.collect(),
+            after: None,
+            lines_max: LINES_MAX,
+        })
+    }
+
+    /// The same in pieces of at most so many lines.
+    pub fn in_pieces(self, lines_max: usize) -> Self {
+        Manifest { lines_max, ..self }
     }
 
     /// The next piece and how many lines it has; `None` at the end.
@@ -130,7 +141,7 @@ impl Manifest {
                 if self.after.as_ref().is_none_or(|after| line > *after) {
                     first.insert(line);
                 }
-                if first.len() > LINES_MAX {
+                if first.len() > self.lines_max {
                     first.pop_last();
                 }
             }

@@ -2,17 +2,17 @@
 
 /// Places from 0 on; a free one points at itself, a taken one beyond.
 #[derive(Debug, Default)]
-pub(crate) struct Skips(Vec<u32>);
+pub struct Skips(Vec<u32>);
 
 impl Skips {
     /// So many places, all free.
-    pub(crate) fn new(count: usize) -> Self {
+    pub fn new(count: usize) -> Self {
         Skips((0..=u32::try_from(count).unwrap_or(u32::MAX - 1)).collect())
     }
 
     /// The first free place from `at` on; the number of places where there is none. Ways that were
     /// walked are shortened, so that many takings cost little more than one step each.
-    pub(crate) fn free(&mut self, at: usize) -> usize {
+    pub fn free(&mut self, at: usize) -> usize {
         let end = self.0.len().saturating_sub(1);
         let mut free = at.min(end);
         while let Some(next) = self.next(free).filter(|next| *next != free) {
@@ -29,7 +29,7 @@ impl Skips {
     }
 
     /// Takes a place.
-    pub(crate) fn take(&mut self, at: usize) {
+    pub fn take(&mut self, at: usize) {
         let next = u32::try_from(at + 1).unwrap_or(u32::MAX);
         // The place behind the last is never taken.
         if at + 1 < self.0.len()

@@ -16,64 +16,61 @@ use store::{Error, Store, keys};
 
 use crate::journal::{Entry, Origin, Segment};
 
-/// Messages of a window: about 70 bytes each, and twice as many while it is put together.
-pub(crate) const WINDOW_ROWS: usize = 50_000;
-/// The same where nothing is said otherwise, so that tests walk through many windows.
-#[cfg(test)]
-const WINDOW_ROWS_TESTED: usize = 4;
-
-#[cfg(test)]
-thread_local! {
-    /// Messages of a window in the tests of this thread.
-    pub(crate) static TESTED: std::cell::Cell<usize> =
-        const { std::cell::Cell::new(WINDOW_ROWS_TESTED) };
-}
-
-#[cfg(not(test))]
-fn window_rows() -> usize {
-    WINDOW_ROWS
-}
-
-#[cfg(test)]
-fn window_rows() -> usize {
-    TESTED.get()
-}
-
-/// Octets of different flags in a window.
-const WINDOW_FLAGS: usize = if cfg!(test) { 1_000 } else { 4 << 20 };
+/// Messages of a window, unless less is asked for: about 70 bytes each, and twice as many while it is
+/// put together.
+pub const WINDOW_ROWS: usize = 50_000;
+/// Octets of different flags in a window, unless less is asked for.
+pub const WINDOW_FLAGS: usize = 4 << 20;
 /// Segments read at once: some 40 KiB each, a mebibyte at most.
 const SEGMENTS_AT_ONCE: usize = 16;
 
 /// What orders messages: UIDVALIDITY and UID at the source.
-pub(crate) type Key = (u32, u32);
+pub type Key = (u32, u32);
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub struct Row {
     /// UIDVALIDITY of the source's folder.
-    pub(crate) source_uid_validity: u32,
+    pub source_uid_validity: u32,
     /// UIDVALIDITY of the destination's folder.
-    pub(crate) destination_uid_validity: u32,
+    pub destination_uid_validity: u32,
     /// The sync point that brought it.
-    pub(crate) sync_point: u32,
+    pub sync_point: u32,
     /// The latest entry; `flags` is an index into the ledger's sets, `origin` of the first entry.
-    pub(crate) entry: Entry,
+    pub entry: Entry,
 }
 
 /// A window of a folder's ledger, by source UIDVALIDITY and UID.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    pub(crate) rows: Vec<Row>,
+pub struct Ledger {
+    /// The messages, in order of their keys.
+    pub rows: Vec<Row>,
     /// The last key that it covers; behind the last row where that message is no longer ours.
-    pub(crate) last: Key,
+    pub last: Key,
     sets: Vec<Flags>,
     indices: BTreeMap<String, u32>,
     octets: usize,
+    room: Room,
+}
+
+/// What a window may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Messages.
+    pub rows: usize,
+    /// Octets of flags that differ.
+    pub flags: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { rows: WINDOW_ROWS, flags: WINDOW_FLAGS }
+    }
 }
 
 /// Reads the ledger of a folder window by window.
 #[derive(Debug)]
-pub(crate) struct Windows {
+pub struct Windows {
     id: MigrationId,
     folder: u32,
     /// Of each segment, the first and last key in it, once it was read.
@@ -85,11 +82,12 @@ pub(crate) struct Windows {
     /// Whether messages count that were sent and of which nobody knows where they are.
     unplaced: bool,
     ended: bool,
+    room: Room,
 }
 
 impl Windows {
     /// The whole ledger of a folder whose journal has `segments`.
-    pub(crate) fn of(id: &MigrationId, at: usize, segments: u32) -> Self {
+    pub fn of(id: &MigrationId, at: usize, segments: u32) -> Self {
         Windows {
             id: id.clone(),
             folder: u32::try_from(at).unwrap_or(u32::MAX),
@@ -98,11 +96,17 @@ impl Windows {
             limit: (u32::MAX, u32::MAX),
             unplaced: false,
             ended: false,
+            room: Room::default(),
         }
     }
 
+    /// Smaller windows, or larger ones.
+    pub fn with_room(self, room: Room) -> Self {
+        Windows { room, ..self }
+    }
+
     /// Only what segments from this one on say.
-    pub(crate) fn since_segment(mut self, first: u32) -> Self {
+    pub fn since_segment(mut self, first: u32) -> Self {
         let before = usize::try_from(first).unwrap_or(usize::MAX);
         for span in self.spans.iter_mut().take(before) {
             // No key lies there.
@@ -112,33 +116,33 @@ impl Windows {
     }
 
     /// Messages too that were sent and of which nobody knows where they are.
-    pub(crate) fn with_unplaced(self) -> Self {
+    pub fn with_unplaced(self) -> Self {
         Windows { unplaced: true, ..self }
     }
 
     /// What comes up to a key.
-    pub(crate) fn until(self, limit: Key) -> Self {
+    pub fn until(self, limit: Key) -> Self {
         Windows { limit, ..self }
     }
 
     /// What comes after a key; no message has UID 0.
-    pub(crate) fn after(self, after: Key) -> Self {
+    pub fn after(self, after: Key) -> Self {
         Windows { after, ..self }
     }
 
     /// Only messages of the source's folder as it is numbered with this UIDVALIDITY.
-    pub(crate) fn current(self, uid_validity: u32) -> Self {
+    pub fn current(self, uid_validity: u32) -> Self {
         let after = self.after.max((uid_validity, 0));
         Windows { after, limit: (uid_validity, u32::MAX), ..self }
     }
 
     /// The next window; `None` after the last. It has no rows where all of its messages are no
     /// longer ours.
-    pub(crate) async fn next(&mut self, store: &impl Store) -> Result<Option<Ledger>, Error> {
+    pub async fn next(&mut self, store: &impl Store) -> Result<Option<Ledger>, Error> {
         if self.ended || self.after >= self.limit {
             return Ok(None);
         }
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger { room: self.room, ..Ledger::default() };
         let mut until = self.limit;
         let mut number = 0;
         loop {
@@ -238,14 +242,14 @@ impl Ledger {
     /// Folds, and cuts off what is too much for a window, once there is much more than that, or
     /// with `last` in any case; gives the last key that is left where something was cut off.
     fn shrink(&mut self, last: bool) -> Option<Key> {
-        let much = self.rows.len() > 2 * window_rows() || self.octets > 2 * WINDOW_FLAGS;
+        let much = self.rows.len() > 2 * self.room.rows || self.octets > 2 * self.room.flags;
         if !much && !last {
             return None;
         }
         self.fold();
         let before = self.rows.len();
-        self.rows.truncate(window_rows());
-        if self.octets > WINDOW_FLAGS {
+        self.rows.truncate(self.room.rows);
+        if self.octets > self.room.flags {
             self.forget_flags();
         }
         let cut = self.rows.len() < before;
@@ -258,7 +262,7 @@ impl Ledger {
             std::mem::take(&mut self.indices).into_iter().map(|(text, at)| (at, text)).collect();
         (self.sets, self.octets) = (Vec::new(), 0);
         let mut rows = std::mem::take(&mut self.rows);
-        let room = |ledger: &Ledger, at: usize| at == 0 || ledger.octets <= WINDOW_FLAGS;
+        let room = |ledger: &Ledger, at: usize| at == 0 || ledger.octets <= ledger.room.flags;
         let mut kept = 0;
         for (at, row) in rows.iter_mut().enumerate() {
             if !room(self, at) {
@@ -288,26 +292,27 @@ impl Ledger {
     }
 
     /// The flags a message was left with.
-    pub(crate) fn flags(&self, row: &Row) -> Flags {
+    pub fn flags(&self, row: &Row) -> Flags {
         let set = usize::try_from(row.entry.flags).ok().and_then(|at| self.sets.get(at));
         set.cloned().unwrap_or_default()
     }
 }
 
 /// Flags from their names with blanks between them.
-pub(crate) fn read_flags(text: &str) -> Flags {
+pub fn read_flags(text: &str) -> Flags {
     let mut flags = Flags::new();
     text.split(' ').filter(|name| !name.is_empty()).for_each(|name| flags.insert(name));
     flags
 }
 
 impl Row {
-    pub(crate) fn key(&self) -> Key {
+    /// What orders it.
+    pub fn key(&self) -> Key {
         (self.source_uid_validity, self.entry.source_uid)
     }
 
     /// Whether we put it there, and it is ours to change.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.entry.origin == Origin::Copied
     }
 }
@@ -317,14 +322,14 @@ type Places = BTreeMap<String, u32>;
 
 /// Rows as segments again, each of one sync point and one pair of UIDVALIDITYs.
 #[derive(Default)]
-pub(crate) struct Writer {
+pub struct Writer {
     /// By sync point and UIDVALIDITYs; with each, where its flag sets are.
     segments: BTreeMap<(u32, u32, u32), (Segment, Places)>,
 }
 
 impl Writer {
     /// Adds what a message is now.
-    pub(crate) fn put(&mut self, row: &Row, flags: &Flags) {
+    pub fn put(&mut self, row: &Row, flags: &Flags) {
         let validities = (row.source_uid_validity, row.destination_uid_validity);
         let key = (row.sync_point, validities.0, validities.1);
         let (segment, sets) = self.segments.entry(key).or_insert_with(|| {
@@ -345,14 +350,14 @@ impl Writer {
     }
 
     /// Adds that a message is no longer ours.
-    pub(crate) fn forget(&mut self, row: &Row) {
+    pub fn forget(&mut self, row: &Row) {
         let mut gone = row.clone();
         (gone.entry.destination_uid, gone.entry.size) = (0, 0);
         self.put(&gone, &Flags::new());
     }
 
     /// The segments.
-    pub(crate) fn finish(self) -> Vec<Segment> {
+    pub fn finish(self) -> Vec<Segment> {
         self.segments.into_values().map(|(segment, _)| segment).collect()
     }
 }
@@ -363,6 +368,9 @@ mod tests {
     use futures::executor::block_on;
     use mailbox::InternalDate;
     use store::memory::Memory;
+
+    /// So small that a few messages make many windows.
+    const ROOM: Room = Room { rows: 4, flags: 1_000 };
 
     fn entry(source_uid: u32, destination_uid: u32) -> Entry {
         let date = InternalDate::new(0, 0).unwrap();
@@ -388,14 +396,14 @@ mod tests {
                 store.set(&keys::journal(&id, 3, number), segment.encode()).await.unwrap();
             }
         });
-        let windows = Windows::of(&id, 3, segments.len() as u32);
+        let windows = Windows::of(&id, 3, segments.len() as u32).with_room(ROOM);
         (store, windows)
     }
 
     fn all(store: &Memory, mut windows: Windows) -> Vec<(u32, u32, u32, String)> {
         let mut told = Vec::new();
         while let Some(ledger) = block_on(windows.next(store)).unwrap() {
-            assert!(ledger.rows.len() <= window_rows());
+            assert!(ledger.rows.len() <= ROOM.rows);
             assert!(ledger.rows.is_sorted_by_key(Row::key));
             told.extend(ledger.rows.iter().map(|row| {
                 let flags: Vec<String> = ledger.flags(row).names().map(str::to_owned).collect();
@@ -419,7 +427,9 @@ mod tests {
             [row(1, 11, 1, "\\Seen"), row(2, 22, 1, "\\Flagged"), row(4, 14, 2, "\\Flagged")]
         );
         for (validity, count) in [(4, 0), (5, 3), (6, 0)] {
-            let windows = Windows::of(&MigrationId::from_random(&[7; 26]), 3, 3).current(validity);
+            let windows = Windows::of(&MigrationId::from_random(&[7; 26]), 3, 3)
+                .with_room(ROOM)
+                .current(validity);
             assert_eq!(all(&store, windows).len(), count, "{validity}");
         }
     }
@@ -468,8 +478,10 @@ mod tests {
             let told = all(&store, windows);
             assert!(told.iter().eq(whole.values()), "{told:?}");
             // In two goes, and only what came later.
-            let some =
-                || Windows::of(&MigrationId::from_random(&[7; 26]), 3, segments.len() as u32);
+            let some = || {
+                let id = MigrationId::from_random(&[7; 26]);
+                Windows::of(&id, 3, segments.len() as u32).with_room(ROOM)
+            };
             let middle = (5, 20);
             let mut parts = all(&store, some().until(middle));
             parts.extend(all(&store, some().after(middle)));
