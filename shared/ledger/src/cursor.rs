@@ -53,9 +53,9 @@ pub struct Cursor {
     pub unique_ids: u32,
 }
 
-impl Cursor {
+impl Default for Cursor {
     /// Before anything was done.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Cursor {
             phase: Phase::Discover,
             folders: 0,

@@ -4,7 +4,7 @@
 use imap::{Code, MailboxName, Mode, Reply, Selected, Session};
 use wire::Stream;
 
-use crate::services::imap::asks_to_wait;
+use services::imap::asks_to_wait;
 
 /// Opens a folder; `None` where it is not there. Any other refusal is an error.
 pub(crate) async fn open<S: Stream>(

@@ -14,15 +14,16 @@ use wire::Stream;
 use crate::listing;
 use crate::reconcile;
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::settle::{segment_for, stage_segment};
 use crate::slice::Lines;
 use crate::source::Fetch;
 use crate::standing::Standing;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::Message;
 use ledger::journal::{Entry, Origin};
+use services::imap::mailbox_name;
+use services::{Side, Trouble};
 
 /// The most messages of a folder that are listed at once, about 150 bytes each while they are read.
 const LISTED_MAX: usize = 100_000;

@@ -7,11 +7,12 @@ use wire::Stream;
 
 use crate::listing::{self, Wanted};
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::source::Source;
-use crate::trouble::{Halt, Trouble};
+use crate::trouble::Halt;
 use crate::world::Host;
 use ledger::folder::Folder;
+use services::Trouble;
+use services::imap::mailbox_name;
 
 /// The first question about a folder of the source: it is opened, and its first window is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

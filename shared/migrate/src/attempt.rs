@@ -10,15 +10,16 @@ use crate::pairing;
 use crate::reconcile::{self, Window};
 use crate::repair;
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::settle::settle;
 use crate::slice::Lines;
 use crate::transfer::{Batch, Fate, Next, Target, command_messages, transfer};
-use crate::trouble::{At, Halt, Reason, Rejection, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use crate::{header, limited};
 use ledger::Message;
 use ledger::journal::Intention;
+use services::imap::mailbox_name;
+use services::{Reason, Rejection, Side, Trouble};
 
 /// Refusals after which a destination is looked at for as long as after a cut. One that had stored
 /// nothing so often is believed: it is looked at once.

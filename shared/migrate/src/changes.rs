@@ -15,14 +15,15 @@ use store::Store;
 use crate::absence;
 use crate::orphans;
 use crate::run::Run;
-use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::source::Fetch;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
 use ledger::fold::{Ledger, Row, Writer};
+use services::imap::{asks_to_wait, mailbox_name};
+use services::{Side, Trouble};
 
 /// Changed messages that are written down together.
 const CHANGED_AT_ONCE: usize = 10_000;

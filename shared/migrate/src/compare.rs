@@ -14,9 +14,8 @@ use crate::absence;
 use crate::adopt::{self, imap_set_octets};
 use crate::login;
 use crate::run::Run;
-use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::source::Fetch;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
 use crate::{listing, pairing};
@@ -24,6 +23,8 @@ use ledger::Message;
 use ledger::fold::{Key, Ledger, Row, Windows};
 use ledger::folder::Comparing;
 use ledger::journal::{Entry, Origin};
+use services::imap::{asks_to_wait, mailbox_name};
+use services::{Side, Trouble};
 
 /// Lines in the failures about messages of one folder that differ; the rest is told by number.
 pub(crate) const LINES_MAX: u64 = 100;

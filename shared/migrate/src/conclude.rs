@@ -7,9 +7,11 @@ use crate::fruitless::Before;
 use crate::holding::{self, HeldBy};
 use crate::run::Run;
 use crate::slice::{Advanced, tidy_up};
-use crate::trouble::{self, Halt, Side, Trouble, Verdict};
+use crate::trouble::Halt;
 use crate::world::Host;
 use crate::{lifecycle, pairs, projects};
+use services::trouble;
+use services::{Side, Trouble, Verdict};
 /// Writes how the slice ended and says when the migration is due again.
 pub(crate) async fn conclude<H: Host, S: Store>(
     mut run: Run<'_, H, S>,

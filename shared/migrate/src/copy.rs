@@ -18,16 +18,17 @@ use crate::moves;
 use crate::orphans::Orphans;
 use crate::renumbered;
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::settle::{lost_folder, segment_for, stage_segment};
 use crate::slice::Lines;
 use crate::standing::Standing;
 use crate::transfer::{Next, ask};
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::journal;
 use ledger::journal::{Entry, Intention, Origin};
 use ledger::{Message, Uids};
+use services::Side;
+use services::imap::mailbox_name;
 
 /// Messages in one batch: enough that the answer's round trip does not count.
 const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };

@@ -11,12 +11,13 @@ use store::Store;
 use crate::mapping::{self, Hierarchy, Listed, Mapped};
 use crate::renames;
 use crate::run::Run;
-use crate::services::imap::{folder_name, mailbox_name};
 use crate::slice::Lines;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::Uids;
 use ledger::folder::{Counts, Folder, State};
+use services::Side;
+use services::imap::{folder_name, mailbox_name};
 
 /// The most folders of an account. Each has a row in the store and a verdict in the report; no
 /// server is known to carry more in one account with any program still usable.

@@ -8,8 +8,9 @@ use store::{Error, Store, keys, records};
 use wire::{Clock, Http, Network};
 
 use crate::run::Run;
-use crate::trouble::{Halt, Side};
+use crate::trouble::Halt;
 use crate::world::Host;
+use services::Side;
 
 /// How long what was found holds. A company's rows have one domain, and are worked off in that time.
 const FRESH_MS: u64 = 3_600_000;

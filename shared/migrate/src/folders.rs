@@ -9,11 +9,12 @@ use store::Store;
 
 use crate::renames;
 use crate::run::Run;
-use crate::services::imap::{asks_to_wait, folder_name, mailbox_name};
 use crate::slice::Lines;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::folder::Folder;
+use services::Side;
+use services::imap::{asks_to_wait, folder_name, mailbox_name};
 
 /// The phase.
 pub(crate) async fn make<H: Host, S: Store>(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use wire::{Bytes, Clock, Error, Http, Network, Random, Stream};
 
-use crate::trouble::Side;
+use services::Side;
 
 /// What the lines of one side carried. Clones share it.
 #[derive(Debug, Clone, Default)]

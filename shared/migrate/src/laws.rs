@@ -19,10 +19,10 @@ use wire::fed::cuts;
 use crate::header::HeaderReader;
 use crate::pop::arrival;
 use crate::repair::mended;
-use crate::services::imap::mailbox_name;
 use ledger::folder::{Counts, Folder, Verified};
 use ledger::journal::{Intention, Segment};
 use ledger::{Cursor, FolderName, Uids};
+use services::imap::mailbox_name;
 
 /// A segment of the journal: read or refused, and what is read is written as the same.
 pub fn journal(bytes: &[u8]) {

@@ -65,7 +65,6 @@ mod repair;
 pub mod report;
 mod run;
 mod servers;
-mod services;
 mod settle;
 mod slice;
 mod source;
@@ -82,6 +81,6 @@ mod windows;
 mod world;
 
 pub use ledger::manifest;
-pub use trouble::Side;
+pub use services::Side;
 pub use watch::long_slices;
 pub use world::{Host, World};

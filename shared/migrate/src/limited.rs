@@ -13,9 +13,10 @@ use model::Phase;
 use store::Store;
 
 use crate::run::Run;
-use crate::trouble::{Halt, Reason, Rejection};
+use crate::trouble::Halt;
 use crate::world::Host;
 use ledger::journal::Intention;
+use services::{Reason, Rejection};
 
 /// Tries of a message while others are taken, each after a wait.
 const TRIES_BESIDE: u32 = 3;

@@ -40,9 +40,6 @@ pub const LONG_SLICES_MAX: u32 = 24;
 /// stop is to be seen within 5 s.
 pub(crate) const LOOK_MS: u64 = 1_000;
 
-/// A migration whose lines were too slow waits this long before its next slice, at least.
-pub(crate) const SLOW_WAIT_S: u64 = 60;
-
 /// A migration whose lines were too slow before, and for which there is no place among the slow ones,
 /// looks again after this long.
 pub(crate) const SLOW_LOOK_MS: u64 = 15_000;

@@ -15,8 +15,9 @@ use crate::login::{self, Line};
 use crate::run::Run;
 use crate::source::Source;
 use crate::tries;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
+use services::{Side, Trouble};
 
 /// A server has this long to close a line that is given up.
 const FAREWELL_MS: u64 = 2_000;

@@ -11,8 +11,8 @@ use wire::Stream;
 
 use crate::header;
 use crate::source::{Fetch, Source};
-use crate::trouble::Trouble;
 use ledger::Message;
+use services::Trouble;
 
 /// Messages in one window: about 100 bytes each.
 pub(crate) const WINDOW_MESSAGES: u32 = 10_000;

@@ -12,8 +12,9 @@ use wire::{Network, within};
 use crate::discover::FOLDERS_MAX;
 use crate::pop;
 use crate::source::Source;
-use crate::trouble::{self, Lack, Side, Trouble};
 use crate::world::Host;
+use services::trouble;
+use services::{Lack, Side, Trouble};
 
 /// The stream under a session.
 pub type Line<H> = dial::Line<<H as Network>::Stream>;

@@ -19,13 +19,14 @@ use crate::copy;
 use crate::listing;
 use crate::orphans::{Orphan, Orphans};
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::Message;
 use ledger::fold::{Writer, read_flags};
+use services::Side;
+use services::imap::mailbox_name;
 
 /// Octets of a record of messages that are moved, whose limit is a mebibyte.
 const MOVING_OCTETS: usize = 900_000;

@@ -19,8 +19,8 @@ use crate::login::{self, Quota, Refusal};
 use crate::mapping;
 use crate::pop;
 use crate::source::{Fetch, Source};
-use crate::trouble::{Side, Trouble};
 use crate::world::Host;
+use services::{Side, Trouble};
 
 /// Longest time for all of it: a page waits.
 pub const LIMIT_S: u32 = 20;

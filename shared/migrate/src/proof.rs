@@ -17,16 +17,17 @@ use crate::copy::{batches, is_left_out};
 use crate::listing::{self, Wanted};
 use crate::reconcile;
 use crate::run::Run;
-use crate::services::imap::asks_to_wait;
 use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::standing::Standing;
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::folder::{Folder, Proof};
 use ledger::journal::Origin;
 use ledger::{Message, Uids};
+use services::imap::asks_to_wait;
+use services::{Side, Trouble};
 
 /// What is asked about at once: about 100 bytes a message.
 const AT_ONCE: u64 = if cfg!(test) { 5 } else { 10_000 };

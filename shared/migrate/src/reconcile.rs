@@ -15,15 +15,16 @@ use crate::listing;
 use crate::pairing::{self, Doubt, Pairing};
 use crate::renumbered;
 use crate::run::Run;
-use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::settle::{lost, settle};
 use crate::slice::Lines;
 use crate::source::{Fetch, Source};
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::Message;
 use ledger::journal::{Entry, Intention, Segment};
+use services::imap::{asks_to_wait, mailbox_name};
+use services::{Side, Trouble};
 
 /// A server that we died on may still be storing what it had received. It is looked at until it
 /// shows everything, or for this long since we came back; slow servers get longer (`slowest_ms`).

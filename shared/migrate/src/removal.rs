@@ -16,14 +16,16 @@ use crate::adopt::imap_set_octets;
 use crate::header;
 use crate::lifecycle;
 use crate::login::{self, Refusal};
-use crate::services::imap::mailbox_name;
-use crate::trouble::{self, At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
 use ledger::Cursor;
 use ledger::fold::{Ledger, Row};
 use ledger::folder::Folder;
 use ledger::table;
+use services::Side;
+use services::imap::mailbox_name;
+use services::trouble;
 
 /// Messages that a preview looks at; it is made while a page waits.
 pub const PREVIEW_MAX: u64 = 50_000;

@@ -17,14 +17,15 @@ use wire::Stream;
 use crate::login::{self, Line};
 use crate::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
 use crate::run::Run;
-use crate::services::imap::{asks_to_wait, mailbox_name};
 use crate::settle::stage_segment;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
 use ledger::Uids;
 use ledger::fold::{Key, Row, Writer};
 use ledger::folder::Folder;
+use services::Side;
+use services::imap::{asks_to_wait, mailbox_name};
 
 /// Reasons listed one by one for a folder; the rest is counted.
 const KEPT_LISTED_MAX: usize = 1_000;

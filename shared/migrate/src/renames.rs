@@ -10,14 +10,15 @@ use store::Store;
 use crate::adopt;
 use crate::mapping::Mapped;
 use crate::run::Run;
-use crate::services::imap::{folder_name, mailbox_name};
 use crate::slice::Lines;
 use crate::source::Source;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
 use ledger::fold::Row;
 use ledger::folder::Folder;
+use services::Side;
+use services::imap::{folder_name, mailbox_name};
 
 /// Messages that are looked at to tell whether a folder is the one that had another name:
 /// UIDVALIDITY alone is a second on a clock for some servers.

@@ -10,15 +10,16 @@ use store::Store;
 use wire::Bytes;
 
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::settle::lost;
 use crate::slice::Lines;
 use crate::source::Fetch;
 use crate::transfer::{Fate, ask};
-use crate::trouble::{At, Halt, Rejection, Side, Trouble};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use crate::{header, limited, reconcile};
 use ledger::Message;
+use services::imap::mailbox_name;
+use services::{Rejection, Side, Trouble};
 
 /// A rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use wire::{Clock, Stream};
 
 use crate::listing::{self, Wanted};
 use crate::pop::Maildrop;
-use crate::trouble::Trouble;
 use ledger::Message;
+use services::Trouble;
 
 /// Longest time that a server is given to let go of a maildrop.
 const PART_MS: u64 = 2_000;

@@ -12,9 +12,9 @@ use wire::Stream;
 use crate::adopt::digests;
 use crate::header;
 use crate::source::Fetch;
-use crate::trouble::Trouble;
 use ledger::Message;
 use ledger::skips::Skips;
+use services::Trouble;
 
 /// The most messages of a destination folder that are compared with a source folder: 20 bytes each,
 /// 30 MB of the 64 MiB of a component.

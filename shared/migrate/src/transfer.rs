@@ -13,8 +13,9 @@ use wire::Stream;
 use crate::ahead::Opening;
 use crate::header::{Header, HeaderReader};
 use crate::source::{Fetch, Source};
-use crate::trouble::{At, Halt, Rejection, Side, Trouble};
+use crate::trouble::{At, Halt};
 use ledger::Message;
+use services::{Rejection, Side, Trouble};
 
 /// Messages and octets in one command of a batch: the server stores one while the next is sent.
 const COMMAND_MESSAGES: usize = if cfg!(test) { 2 } else { 200 };

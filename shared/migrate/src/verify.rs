@@ -8,12 +8,13 @@ use store::Store;
 
 use crate::compare::{LINES_MAX, compare, failure_of};
 use crate::run::Run;
-use crate::services::imap::mailbox_name;
 use crate::slice::Lines;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
 use crate::{proof, renumbered};
 use ledger::folder::{Comparing, Proof, Verified};
+use services::Side;
+use services::imap::mailbox_name;
 
 /// Segments whose messages are compared while the source is asked, up to 50,000 messages: what takes
 /// longer is compared first, slice by slice.

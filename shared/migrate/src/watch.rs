@@ -27,9 +27,11 @@ use crate::limits::{
 use crate::run::Run;
 use crate::servers::{self, LONG_SLICES, SLICES};
 use crate::slice::{Advanced, conclude, work};
-use crate::trouble::{self, Halt, Side, Trouble};
+use crate::trouble::Halt;
 use crate::world::{Host, World};
 use crate::{lifecycle, reconcile};
+use services::trouble;
+use services::{Side, Trouble};
 
 /// How the pace of a slice is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]

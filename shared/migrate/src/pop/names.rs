@@ -11,8 +11,9 @@ use wire::Stream;
 use super::maildrop::Row;
 use crate::run::Run;
 use crate::source::Source;
-use crate::trouble::{At, Halt, Side};
+use crate::trouble::{At, Halt};
 use crate::world::Host;
+use services::Side;
 
 /// Names in one page of the stored list: 16 bytes each. A new message rewrites the last page.
 pub(crate) const NAMES_PER_PAGE: u32 = if cfg!(test) { 4 } else { 10_000 };

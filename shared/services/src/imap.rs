@@ -6,12 +6,12 @@ use ledger::FolderName;
 use crate::trouble::{FULL_WAIT_S, Lack, Reason, Rejection, THROTTLED_WAIT_S, Trouble};
 
 /// A name as it stands in records.
-pub(crate) fn folder_name(name: &MailboxName, spelling: Spelling) -> FolderName {
+pub fn folder_name(name: &MailboxName, spelling: Spelling) -> FolderName {
     FolderName::from_octets(name.raw(), spelling == Spelling::Utf8)
 }
 
 /// The protocol's name.
-pub(crate) fn mailbox_name(name: &FolderName) -> MailboxName {
+pub fn mailbox_name(name: &FolderName) -> MailboxName {
     let spelling = if name.is_utf8() { Spelling::Utf8 } else { Spelling::ModifiedUtf7 };
     MailboxName::from_wire(&name.octets(), spelling)
 }
@@ -43,7 +43,7 @@ impl From<Reply> for Rejection {
 }
 
 /// Whether a reply asks to come back later, and when.
-pub(crate) fn asks_to_wait(reply: &Reply) -> Option<u64> {
+pub fn asks_to_wait(reply: &Reply) -> Option<u64> {
     match &reply.code {
         Some(Code::OverQuota) => Some(FULL_WAIT_S),
         Some(Code::Limit | Code::Throttled) => Some(THROTTLED_WAIT_S),

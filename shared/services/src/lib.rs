@@ -1,0 +1,15 @@
+//! What the engine asks of a service of an account, whatever protocol it speaks, and what it is told.
+//!
+//! In scope: the questions, one adapter for each protocol that answers them, and what went wrong in terms
+//! that no protocol owns. Out of scope: the protocols themselves (crates `imap`, `pop`), what is asked and
+//! when (`migrate`). Nobody else names a protocol's crate.
+//!
+//! Reading order: [`trouble`], then the adapters [`imap`] and [`pop`].
+#![forbid(unsafe_code)]
+#![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
+
+pub mod imap;
+pub mod pop;
+pub mod trouble;
+
+pub use trouble::{Lack, Reason, Rejection, Side, Trouble, Verdict};
