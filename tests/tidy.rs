@@ -25,6 +25,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/pop", &["wire"]),
     ("shared/services", &["wire", "mailbox", "ledger", "imap", "pop"]),
     ("shared/smtp", &["wire"]),
+    ("shared/web", &["wire"]),
     ("shared/dial", &["wire"]),
     ("shared/autodetect", &["model", "wire", "dial"]),
     ("shared/notify", &["model", "store", "wire", "smtp", "dial", "pages"]),

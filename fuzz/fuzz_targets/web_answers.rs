@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| autodetect::laws::answers(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| web::laws::answers(bytes));

@@ -4,6 +4,7 @@
 //! The script knows no protocol, so a test is as right as its transcript.
 
 use std::collections::VecDeque;
+use std::future::pending;
 
 use crate::{Bytes, Error, Stream};
 
@@ -17,6 +18,7 @@ pub struct Script {
     turns: VecDeque<Turn>,
     heard: Vec<u8>,
     bite: usize,
+    may_look: bool,
     departure: Option<String>,
 }
 
@@ -45,7 +47,13 @@ impl Script {
                 (_, false) => turns.push_back(Turn::Server(bytes)),
             }
         }
-        Script { turns, heard: Vec::new(), bite, departure: None }
+        Script { turns, heard: Vec::new(), bite, may_look: false, departure: None }
+    }
+
+    /// The same for code that looks whether something has come while it is its own turn: such a read
+    /// waits, so the test has to poll once and not to wait.
+    pub fn with_looks(self) -> Self {
+        Script { may_look: true, ..self }
     }
 
     /// `Err` with the first departure, or with what the transcript had left.
@@ -72,6 +80,7 @@ impl Stream for Script {
                 }
                 Ok(bite.into())
             }
+            Some(Turn::Client(_)) if self.may_look => pending().await,
             Some(Turn::Client(expected)) => {
                 self.departure.get_or_insert(format!("reads, but should send {}", show(expected)));
                 Ok(Bytes::new())
