@@ -268,7 +268,7 @@ pub async fn remove(
     let change = |migration: &mut Migration, cursor: Option<Cursor>| {
         migration.status = Status::Removing;
         migration.removal = Some(Removal { from_sync_point: from, ..Removal::default() });
-        let cursor = cursor.unwrap_or_else(Cursor::default);
+        let cursor = cursor.unwrap_or_default();
         let begun = begun(cursor);
         Some(Cursor { phase: Phase::Remove, remove_from: from, retry: false, ..begun })
     };

@@ -52,7 +52,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     ) -> Result<Self, store::Error> {
         let id = migration.id.clone();
         let stored: Option<Cursor> = records::read(world.store, &keys::cursor(&id)).await?;
-        let cursor = stored.unwrap_or_else(Cursor::default);
+        let cursor = stored.unwrap_or_default();
         let folders = table::all(world.store, &id, cursor.folders).await?;
         let outbox = Outbox::read(world.store, &migration).await?;
         let bytes_before =
