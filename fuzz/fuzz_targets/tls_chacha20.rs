@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| dial::laws::chacha20(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tls::laws::chacha20(bytes));

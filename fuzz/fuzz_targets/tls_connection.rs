@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| dial::laws::connection(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tls::laws::connection(bytes));

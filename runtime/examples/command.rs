@@ -1,6 +1,6 @@
 //! Runs a command component (`wasi:cli/run`) on the engine of the runtime, with its own settings.
 //!
-//! `cargo xtask test` runs the unit tests of `dial` with it, compiled as the components are: the
+//! `cargo xtask test` runs the unit tests of `tls` and `dial` with it, compiled as the components are: the
 //! SIMD code of the ciphers exists on that target alone. The current folder's repository can be
 //! read, nothing else.
 

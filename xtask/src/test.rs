@@ -22,7 +22,8 @@ pub(crate) fn test() -> Done {
     release("test").args(["--test", "tidy"]).run()?;
     release("test").args(["--lib", "--bins", "--examples"]).run()?;
     build::build()?;
-    as_a_component("dial", &["aead::", "chacha20::", "poly1305::", "laws::"])?;
+    as_a_component("tls", &["aead::", "chacha20::", "poly1305::", "laws::"])?;
+    as_a_component("dial", &["laws::"])?;
     eprintln!("\nReal servers (Dovecot, Cyrus, Courier) and a browser are next; none is skipped.");
     // They wait for servers and for each other's turns far more than they compute.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);

@@ -110,9 +110,9 @@ impl<S: Stream> Stream for Deflate<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Bitten;
     use flate2::{Compress, Compression};
     use futures::executor::block_on;
+    use wire::fed::Bitten;
     use wire::pipe::pipe;
 
     fn sample(length: usize, spread: usize) -> Vec<u8> {

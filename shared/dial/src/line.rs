@@ -2,16 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use rustls::pki_types::ServerName;
+use tls::{Ciphers, Failure, TlsFacts, TlsStream, Trust};
 use wire::{Bytes, Clock, Error, Http, Network, Stream, within};
 
 use crate::deflate::Deflate;
-use crate::handshake::Failure;
 use crate::networks::Networks;
-use crate::offers::Ciphers;
 use crate::resolve;
-use crate::tls::{TlsFacts, TlsStream};
-use crate::trust::Trust;
 use crate::url::{Endpoint, Tls};
 
 /// Longest time from a name to a line that can be spoken on, all attempts included.
@@ -207,11 +203,11 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
         endpoint: &Endpoint,
         ciphers: Ciphers,
     ) -> Result<TlsStream<H::Stream>, Failure> {
-        let failed = |sentence: &str| Failure::Failed(Error::Tls(sentence.to_owned()));
-        let Line::Plain(stream) = line else { return Err(failed(NOT_PLAIN)) };
-        let name = server_name(&endpoint.host).ok_or_else(|| failed(NO_NAME))?;
-        let config = self.trust.config(ciphers, self.host.now_ms());
-        TlsStream::connect(stream, config, name, self.trust.records()).await
+        let Line::Plain(stream) = line else {
+            return Err(Failure::Failed(Error::Tls(NOT_PLAIN.to_owned())));
+        };
+        let now_ms = self.host.now_ms();
+        TlsStream::connect(stream, &endpoint.host, &self.trust, ciphers, now_ms).await
     }
 
     async fn connected(&self, endpoint: &Endpoint) -> Attempt<H::Stream, Error> {
@@ -248,21 +244,13 @@ impl<H: Network + Http + Clock> Dialer<'_, H> {
 const PLAINTEXT_REFUSED: &str =
     "connections without it are not allowed by this installation (allow_plaintext)";
 const NOT_PLAIN: &str = "it is on already, so it cannot be started again";
-const NO_NAME: &str = "a certificate cannot be for this server name";
-
-/// The name that the certificate must carry: a DNS name or an IP address (RFC 9525).
-fn server_name(host: &str) -> Option<ServerName<'static>> {
-    match host.parse::<IpAddr>() {
-        Ok(address) => Some(ServerName::IpAddress(address.into())),
-        Err(_) => ServerName::try_from(host.to_owned()).ok(),
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Authority, World, beside, echo};
+    use crate::testing::World;
     use crate::url::Plaintext;
+    use fake_tls::{Authority, beside, echo};
     use futures::channel::mpsc::{UnboundedReceiver, unbounded};
     use futures::executor::block_on;
     use futures::{FutureExt, StreamExt};
@@ -320,7 +308,7 @@ mod tests {
         name: &str,
         suites: &[CipherSuite],
     ) -> (Result<(Option<TlsFacts>, Ciphers), Error>, usize) {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (mut world, far_ends) = world();
         world.names.push(("mail.example", vec!["127.0.0.1".parse().unwrap()]));
         let config = authority.server(name, suites);
@@ -363,52 +351,9 @@ mod tests {
         assert_eq!(n_connections, 1);
     }
 
-    /// Opens `imaps://127.0.0.1` and gives the sentence of the failure.
-    fn refusal(at_ms: Option<u64>, trusted: bool) -> String {
-        let (authority, stranger) = (Authority::new(), Authority::new());
-        let (world, far_ends) = world();
-        let mut dialer = dialer(&world, if trusted { &authority } else { &stranger });
-        dialer.ciphers = Ciphers::All;
-        let config = authority.server("127.0.0.1", &[]);
-        let client = async {
-            let endpoint = endpoint("imaps://127.0.0.1");
-            let Some(at_ms) = at_ms else { return dialer.open(&endpoint).await.map(drop) };
-            let line = dialer.connected(&endpoint).await?.line;
-            let Line::Plain(stream) = line else { unreachable!() };
-            let config = dialer.trust.config(Ciphers::All, at_ms);
-            let name = server_name("127.0.0.1").unwrap();
-            let records = dialer.trust.records();
-            match TlsStream::connect(stream, config, name, records).await {
-                Ok(_) => Ok(()),
-                Err(Failure::Failed(error) | Failure::NoCommonCipher(error)) => Err(error),
-            }
-        };
-        match beside(client, serve(far_ends, config)) {
-            Ok(()) => "none".to_owned(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn certificates_are_checked() {
-        assert_eq!(refusal(None, true), "none");
-        let unknown = refusal(None, false);
-        assert!(
-            unknown.starts_with("TLS: the certificate of 127.0.0.1 is not issued by"),
-            "{unknown}"
-        );
-        let day_ms = 86_400_000;
-        let late = crate::testing::NOW_MS + 500 * day_ms;
-        let expired = "TLS: the certificate of 127.0.0.1 expired on 2027-12-31";
-        assert_eq!(refusal(Some(late), true), expired);
-        let early = crate::testing::NOW_MS - 500 * day_ms;
-        let not_yet = "TLS: the certificate of 127.0.0.1 is not valid before 2026-01-01";
-        assert_eq!(refusal(Some(early), true), not_yet);
-    }
-
     #[test]
     fn an_authority_is_no_server() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (world, far_ends) = world();
         let config = authority.as_server();
         let client = async {
@@ -421,7 +366,7 @@ mod tests {
 
     /// What becomes of a TLS handshake whose answer is always `answer`, and how many were tried.
     fn answered(answer: &'static [u8]) -> (String, usize) {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (world, mut far_ends) = world();
         let client = async {
             let endpoint = endpoint("imaps://127.0.0.1");
@@ -451,13 +396,13 @@ mod tests {
         assert!(strange.contains("shares no TLS cipher"), "{strange}");
         assert_eq!(tries, 2);
         let (silent, tries) = answered(b"");
-        assert_eq!(silent, format!("TLS: {}", crate::NO_TLS));
+        assert_eq!(silent, format!("TLS: {}", tls::NO_TLS));
         assert_eq!(tries, 2);
     }
 
     #[test]
     fn start_tls_begins_anew_for_the_second_offer() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (world, mut far_ends) = world();
         let config = authority.server("127.0.0.1", &AES);
         let said = Rc::new(RefCell::new(0));
@@ -489,7 +434,7 @@ mod tests {
 
     #[test]
     fn plain_lines_need_permission_and_can_be_upgraded_once() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (world, far_ends) = world();
         let config = authority.server("127.0.0.1", &[]);
         let mut dialer = dialer(&world, &authority);
@@ -526,7 +471,7 @@ mod tests {
 
     #[test]
     fn only_permitted_addresses_are_connected_to() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (mut world, _far_ends) = world();
         world.names.push(("mixed.example", addresses(&["10.0.0.1", "127.0.0.1", "::1"])));
         world.names.push(("inside.example", addresses(&["fe80::1", "10.0.0.1"])));
@@ -543,7 +488,7 @@ mod tests {
     /// Strangers name servers, so public addresses are not looked through port by port.
     #[test]
     fn public_servers_are_reached_at_the_ports_of_mail() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (mut world, _far_ends) = world();
         world.names.push(("mail.example", addresses(&["9.9.9.9"])));
         let open = |allowed: &str, address: &str| {
@@ -569,7 +514,7 @@ mod tests {
 
     #[test]
     fn addresses_are_tried_in_turn() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let mut world = World::new(|address: SocketAddr| match address.ip().to_string().as_str() {
             "9.9.9.1" => Err(Error::TimedOut { seconds: 0 }),
             "9.9.9.3" => Ok(pipe().0),

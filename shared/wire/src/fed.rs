@@ -1,7 +1,9 @@
-//! A stream that gives bytes which are there from the start, in pieces of any size.
+//! Streams that arrive in pieces of any size: [`Fed`] gives bytes which are there from the start,
+//! [`Bitten`] what another stream gives.
 //!
 //! For laws like "any cut gives the same": what a reader makes of a server's bytes must not depend
-//! on how they arrive. What is written is dropped, so the other side is deaf.
+//! on how they arrive. What is
+//! written to [`Fed`] is dropped, so the other side is deaf.
 
 use crate::{Bytes, Error, Stream};
 
@@ -37,6 +39,34 @@ impl Stream for Fed {
 
     async fn write(&mut self, _: Bytes) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Another stream whose reads are cut into pieces of at most `bite` octets.
+#[derive(Debug)]
+pub struct Bitten<S> {
+    stream: S,
+    bite: usize,
+    rest: Bytes,
+}
+
+impl<S> Bitten<S> {
+    /// Cuts what `stream` gives; `bite` is at least 1.
+    pub fn new(stream: S, bite: usize) -> Self {
+        Bitten { stream, bite, rest: Bytes::new() }
+    }
+}
+
+impl<S: Stream> Stream for Bitten<S> {
+    async fn read(&mut self) -> Result<Bytes, Error> {
+        if self.rest.is_empty() {
+            self.rest = self.stream.read().await?;
+        }
+        Ok(self.rest.split_to(self.bite.min(self.rest.len())))
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.stream.write(bytes).await
     }
 }
 

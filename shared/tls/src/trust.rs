@@ -132,11 +132,11 @@ impl TimeProvider for Now {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Authority, NOW_MS};
+    use fake_tls::{Authority, NOW_MS};
 
     #[test]
     fn reads_pem() {
-        let two = Authority::new().pem + &Authority::new().pem;
+        let two = Authority::generate().pem + &Authority::generate().pem;
         for pem in ["", " \n", &two, &format!("# ours\n{two}# end\n")] {
             assert!(Trust::new(pem).is_ok(), "{pem}");
         }
@@ -144,7 +144,7 @@ mod tests {
         let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let error = Trust::new(&(two + bad)).err().unwrap().to_string();
         assert!(error.starts_with("extra_ca: certificate 3 cannot be read: "), "{error}");
-        let many = Authority::new().pem.repeat(EXTRA_CA_MAX + 1);
+        let many = Authority::generate().pem.repeat(EXTRA_CA_MAX + 1);
         assert_eq!(Trust::new(&many).err(), Some(BadTrust::TooMany));
     }
 

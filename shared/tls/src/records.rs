@@ -458,8 +458,8 @@ mod tests {
     use crate::handshake::shake_hands;
     use crate::layer::{Layer, RecordLayer};
     use crate::offers::Ciphers;
-    use crate::testing::{Authority, NOW_MS, beside, echo};
     use crate::trust::Trust;
+    use fake_tls::{Authority, NOW_MS, beside, echo};
     use rustls::CipherSuite;
     use rustls::pki_types::ServerName;
 
@@ -484,7 +484,7 @@ mod tests {
 
     impl Pair {
         fn new(version: Version, direction: fn() -> Direction) -> Pair {
-            let authority = Authority::new();
+            let authority = Authority::generate();
             let suite = match version {
                 Version::Tls13 => CipherSuite::TLS13_AES_128_GCM_SHA256,
                 Version::Tls12 => CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,

@@ -3,16 +3,17 @@
 //! Records are opened in the buffer they arrived in, then copied once into the bytes handed out
 //! ([`crate::layer`]). A write becomes one write of all its records.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use wire::{Bytes, Error, Stream};
 
 use crate::handshake::{Established, Failure, shake_hands};
-use crate::layer::{Buffers, Layer, RecordLayer, Wiped};
+use crate::layer::{Buffers, Layer, Wiped};
+use crate::offers::Ciphers;
 use crate::records::PLAIN_MAX;
 use crate::sentences;
+use crate::trust::Trust;
 
 /// Plaintext octets that go out in one write to the system: 16 full records.
 const BATCH: usize = 16 * PLAIN_MAX;
@@ -39,15 +40,21 @@ pub struct TlsFacts {
 }
 
 impl<S: Stream> TlsStream<S> {
-    /// Performs the handshake; `name` is what the certificate must be for.
-    pub(crate) async fn connect(
+    /// Performs the handshake with the server called `host`, a DNS name or an IP address, which its
+    /// certificate must be for (RFC 9525). It is judged by whom `trust` trusts, at `now_ms`
+    /// (milliseconds since 1970).
+    pub async fn connect(
         mut stream: S,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-        records: RecordLayer,
+        host: &str,
+        trust: &Trust,
+        ciphers: Ciphers,
+        now_ms: u64,
     ) -> Result<Self, Failure> {
+        let no_name = || Failure::Failed(Error::Tls(sentences::NO_NAME.to_owned()));
+        let name = server_name(host).ok_or_else(no_name)?;
+        let config = trust.config(ciphers, now_ms);
         let Established { layer, facts, pending, plain, ended } =
-            shake_hands(&mut stream, config, name, records).await?;
+            shake_hands(&mut stream, config, name, trust.records()).await?;
         let buffers = Buffers { plain, ended, ..Buffers::default() };
         let mut tls = TlsStream { stream, layer, facts, buffers, cut: false, broken: None };
         if let Err(error) = tls.layer.receive(pending.freeze(), &mut tls.buffers) {
@@ -122,16 +129,24 @@ impl<S: Stream> Stream for TlsStream<S> {
     }
 }
 
+fn server_name(host: &str) -> Option<ServerName<'static>> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => Some(ServerName::IpAddress(address.into())),
+        Err(_) => ServerName::try_from(host.to_owned()).ok(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offers::Ciphers;
+    use crate::layer::RecordLayer;
     use crate::records::HEADER;
-    use crate::testing::{Authority, Bitten, NOW_MS, RSA_KEY, beside, echo, echo_on, give_way};
-    use crate::trust::Trust;
+    use fake_tls::{Authority, Key, NOW_MS, beside, echo, echo_on, give_way};
     use futures::future::join;
     use rustls::CipherSuite::{self, *};
     use rustls::ServerConfig;
+    use std::sync::Arc;
+    use wire::fed::Bitten;
     use wire::pipe::{End, pipe};
 
     const SUITES: [CipherSuite; 9] = [
@@ -149,8 +164,8 @@ mod tests {
     fn server(authority: &Authority, suite: CipherSuite) -> Arc<ServerConfig> {
         let is_rsa = format!("{suite:?}").contains("_RSA_");
         let key = match is_rsa {
-            true => rcgen::KeyPair::from_pem(RSA_KEY).unwrap(),
-            false => rcgen::KeyPair::generate().unwrap(),
+            true => Key::Rsa,
+            false => Key::Ecdsa,
         };
         authority.server_with("mail.example", &[suite], key)
     }
@@ -166,9 +181,9 @@ mod tests {
         stream: S,
         authority: &Authority,
     ) -> TlsStream<S> {
-        let config = Trust::new(&authority.pem).unwrap().config(Ciphers::All, NOW_MS);
-        let name = ServerName::try_from("mail.example").unwrap();
-        let connected = TlsStream::connect(stream, config, name, records).await;
+        let trust = Trust::new(&authority.pem).unwrap().with_records(records);
+        let connected =
+            TlsStream::connect(stream, "mail.example", &trust, Ciphers::All, NOW_MS).await;
         connected.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
@@ -208,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_suite_agrees_with_ring() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         for (suite, records) in SUITES.into_iter().flat_map(|suite| BOTH.map(|by| (suite, by))) {
             let config = server(&authority, suite);
             let facts = says_back(records, &authority, config, usize::MAX, 600_000);
@@ -220,7 +235,7 @@ mod tests {
 
     #[test]
     fn any_cut_gives_the_same() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256] {
             for bite in [1, 2, 4, 5, 6, 7, 21, 22, 1000, 16_405, 16_406, 16_407, 40_000] {
                 for records in BOTH {
@@ -232,7 +247,7 @@ mod tests {
 
     #[test]
     fn small_and_empty_writes() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         for records in BOTH {
             let (near, far) = pipe();
             let client = async {
@@ -249,7 +264,7 @@ mod tests {
 
     #[test]
     fn keys_change_when_the_server_wants_it() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         for records in BOTH {
             let (near, far) = pipe();
             let client = async {
@@ -267,7 +282,7 @@ mod tests {
 
     #[test]
     fn close_notify_is_the_end() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let suites = [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
         for (suite, records) in suites.into_iter().flat_map(|suite| BOTH.map(|by| (suite, by))) {
             let (near, far) = pipe();
@@ -285,7 +300,7 @@ mod tests {
 
     #[test]
     fn sessions_are_resumed() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         for suite in [TLS13_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]
         {
             let (config, trust) = (server(&authority, suite), Trust::new(&authority.pem).unwrap());
@@ -294,10 +309,9 @@ mod tests {
                 let (near, far) = pipe();
                 let mut server = rustls::ServerConnection::new(config.clone()).unwrap();
                 let client = async {
-                    let config = trust.config(Ciphers::All, NOW_MS);
-                    let name = ServerName::try_from("mail.example").unwrap();
-                    let mut tls =
-                        TlsStream::connect(near, config, name, RecordLayer::Ours).await.unwrap();
+                    let connecting =
+                        TlsStream::connect(near, "mail.example", &trust, Ciphers::All, NOW_MS);
+                    let mut tls = connecting.await.unwrap();
                     tls.write(Bytes::from_static(b"hello")).await.unwrap();
                     assert_eq!(tls.read().await.unwrap(), "hello");
                 };
@@ -344,7 +358,7 @@ mod tests {
 
     #[test]
     fn tampered_records_are_refused() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         for (suite, records) in SUITES.into_iter().flat_map(|suite| BOTH.map(|by| (suite, by))) {
             for at in [0, 700, usize::MAX] {
                 let (near, far) = pipe();
@@ -375,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_hang_up_is_the_end() {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let (near, far) = pipe();
         let config = server(&authority, TLS13_CHACHA20_POLY1305_SHA256);
         futures::executor::block_on(async {
@@ -397,9 +411,8 @@ mod tests {
     #[test]
     fn a_handshake_without_end_is_refused() {
         let (near, mut far) = pipe();
-        let authority = Authority::new();
-        let config = Trust::new(&authority.pem).unwrap().config(Ciphers::All, NOW_MS);
-        let name = ServerName::try_from("mail.example").unwrap();
+        let authority = Authority::generate();
+        let trust = Trust::new(&authority.pem).unwrap();
         let babble = async {
             // A ServerHello that claims 16 MiB, in full records.
             let mut record = vec![22, 3, 3, 0x40, 0, 2, 0xff, 0xff, 0xff];
@@ -411,9 +424,48 @@ mod tests {
                 give_way().await;
             }
         };
-        let client =
-            async { TlsStream::connect(near, config, name, RecordLayer::Ours).await.err() };
+        let connecting = TlsStream::connect(near, "mail.example", &trust, Ciphers::All, NOW_MS);
+        let client = async { connecting.await.err() };
         let failure = beside(client, babble);
         assert!(matches!(failure, Some(Failure::Failed(Error::Tls(_)))), "{failure:?}");
+    }
+
+    /// Connects to 127.0.0.1 at `at_ms`, and gives the sentence of the failure.
+    fn refusal(at_ms: u64, trusted: bool) -> String {
+        let (authority, stranger) = (Authority::generate(), Authority::generate());
+        let trust = Trust::new(if trusted { &authority.pem } else { &stranger.pem }).unwrap();
+        let (near, far) = pipe();
+        let connecting = TlsStream::connect(near, "127.0.0.1", &trust, Ciphers::All, at_ms);
+        match beside(connecting, echo(far, authority.server("127.0.0.1", &[]))) {
+            Ok(_) => "none".to_owned(),
+            Err(Failure::Failed(error) | Failure::NoCommonCipher(error)) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn certificates_are_checked() {
+        assert_eq!(refusal(NOW_MS, true), "none");
+        let unknown = refusal(NOW_MS, false);
+        assert!(
+            unknown.starts_with("TLS: the certificate of 127.0.0.1 is not issued by"),
+            "{unknown}"
+        );
+        let day_ms = 86_400_000;
+        let expired = "TLS: the certificate of 127.0.0.1 expired on 2027-12-31";
+        assert_eq!(refusal(NOW_MS + 500 * day_ms, true), expired);
+        let not_yet = "TLS: the certificate of 127.0.0.1 is not valid before 2026-01-01";
+        assert_eq!(refusal(NOW_MS - 500 * day_ms, true), not_yet);
+    }
+
+    #[test]
+    fn a_name_that_no_certificate_can_have() {
+        let trust = Trust::new("").unwrap();
+        let connecting = TlsStream::connect(pipe().0, "a b", &trust, Ciphers::All, NOW_MS);
+        let failure = futures::executor::block_on(connecting).err();
+        let expected = Error::Tls(sentences::NO_NAME.to_owned());
+        assert!(
+            matches!(&failure, Some(Failure::Failed(error)) if *error == expected),
+            "{failure:?}"
+        );
     }
 }

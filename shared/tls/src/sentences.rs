@@ -7,6 +7,8 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 const NAMES_SHOWN: usize = 5;
 /// Whatever is there, if anything, it speaks no TLS; one sentence for all of it.
 pub const NO_TLS: &str = "no server speaks TLS there";
+/// No certificate can carry what the server is called.
+pub(crate) const NO_NAME: &str = "a certificate cannot be for this server name";
 /// More unfinished handshake data than any server has reason to send.
 pub(crate) const TOO_MUCH_PENDING: &str = "the server sends a handshake message without end";
 

@@ -11,7 +11,7 @@ use wire::{Error, Stream};
 use crate::layer::{Layer, RecordLayer};
 use crate::records::{HEADER, Records};
 use crate::sentences;
-use crate::tls::TlsFacts;
+use crate::stream::TlsFacts;
 
 /// Most octets kept of records that cannot be used yet. rustls takes handshake messages of
 /// 64 KiB at most; two of them may share a flight.
@@ -21,7 +21,7 @@ const LAST_WORDS_MAX: usize = 4;
 
 /// Why there is no TLS connection.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The server has none of the offered ciphers, or hung up as if it had none.
     NoCommonCipher(Error),
     /// Anything else; another offer would not help.
