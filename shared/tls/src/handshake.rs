@@ -2,22 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
-use rustls::client::{ClientConfig, ClientConnectionData, UnbufferedClientConnection};
+use bytes::BytesMut;
+use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use wire::{Error, Stream};
 
-use crate::layer::{Layer, RecordLayer};
-use crate::records::{HEADER, Records};
+use crate::layer::Layer;
+use crate::record_layer::RecordLayer;
+use crate::records::Records;
 use crate::sentences;
-use crate::stream::TlsFacts;
-
-/// Most octets kept of records that cannot be used yet. rustls takes handshake messages of
-/// 64 KiB at most; two of them may share a flight.
-const PENDING_MAX: usize = 160 * 1024;
-/// Most messages sent after a failure: the alert, and what was queued before it.
-const LAST_WORDS_MAX: usize = 4;
+use crate::unbuffered::{Standing, Unbuffered};
 
 /// Why there is no TLS connection.
 #[derive(Debug)]
@@ -26,6 +20,15 @@ pub enum Failure {
     NoCommonCipher(Error),
     /// Anything else; another offer would not help.
     Failed(Error),
+}
+
+/// What client and server agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// For example `TLSv1_3`.
+    pub version: String,
+    /// For example `TLS13_CHACHA20_POLY1305_SHA256`.
+    pub suite: String,
 }
 
 /// What a handshake leaves behind.
@@ -47,22 +50,16 @@ pub(crate) async fn shake_hands(
     name: ServerName<'static>,
     records: RecordLayer,
 ) -> Result<Established, Failure> {
-    let connection = UnbufferedClientConnection::new(config, name.clone());
-    let mut handshake = Handshake {
-        connection: connection.map_err(|error| failed(&error, &name))?,
-        pending: BytesMut::new(),
-        plain: Vec::new(),
-        outgoing: Vec::new(),
-        ended: false,
-    };
+    let connection = Unbuffered::new(config, name.clone());
+    let mut connection = connection.map_err(|error| failed(&error, &name))?;
     let mut silent = true;
     loop {
-        let advanced = handshake.advance();
-        let sent = handshake.send_outgoing(stream).await;
+        let advanced = connection.advance();
+        let sent = send_outgoing(&mut connection, stream).await;
         let standing = advanced.map_err(|error| failed(&error, &name))?;
         sent.map_err(hung_up)?;
-        if standing == Standing::Open && !handshake.within_message() {
-            return handshake.establish(records).map_err(|error| failed(&error, &name));
+        if standing == Standing::Open && !connection.within_message() {
+            return establish(connection, records).map_err(|error| failed(&error, &name));
         }
         let bytes = stream.read().await.map_err(hung_up)?;
         if bytes.is_empty() {
@@ -72,144 +69,36 @@ pub(crate) async fn shake_hands(
             return Err(Failure::Failed(Error::Tls(sentence)));
         }
         silent = false;
-        handshake.pending.extend_from_slice(&bytes);
+        connection.pending.extend_from_slice(&bytes);
     }
 }
 
-/// A connection that is rustls's.
-pub(crate) struct Handshake {
-    pub(crate) connection: UnbufferedClientConnection,
-    /// Records that arrived and are not complete, or whose message is not.
-    pub(crate) pending: BytesMut,
-    /// Opened and not yet handed on.
-    pub(crate) plain: Vec<u8>,
-    /// Encoded and not yet sent.
-    pub(crate) outgoing: Vec<u8>,
-    pub(crate) ended: bool,
+async fn send_outgoing(connection: &mut Unbuffered, stream: &mut impl Stream) -> Result<(), Error> {
+    if connection.outgoing.is_empty() {
+        return Ok(());
+    }
+    stream.write(std::mem::take(&mut connection.outgoing).into()).await
 }
 
-/// Where rustls stands once it has looked at all that arrived.
-#[derive(PartialEq, Eq)]
-pub(crate) enum Standing {
-    Handshaking,
-    Open,
-}
-
-impl Handshake {
-    /// Lets rustls look at `pending`, and takes off what it is done with.
-    pub(crate) fn advance(&mut self) -> Result<Standing, rustls::Error> {
-        if self.pending.len() > PENDING_MAX {
-            return Err(rustls::Error::General(sentences::TOO_MUCH_PENDING.to_owned()));
-        }
-        // Each turn uses up a record, encodes a message or is the last, so it ends.
-        loop {
-            let UnbufferedStatus { discard, state } =
-                self.connection.process_tls_records(&mut self.pending);
-            let standing = match state {
-                Err(error) => {
-                    self.pending.advance(discard.min(self.pending.len()));
-                    self.encode_last_words();
-                    return Err(error);
-                }
-                Ok(ConnectionState::EncodeTlsData(mut message)) => {
-                    encode(&mut message, &mut self.outgoing)?;
-                    None
-                }
-                Ok(ConnectionState::TransmitTlsData(message)) => {
-                    message.done();
-                    None
-                }
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        self.plain.extend_from_slice(record?.payload);
-                    }
-                    None
-                }
-                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
-                    self.ended = true;
-                    Some(Standing::Open)
-                }
-                Ok(ConnectionState::WriteTraffic(_)) => Some(Standing::Open),
-                Ok(_) => Some(Standing::Handshaking),
-            };
-            self.pending.advance(discard.min(self.pending.len()));
-            if self.ended {
-                // Nothing after close_notify counts, RFC 8446 section 6.1; rustls leaves it here.
-                self.pending.clear();
-            }
-            if let Some(standing) = standing {
-                return Ok(standing);
-            }
-        }
-    }
-
-    /// After a failure rustls still gives out the alert that says why.
-    fn encode_last_words(&mut self) {
-        for _ in 0..LAST_WORDS_MAX {
-            // Asked first, since with nothing to send rustls would go on reading records.
-            if !self.connection.wants_write() {
-                return;
-            }
-            // With what it has not used up, since it remembers places in it.
-            let status = self.connection.process_tls_records(&mut self.pending);
-            let Ok(ConnectionState::EncodeTlsData(mut message)) = status.state else { return };
-            if encode(&mut message, &mut self.outgoing).is_err() {
-                return;
-            }
-        }
-    }
-
-    async fn send_outgoing(&mut self, stream: &mut impl Stream) -> Result<(), Error> {
-        if self.outgoing.is_empty() {
-            return Ok(());
-        }
-        stream.write(std::mem::take(&mut self.outgoing).into()).await
-    }
-
-    /// Whether rustls holds the start of a message (a session ticket) whose end has not arrived:
-    /// then the first record in `pending` is complete, and yet it is still there.
-    fn within_message(&self) -> bool {
-        match self.pending.first_chunk::<HEADER>() {
-            Some(&[_, _, _, high, low]) => {
-                self.pending.len() >= HEADER + usize::from(u16::from_be_bytes([high, low]))
-            }
-            None => false,
-        }
-    }
-
-    fn establish(mut self, records: RecordLayer) -> Result<Established, rustls::Error> {
-        let version = self.connection.protocol_version();
-        let suite = self.connection.negotiated_cipher_suite();
-        let facts = TlsFacts {
-            version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
-            suite: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
-        };
-        let (plain, ended) = (std::mem::take(&mut self.plain), self.ended);
-        if records == RecordLayer::Rustls {
-            let layer = Layer::Rustls(Box::new(self));
-            return Ok(Established { layer, facts, pending: BytesMut::new(), plain, ended });
-        }
-        let Handshake { connection, pending, .. } = self;
-        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
-        let layer = Layer::Ours(Box::new(Records::new(secrets, kernel)?));
-        Ok(Established { layer, facts, pending, plain, ended })
-    }
-}
-
-fn encode(
-    message: &mut EncodeTlsData<'_, ClientConnectionData>,
-    outgoing: &mut Vec<u8>,
-) -> Result<(), rustls::Error> {
-    let failed = |error: EncodeError| rustls::Error::General(error.to_string());
-    let needed = match message.encode(&mut []) {
-        Err(EncodeError::InsufficientSize(error)) => error.required_size,
-        Err(error @ EncodeError::AlreadyEncoded) => return Err(failed(error)),
-        Ok(_) => return Ok(()),
+fn establish(
+    mut connection: Unbuffered,
+    records: RecordLayer,
+) -> Result<Established, rustls::Error> {
+    let version = connection.connection.protocol_version();
+    let suite = connection.connection.negotiated_cipher_suite();
+    let facts = TlsFacts {
+        version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
+        suite: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
     };
-    let start = outgoing.len();
-    outgoing.resize(start + needed, 0);
-    message.encode(outgoing.get_mut(start..).unwrap_or_default()).map_err(failed)?;
-    Ok(())
+    let (plain, ended) = (std::mem::take(&mut connection.plain), connection.ended);
+    if records == RecordLayer::Rustls {
+        let layer = Layer::Rustls(Box::new(connection));
+        return Ok(Established { layer, facts, pending: BytesMut::new(), plain, ended });
+    }
+    let Unbuffered { connection, pending, .. } = connection;
+    let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
+    let layer = Layer::Ours(Box::new(Records::new(secrets, kernel)?));
+    Ok(Established { layer, facts, pending, plain, ended })
 }
 
 fn failed(error: &rustls::Error, name: &ServerName<'_>) -> Failure {

@@ -31,9 +31,10 @@ use rustls::{
 use wire::{Bytes, Error, Stream};
 
 use crate::chacha20::ChaCha20Poly1305;
-use crate::layer::RecordLayer;
+use crate::direction::Direction;
 use crate::offers::Ciphers;
-use crate::records::{Direction, HEADER, PLAIN_MAX};
+use crate::record::{HEADER, PLAIN_MAX, Version};
+use crate::record_layer::RecordLayer;
 use crate::stream::TlsStream;
 use crate::trust::Trust;
 
@@ -101,7 +102,11 @@ fn directions(suite: CipherSuite, key: [u8; 32], iv: [u8; 12]) -> (Direction, Di
             false => ConnectionTrafficSecrets::Aes256Gcm { key, iv },
         }
     };
-    let ours = || Direction::new((0, secrets())).unwrap();
+    let version = match found {
+        SupportedCipherSuite::Tls13(_) => Version::Tls13,
+        SupportedCipherSuite::Tls12(_) => Version::Tls12,
+    };
+    let ours = || Direction::new(version, (0, secrets())).unwrap();
     let theirs: Theirs = match found {
         SupportedCipherSuite::Tls13(suite) => (
             suite.aead_alg.encrypter(shared(), Iv::new(iv)),
@@ -130,7 +135,6 @@ const SUITES: [CipherSuite; 4] = [
 pub fn records(bytes: &[u8]) {
     let mut input = Taker(bytes);
     let suite = SUITES[input.octet() % SUITES.len()];
-    let is_tls13 = format!("{suite:?}").starts_with("TLS13");
     let (key, iv) = (input.array(), input.array());
     let (mut reading, mut writing, (mut sealer, mut opener)) = directions(suite, key, iv);
     for sequence in 0..20 {
@@ -151,10 +155,7 @@ pub fn records(bytes: &[u8]) {
         };
         let mut record = sealer.encrypt(message, sequence).unwrap().encode();
         let mut own = Vec::new();
-        match is_tls13 {
-            true => writing.seal_tls13(kind, &plain, &mut own).unwrap(),
-            false => writing.seal_tls12(kind, &plain, &mut own).unwrap(),
-        }
+        writing.seal(kind, &plain, &mut own).unwrap();
         assert!(own == record, "sealed in another way");
         match how {
             0 | 1 => {}
@@ -169,11 +170,7 @@ pub fn records(bytes: &[u8]) {
             }
         }
         let mut copy = record.clone();
-        let ours = match is_tls13 {
-            true => reading.open_tls13(&mut copy),
-            false => reading.open_tls12(&mut copy),
-        };
-        let ours = ours.map(|(kind, plain)| (kind, plain.to_vec()));
+        let ours = reading.open(&mut copy).map(|(kind, plain)| (kind, plain.to_vec()));
         let kind = ContentType::from(record[0]);
         let body = &mut record[HEADER..];
         let arrived = InboundOpaqueMessage::new(kind, ProtocolVersion::TLSv1_2, body);

@@ -2,44 +2,16 @@
 
 use bytes::{Buf, BytesMut};
 use rustls::Error;
-use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus};
 use wire::Bytes;
 
-use crate::handshake::Handshake;
-use crate::records::{HEADER, Meaning, PLAIN_MAX, Records};
-use crate::trust::BadTrust;
-
-/// Octets that rustls is given at once: it copies each record, and keeps what it has not used up.
-const PIECE: usize = 64 * 1024;
-/// Most octets a record adds to its plaintext in any suite we offer (header, explicit nonce,
-/// type, tag), rounded up.
-const OVERHEAD_MAX: usize = 40;
-
-/// Whose code deals with the records of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RecordLayer {
-    /// Ours, which is several times faster in a component.
-    #[default]
-    Ours,
-    /// rustls's, with ring's ciphers: the way out (`tls=rustls`) where ours is suspected.
-    Rustls,
-}
-
-impl RecordLayer {
-    /// Reads the variable `tls`: empty or `own` for ours, or `rustls`.
-    pub fn parse(text: &str) -> Result<RecordLayer, BadTrust> {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "" | "own" => Ok(RecordLayer::Ours),
-            "rustls" => Ok(RecordLayer::Rustls),
-            _ => Err(BadTrust::Records(text.trim().chars().take(40).collect())),
-        }
-    }
-}
+use crate::record::{HEADER, OVERHEAD_MAX, PLAIN_MAX};
+use crate::records::{Meaning, Records};
+use crate::unbuffered::Unbuffered;
 
 /// The records of one connection.
 pub(crate) enum Layer {
     Ours(Box<Records>),
-    Rustls(Box<Handshake>),
+    Rustls(Box<Unbuffered>),
 }
 
 /// What is read and what is to be sent, beside the layer.
@@ -128,40 +100,6 @@ fn open(records: &mut Records, bytes: &mut BytesMut, buffers: &mut Buffers) -> R
     Ok(())
 }
 
-impl Handshake {
-    fn receive(&mut self, bytes: &[u8], plain: &mut Vec<u8>) -> Result<(), Error> {
-        for piece in bytes.chunks(PIECE) {
-            self.pending.extend_from_slice(piece);
-            let advanced = self.advance();
-            plain.append(&mut self.plain);
-            advanced?;
-        }
-        Ok(())
-    }
-
-    fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        for plain in plain.chunks(PLAIN_MAX) {
-            // What arrived was looked at when it came, so nothing stands before the traffic.
-            let UnbufferedStatus { state, .. } =
-                self.connection.process_tls_records(&mut self.pending);
-            let ConnectionState::WriteTraffic(mut traffic) = state? else {
-                return Err(Error::General("rustls is not ready to write".to_owned()));
-            };
-            let start = out.len();
-            out.resize(start + plain.len() + OVERHEAD_MAX, 0);
-            let mut sealed = traffic.encrypt(plain, out.get_mut(start..).unwrap_or_default());
-            // Rarely: an update of the key goes in front.
-            if let Err(EncryptError::InsufficientSize(error)) = &sealed {
-                out.resize(start + error.required_size, 0);
-                sealed = traffic.encrypt(plain, out.get_mut(start..).unwrap_or_default());
-            }
-            let octets = sealed.map_err(|_| Error::EncryptError)?;
-            out.truncate(start + octets);
-        }
-        Ok(())
-    }
-}
-
 /// Overwrites what was read, so that it does not stay behind in memory that is used again.
 fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
@@ -181,21 +119,5 @@ impl AsRef<[u8]> for Wiped {
 impl Drop for Wiped {
     fn drop(&mut self) {
         wipe(&mut self.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_variable() {
-        for (text, read) in
-            [("", RecordLayer::Ours), ("own", RecordLayer::Ours), (" Rustls", RecordLayer::Rustls)]
-        {
-            assert_eq!(RecordLayer::parse(text), Ok(read));
-        }
-        let wrong = RecordLayer::parse("openssl").unwrap_err();
-        assert_eq!(wrong.to_string(), "tls is \"openssl\", but must be own or rustls");
     }
 }

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use rustls::pki_types::ServerName;
 use wire::{Bytes, Error, Stream};
 
-use crate::handshake::{Established, Failure, shake_hands};
+use crate::handshake::{Established, Failure, TlsFacts, shake_hands};
 use crate::layer::{Buffers, Layer, Wiped};
 use crate::offers::Ciphers;
-use crate::records::PLAIN_MAX;
+use crate::record::PLAIN_MAX;
 use crate::sentences;
 use crate::trust::Trust;
 
@@ -28,15 +28,6 @@ pub struct TlsStream<S> {
     cut: bool,
     /// The failure after which nothing goes over this line any more.
     broken: Option<Error>,
-}
-
-/// What client and server agreed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFacts {
-    /// For example `TLSv1_3`.
-    pub version: String,
-    /// For example `TLS13_CHACHA20_POLY1305_SHA256`.
-    pub suite: String,
 }
 
 impl<S: Stream> TlsStream<S> {
@@ -139,8 +130,8 @@ fn server_name(host: &str) -> Option<ServerName<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::RecordLayer;
-    use crate::records::HEADER;
+    use crate::record::HEADER;
+    use crate::record_layer::RecordLayer;
     use fake_tls::{Authority, Key, NOW_MS, beside, echo, echo_on, give_way};
     use futures::future::join;
     use rustls::CipherSuite::{self, *};

@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, version};
 
-use crate::layer::RecordLayer;
 use crate::offers::{self, Ciphers};
+use crate::record_layer::RecordLayer;
 
 /// Most certificates in `extra_ca`; a private installation has one or two.
 const EXTRA_CA_MAX: usize = 100;
@@ -25,7 +25,7 @@ pub struct Trust {
     records: RecordLayer,
 }
 
-/// `extra_ca` or `tls` cannot be used, in a sentence for the operator.
+/// `extra_ca` cannot be used, in a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTrust {
     /// Not PEM, or a certificate in it cannot be a trust anchor.
@@ -42,9 +42,6 @@ pub enum BadTrust {
     /// More than any installation needs.
     #[error("extra_ca holds more than {EXTRA_CA_MAX} certificates")]
     TooMany,
-    /// The variable `tls` names nobody who could deal with records.
-    #[error("tls is {0:?}, but must be own or rustls")]
-    Records(String),
     /// The provider's parts do not fit together; never for an operator to mend.
     #[error("TLS cannot be set up: {0}")]
     Provider(String),
