@@ -8,11 +8,11 @@ use wire::Stream;
 use crate::command::Command;
 use crate::dialogue::PIPELINE_MAX;
 use crate::error::Error;
-use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, Reply};
 use crate::session::Session;
 use mailbox::Flags;
 use mailbox::InternalDate;
+use mailbox::MailboxName;
 
 /// What goes before a message's octets.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use crate::capability::Capabilities;
 use crate::error::Error;
-use crate::mailbox_name::{MailboxName, Spelling};
+use mailbox::{MailboxName, Spelling};
 
 /// Largest non-synchronising literal of LITERAL- (RFC 7888 section 5), in octets.
 const LITERAL_MINUS_MAX: u64 = 4096;

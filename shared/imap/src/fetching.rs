@@ -10,9 +10,9 @@ use bytes::Bytes;
 
 use crate::fetch::{Attributes, FetchItems};
 use crate::input::Bodies;
-use crate::mailbox_name::MailboxName;
 use crate::reply::Reply;
 use crate::response::{Fetched, Item};
+use mailbox::MailboxName;
 use mailbox::UidSet;
 
 /// What was sent and is to be answered, oldest first.

@@ -17,19 +17,20 @@ use futures::executor::block_on;
 use wire::fed::{Fed, cuts};
 use wire::{Random, Secret};
 
+use crate::Capabilities;
 use crate::append::AppendHead;
 use crate::auth::Credentials;
 use crate::error::Error;
 use crate::fetch::{Attributes, FetchEvent, FetchItems, Sequence};
 use crate::input::{Bodies, Input};
-use crate::mailbox_name::{MailboxName, Spelling};
 use crate::mailboxes::Mode;
 use crate::messages::Criteria;
 use crate::response::Line;
 use crate::session::Session;
-use crate::{Capabilities, utf7};
 use mailbox::InternalDate;
 use mailbox::UidSet;
+use mailbox::utf7;
+use mailbox::{MailboxName, Spelling};
 
 /// Most events of a dialogue that are looked at: an input of some kilobytes has fewer.
 const EVENTS_MAX: usize = 10_000;

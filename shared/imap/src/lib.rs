@@ -8,8 +8,7 @@
 //! in), `list.rs` and `mailboxes.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
 //! `messages.rs` (flags, copies, searches); below them `dialogue.rs` (which answer belongs to
 //! which command), `command.rs` (what is sent), `input.rs` and `response/` (what is read); the
-//! values `reply.rs`, `capability.rs`, `flags.rs` (those of crate `mailbox`, read), `mailbox_name.rs` with
-//! `utf7.rs`; `quirks.rs`, what named servers do differently, as data.
+//! values `reply.rs`, `capability.rs`, `flags.rs` (those of crate `mailbox`, read); `quirks.rs`, what named servers do differently, as data.
 //!
 //! Invariants:
 //! - No message is held: bodies pass as [`bytes::Bytes`] slices of what the stream gave.
@@ -32,7 +31,6 @@ mod input;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod list;
-mod mailbox_name;
 mod mailboxes;
 mod messages;
 mod quirks;
@@ -42,7 +40,6 @@ mod scram;
 mod session;
 #[cfg(test)]
 mod testing;
-mod utf7;
 
 pub use append::{AppendHead, Appended, Started};
 pub use auth::Credentials;
@@ -51,7 +48,6 @@ pub use error::Error;
 pub use fetch::{Attributes, FetchEvent, FetchItems, Sequence};
 pub use list::{MAILBOXES_MAX, Mailbox, MailboxStatus, NAME_OCTETS_MAX};
 pub use list::{Namespace, Namespaces};
-pub use mailbox_name::{MailboxName, Spelling};
 pub use mailboxes::{Mode, Selected};
 pub use messages::{Change, Criteria, Quota, QuotaResource};
 pub use quirks::Quirks;

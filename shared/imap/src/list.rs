@@ -8,10 +8,10 @@ use wire::Stream;
 use crate::command::Command;
 use crate::dialogue::PIPELINE_MAX;
 use crate::error::Error;
-use crate::mailbox_name::{MailboxName, Spelling};
 use crate::reply::Reply;
 use crate::response::{Line, Malformed, read_mailbox, read_namespaces, read_status_of};
 use crate::session::Session;
+use mailbox::{MailboxName, Spelling};
 
 /// Most mailboxes of one account; more is a mistake or an attack, and would not fit into memory.
 pub const MAILBOXES_MAX: usize = 100_000;

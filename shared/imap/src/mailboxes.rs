@@ -4,10 +4,10 @@ use wire::Stream;
 
 use crate::error::Error;
 use crate::fetching::Asked;
-use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, Reply};
 use crate::response::Line;
 use crate::session::Session;
+use mailbox::MailboxName;
 use mailbox::SpecialUse;
 use mailbox::{Flags, PermanentFlags};
 
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn names_that_need_literals() {
         // A server's own 8-bit name, sent back as it came.
-        let odd = MailboxName::from_wire(b"caf\xe9", crate::Spelling::ModifiedUtf7);
+        let odd = MailboxName::from_wire(b"caf\xe9", mailbox::Spelling::ModifiedUtf7);
         let refused = play(
             "",
             "C: A1 SUBSCRIBE \"a\"

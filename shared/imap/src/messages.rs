@@ -4,12 +4,12 @@ use wire::Stream;
 
 use crate::command::Command;
 use crate::error::Error;
-use crate::mailbox_name::MailboxName;
 use crate::reply::{Code, CopyUid, Reply};
 use crate::response::{Cursor, Line, Malformed};
 use crate::session::Session;
 use mailbox::Day;
 use mailbox::Flags;
+use mailbox::MailboxName;
 use mailbox::UidSet;
 use mailbox::uid_set::SET_TEXT_MAX;
 

@@ -10,10 +10,10 @@ use crate::dialogue::Heard;
 use crate::error::{Error, sample};
 use crate::fetching::Fetching;
 use crate::input::{Bodies, Input};
-use crate::mailbox_name::{MailboxName, Spelling};
 use crate::quirks::Quirks;
 use crate::reply::{Code, Reply, Status};
 use crate::response::{Cursor, Line, Malformed, read_status};
+use mailbox::{MailboxName, Spelling};
 
 /// Longest greeting, in octets; Cyrus's, with all capabilities, has 1,500.
 const GREETING_MAX: usize = 16 * 1024;

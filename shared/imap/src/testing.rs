@@ -6,8 +6,8 @@ use futures::executor::block_on;
 use wire::script::Script;
 
 use crate::error::Error;
-use crate::mailbox_name::{MailboxName, Spelling};
 use crate::session::Session;
+use mailbox::{MailboxName, Spelling};
 
 /// Runs `run` on a session whose greeting announced `capabilities`. The dialogue after the
 /// greeting must be followed to its end, and give the same result however it is cut.

@@ -1,10 +1,10 @@
 //! Names of folders and sets of numbers, as they stand in records.
 
-use mailbox::UidSet;
+use mailbox::{MailboxName, Spelling, UidSet};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name of a folder as its server spells it, which survives JSON whatever octets it has: each is one
-/// character. Only the adapter of the protocol reads it; it is compared as it is.
+/// character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderName {
     raw: String,
@@ -12,19 +12,18 @@ pub struct FolderName {
 }
 
 impl FolderName {
-    /// From the octets of a name; `utf8` tells how they are spelt, for whoever spelt them.
-    pub fn from_octets(octets: &[u8], utf8: bool) -> Self {
-        FolderName { raw: octets.iter().map(|byte| char::from(*byte)).collect(), utf8 }
+    /// The name as it is stored; `spelling` is that of its server.
+    pub fn new(name: &MailboxName, spelling: Spelling) -> Self {
+        let raw = name.raw().iter().map(|byte| char::from(*byte)).collect();
+        FolderName { raw, utf8: spelling == Spelling::Utf8 }
     }
 
-    /// The octets of the name.
-    pub fn octets(&self) -> Vec<u8> {
-        self.raw.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
-    }
-
-    /// Whether they are UTF-8; else they are spelt as [`FolderName::from_octets`] was told.
-    pub fn is_utf8(&self) -> bool {
-        self.utf8
+    /// The name as its server takes it.
+    pub fn mailbox(&self) -> MailboxName {
+        let raw: Vec<u8> =
+            self.raw.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+        let spelling = if self.utf8 { Spelling::Utf8 } else { Spelling::ModifiedUtf7 };
+        MailboxName::from_wire(&raw, spelling)
     }
 }
 
@@ -62,11 +61,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_survive_json_whatever_octets_they_have() {
-        let broken = b"caf\xe9 & \x80\xff";
-        let name = FolderName::from_octets(broken, false);
+    fn names_survive_json_whatever_bytes_they_have() {
+        let broken = MailboxName::from_wire(b"caf\xe9 & \x80\xff", Spelling::ModifiedUtf7);
+        let name = FolderName::new(&broken, Spelling::ModifiedUtf7);
         let json = serde_json::to_string(&name).unwrap();
-        let read: FolderName = serde_json::from_str(&json).unwrap();
-        assert_eq!((read.octets().as_slice(), read.is_utf8()), (&broken[..], false));
+        assert_eq!(
+            serde_json::from_str::<FolderName>(&json).unwrap().mailbox().raw(),
+            broken.raw()
+        );
     }
 }

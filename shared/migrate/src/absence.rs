@@ -1,7 +1,8 @@
 //! Whether a folder of the destination is not there. A refusal alone does not say so: a server that is
 //! busy refuses too, and what is taken for absent then is taken for deleted by its user.
 
-use imap::{Code, MailboxName, Mode, Reply, Selected, Session};
+use imap::{Code, Mode, Reply, Selected, Session};
+use mailbox::MailboxName;
 use wire::Stream;
 
 use services::imap::asks_to_wait;

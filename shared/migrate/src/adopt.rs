@@ -22,7 +22,6 @@ use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::Message;
 use ledger::journal::{Entry, Origin};
-use services::imap::mailbox_name;
 use services::{Side, Trouble};
 
 /// The most messages of a folder that are listed at once, about 150 bytes each while they are read.
@@ -130,7 +129,7 @@ pub(crate) async fn look<H: Host, S: Store>(
     let folder = run.folder(at)?;
     let any_size =
         lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
-    let name = mailbox_name(&folder.destination);
+    let name = folder.destination.mailbox();
     let mut standing =
         Standing::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
     // What the journal knows belongs to a source message already, unless that has another number now.

@@ -1,7 +1,7 @@
 //! The folder that comes next is opened and listed while the destination stores the last messages of
 //! the one before it: the source has nothing else to do then.
 
-use imap::MailboxName;
+use mailbox::MailboxName;
 use store::Store;
 use wire::Stream;
 
@@ -12,7 +12,6 @@ use crate::trouble::Halt;
 use crate::world::Host;
 use ledger::folder::Folder;
 use services::Trouble;
-use services::imap::mailbox_name;
 
 /// The first question about a folder of the source: it is opened, and its first window is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,7 @@ impl Opening {
             dates: options.since.is_some() || options.until.is_some(),
         };
         let window = (folder.number_hint.clamp(1, exists), exists);
-        Ok(Some(Opening { name: mailbox_name(&folder.source), window, wanted }))
+        Ok(Some(Opening { name: folder.source.mailbox(), window, wanted }))
     }
 
     /// Asks, without waiting.

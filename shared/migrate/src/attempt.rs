@@ -18,7 +18,6 @@ use crate::world::Host;
 use crate::{header, limited};
 use ledger::Message;
 use ledger::journal::Intention;
-use services::imap::mailbox_name;
 use services::{Reason, Rejection, Side, Trouble};
 
 /// Refusals after which a destination is looked at for as long as after a cut. One that had stored
@@ -45,7 +44,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     intention: &mut Intention,
     (group, next): (&[Message], &mut Option<Next<'_>>),
 ) -> Result<(), Halt> {
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
     let digests = run.migration.options.content_digests;
     let most = command_messages(run.folder(at)?.destination_uid_next);
@@ -251,7 +250,7 @@ async fn folder_again<H: Host, S: Store>(
         "The folder went away at the destination during the run; it was made again.".into(),
     );
     (folder.destination_uid_validity, folder.destination_uid_next) = (0, 1);
-    let name = mailbox_name(&folder.destination);
+    let name = folder.destination.mailbox();
     lines.destination.create(&[(name, None)]).await.at(Side::Destination)?;
     // What was sent before the refusal may have arrived: it is looked for.
     intention.uid_next = 1;

@@ -22,7 +22,7 @@ use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
 use ledger::fold::{Ledger, Row, Writer};
-use services::imap::{asks_to_wait, mailbox_name};
+use services::imap::asks_to_wait;
 use services::{Side, Trouble};
 
 /// Changed messages that are written down together.
@@ -125,7 +125,7 @@ async fn look<H: Host, S: Store>(
     let vanished = vanished && since.is_some();
     let opening = !std::mem::replace(opened, true);
     if opening {
-        let name = mailbox_name(&run.folder(at)?.source);
+        let name = run.folder(at)?.source.mailbox();
         source.start_select(&name).await.at(Side::Source)?;
     }
     let (first, last) = (ledger.rows.first(), ledger.rows.last());
@@ -255,7 +255,7 @@ async fn bring<H: Host, S: Store>(
         Some((row.clone(), ledger.flags(row), now.clone()))
     };
     let changed: Vec<(Row, Flags, Flags)> = changed.iter().filter_map(row).collect();
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     let session = &mut lines.destination;
     let opened = absence::open(session, &name, Mode::ReadWrite).await.at(Side::Destination)?;
     // Where there is none, the user removed the folder.

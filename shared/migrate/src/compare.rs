@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use imap::{FetchEvent, FetchItems, MailboxName, Mode, Sequence, Session};
+use imap::{FetchEvent, FetchItems, Mode, Sequence, Session};
+use mailbox::MailboxName;
 use mailbox::UidSet;
 use model::{Failure, FailureCode, Item, Timestamp};
 use store::Store;
@@ -23,7 +24,7 @@ use ledger::Message;
 use ledger::fold::{Key, Ledger, Row, Windows};
 use ledger::folder::Comparing;
 use ledger::journal::{Entry, Origin};
-use services::imap::{asks_to_wait, mailbox_name};
+use services::imap::asks_to_wait;
 use services::{Side, Trouble};
 
 /// Lines in the failures about messages of one folder that differ; the rest is told by number.
@@ -75,7 +76,7 @@ pub(crate) async fn compare<H: Host, S: Store>(
     segments: Range<u32>,
 ) -> Result<(), Halt> {
     let mut comparing = run.folder(at)?.comparing.unwrap_or_default();
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     let mut opened = None;
     // What was brought while the source was asked comes behind what was compared before.
     while comparing.from < segments.end {

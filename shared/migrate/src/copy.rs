@@ -28,7 +28,6 @@ use ledger::journal;
 use ledger::journal::{Entry, Intention, Origin};
 use ledger::{Message, Uids};
 use services::Side;
-use services::imap::mailbox_name;
 
 /// Messages in one batch: enough that the answer's round trip does not count.
 const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };
@@ -146,7 +145,7 @@ async fn retry_folder<H: Host, S: Store>(
     at: usize,
 ) -> Result<(), Halt> {
     let folder = run.folder(at)?;
-    let (uids, name) = (folder.retry_uids.0.clone(), mailbox_name(&folder.source));
+    let (uids, name) = (folder.retry_uids.0.clone(), folder.source.mailbox());
     let unlabelled_only = folder.unlabelled_only;
     if !uids.is_empty() && folder.exists {
         let selected = lines.source.select(&name).await.at(Side::Source)?;
@@ -333,7 +332,7 @@ async fn learn_flags<H: Host, S: Store>(
     if messages.iter().all(|message| message.flags.keywords().next().is_none()) {
         return Ok(());
     }
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     let selected = lines.destination.look_into(&name).await.at(Side::Destination)?;
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
     for message in messages {

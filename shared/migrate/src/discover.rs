@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
-use imap::{Mailbox, MailboxName, Namespaces, Spelling};
+use imap::{Mailbox, Namespaces};
 use mailbox::SpecialUse;
+use mailbox::{MailboxName, Spelling};
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
 
@@ -14,10 +15,10 @@ use crate::run::Run;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
+use ledger::FolderName;
 use ledger::Uids;
 use ledger::folder::{Counts, Folder, State};
 use services::Side;
-use services::imap::{folder_name, mailbox_name};
 
 /// The most folders of an account. Each has a row in the store and a verdict in the report; no
 /// server is known to carry more in one account with any program still usable.
@@ -172,7 +173,7 @@ fn update<H: Host, S: Store>(
         .folders
         .iter()
         .enumerate()
-        .map(|(at, folder)| (mailbox_name(&folder.source).raw().to_vec(), at))
+        .map(|(at, folder)| (folder.source.mailbox().raw().to_vec(), at))
         .collect();
     let theirs: BTreeMap<&[u8], &Mailbox> =
         destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
@@ -180,7 +181,7 @@ fn update<H: Host, S: Store>(
     let open: BTreeSet<&[u8]> = open.map(|own| own.name.raw()).collect();
     for folder in &mut run.folders {
         // Its messages may turn up in another folder.
-        let went_away = folder.listed && !open.contains(mailbox_name(&folder.source).raw());
+        let went_away = folder.listed && !open.contains(folder.source.mailbox().raw());
         folder.stale |= went_away && folder.segments > 0;
         (folder.listed, folder.done) = (false, true);
         folder.forget_orphans();
@@ -194,7 +195,7 @@ fn update<H: Host, S: Store>(
         let there = |name: &MailboxName| theirs.get(name.raw()).copied();
         match known.get(own.name.raw()).and_then(|at| run.folders.get_mut(*at)) {
             Some(folder) => {
-                let other = mailbox_name(&folder.destination);
+                let other = folder.destination.mailbox();
                 // What the user took back at the destination is not subscribed to again.
                 folder.subscribe = own.subscribed && !folder.subscribed;
                 refresh(folder, state(Some(own)), there(&other));
@@ -214,9 +215,9 @@ fn update<H: Host, S: Store>(
 /// A row for a folder seen for the first time.
 fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folder {
     Folder {
-        source: folder_name(&own.name, from),
+        source: FolderName::new(&own.name, from),
         source_path: row.source_path.clone(),
-        destination: folder_name(&row.destination, to),
+        destination: FolderName::new(&row.destination, to),
         destination_path: row.destination_path.clone(),
         special_use: row.special_use.map(|purpose| purpose.attribute().to_owned()),
         subscribed: own.subscribed,

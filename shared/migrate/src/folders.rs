@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Code, MailboxName, Reply};
+use imap::{Code, Reply};
+use mailbox::MailboxName;
 use mailbox::SpecialUse;
 use model::{Failure, FailureCode, Item, Phase};
 use store::Store;
@@ -12,9 +13,10 @@ use crate::run::Run;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
+use ledger::FolderName;
 use ledger::folder::Folder;
 use services::Side;
-use services::imap::{asks_to_wait, folder_name, mailbox_name};
+use services::imap::asks_to_wait;
 
 /// The phase.
 pub(crate) async fn make<H: Host, S: Store>(
@@ -35,7 +37,7 @@ pub(crate) async fn make<H: Host, S: Store>(
         .filter_map(|at| run.folders.get(*at))
         .map(|folder| {
             let purpose = folder.special_use.as_deref().and_then(mailbox::SpecialUse::of_attribute);
-            (mailbox_name(&folder.destination), purpose)
+            (folder.destination.mailbox(), purpose)
         })
         .collect();
     let answers = lines.destination.create(&asked).await.at(Side::Destination)?;
@@ -75,7 +77,7 @@ async fn made<H: Host, S: Store>(
         return Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()));
     }
     // A slice that died here before made it; servers without codes say so in words, so it is looked at.
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     let there =
         lines.destination.status(std::slice::from_ref(&name)).await.at(Side::Destination)?;
     if reply.code == Some(Code::AlreadyExists) || there.iter().any(|(_, status)| status.is_ok()) {
@@ -96,7 +98,7 @@ async fn plainer<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let sync_point = run.migration.sync_point();
     let spelling = lines.destination.spelling();
-    let old = mailbox_name(&run.folder(at)?.destination);
+    let old = run.folder(at)?.destination.mailbox();
     let plain: String = old
         .text()
         .chars()
@@ -117,7 +119,7 @@ async fn plainer<H: Host, S: Store>(
             folder.destination_path,
             name.text()
         ));
-        folder.destination = folder_name(&name, spelling);
+        folder.destination = FolderName::new(&name, spelling);
         folder.destination_path = name.text().to_owned();
         (folder.exists, folder.created_in) = (true, sync_point);
         return Ok(());
@@ -154,7 +156,7 @@ async fn subscribe<H: Host, S: Store>(
         wanted.into_iter().chain(fresh.iter().filter(made).copied()).collect();
     let names: Vec<MailboxName> = rows
         .iter()
-        .filter_map(|at| run.folders.get(*at).map(|folder| mailbox_name(&folder.destination)))
+        .filter_map(|at| run.folders.get(*at).map(|folder| folder.destination.mailbox()))
         .collect();
     // A refused subscription loses nothing: the folder is there and shows when it is looked for.
     lines.destination.subscribe(&names).await.at(Side::Destination)?;
@@ -180,7 +182,7 @@ async fn learn_states<H: Host, S: Store>(
     let names: Vec<MailboxName> = there
         .iter()
         .filter_map(|at| run.folders.get(*at))
-        .map(|f| mailbox_name(&f.destination))
+        .map(|f| f.destination.mailbox())
         .collect();
     let states = lines.destination.status(&names).await.at(Side::Destination)?;
     for (at, (_, status)) in there.iter().zip(states) {

@@ -22,7 +22,6 @@ use crate::repair::mended;
 use ledger::folder::{Counts, Folder, Verified};
 use ledger::journal::{Intention, Segment};
 use ledger::{Cursor, FolderName, Uids};
-use services::imap::mailbox_name;
 
 /// A segment of the journal: read or refused, and what is read is written as the same.
 pub fn journal(bytes: &[u8]) {
@@ -70,7 +69,7 @@ pub fn stored(bytes: &[u8]) {
     record::<project::members::Sums>(bytes);
     record::<autodetect::Detection>(bytes);
     if let Ok(name) = records::decode::<FolderName>("k", bytes) {
-        let _ = mailbox_name(&name);
+        let _ = name.mailbox();
     }
 }
 

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use dial::{Dialer, Endpoint, Plaintext, Scheme};
-use imap::{Credentials as ImapCredentials, MailboxName, Session};
+use imap::{Credentials as ImapCredentials, Session};
+use mailbox::MailboxName;
 use model::{Account, ServerType};
 use serde::Serialize;
 use store::seal::Credential;

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{MailboxName, Spelling};
 use mailbox::SpecialUse;
+use mailbox::{MailboxName, Spelling};
 use model::Options;
 
 /// The longest name of one level, in bytes: the limit of most file systems under mail servers,

@@ -26,7 +26,6 @@ use crate::world::Host;
 use ledger::Message;
 use ledger::fold::{Writer, read_flags};
 use services::Side;
-use services::imap::mailbox_name;
 
 /// Octets of a record of messages that are moved, whose limit is a mebibyte.
 const MOVING_OCTETS: usize = 900_000;
@@ -182,7 +181,7 @@ async fn at_the_old_place<H: Host, S: Store>(
     lines: &mut Lines<H>,
     moving: &Moving,
 ) -> Result<UidSet, Halt> {
-    let name = mailbox_name(&row(run, moving.from)?.1.destination);
+    let name = row(run, moving.from)?.1.destination.mailbox();
     let opened = absence::open(&mut lines.destination, &name, Mode::ReadOnly).await;
     let Some(selected) = opened.at(Side::Destination)? else { return Ok(UidSet::new()) };
     let uids = uids(moving, selected.uid_validity);
@@ -209,8 +208,8 @@ async fn perform<H: Host, S: Store>(
     lines: &mut Lines<H>,
     moving: Moving,
 ) -> Result<(), Halt> {
-    let from = mailbox_name(&row(run, moving.from)?.1.destination);
-    let to = mailbox_name(&row(run, moving.to)?.1.destination);
+    let from = row(run, moving.from)?.1.destination.mailbox();
+    let to = row(run, moving.to)?.1.destination.mailbox();
     let session = &mut lines.destination;
     let opened = absence::open(session, &from, Mode::ReadWrite).await.at(Side::Destination)?;
     let Some(selected) = opened else {
@@ -259,7 +258,7 @@ async fn find<H: Host, S: Store>(
     lines: &mut Lines<H>,
     moving: &Moving,
 ) -> Result<BTreeMap<u32, (u32, u32)>, Halt> {
-    let name = mailbox_name(&row(run, moving.to)?.1.destination);
+    let name = row(run, moving.to)?.1.destination.mailbox();
     let session = &mut lines.destination;
     let selected = session.select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
     if selected.exists == 0 {

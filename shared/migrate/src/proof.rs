@@ -5,7 +5,8 @@
 //! What the source lists is asked for in another way than the listing did: a server that leaves a
 //! message out of one answer is found out by the other, or by the number of messages it counts.
 
-use imap::{FetchEvent, FetchItems, MailboxName, Selected, Sequence};
+use imap::{FetchEvent, FetchItems, Selected, Sequence};
+use mailbox::MailboxName;
 use mailbox::UidSet;
 use model::{FailureCode, MigrationId, Sums};
 use store::Store;

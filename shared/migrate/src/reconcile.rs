@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{FetchEvent, FetchItems, MailboxName, Mode, Selected, Sequence, Session};
+use imap::{FetchEvent, FetchItems, Mode, Selected, Sequence, Session};
+use mailbox::MailboxName;
 use mailbox::{InternalDate, UidSet};
 use model::{FailureCode, MigrationId, Phase};
 use store::{Store, keys};
@@ -23,7 +24,7 @@ use crate::trouble::{At, Halt};
 use crate::world::Host;
 use ledger::Message;
 use ledger::journal::{Entry, Intention, Segment};
-use services::imap::{asks_to_wait, mailbox_name};
+use services::imap::asks_to_wait;
 use services::{Side, Trouble};
 
 /// A server that we died on may still be storing what it had received. It is looked at until it
@@ -48,7 +49,7 @@ pub(crate) async fn reconcile<H: Host, S: Store>(
     };
     let mut intention = Intention::decode(&key, &bytes)?;
     let at = usize::try_from(intention.folder).unwrap_or(usize::MAX);
-    let source = mailbox_name(&run.folder(at)?.source);
+    let source = run.folder(at)?.source.mailbox();
     let selected = lines.source.select(&source).await.at(Side::Source)?;
     let (then, now) = (intention.batch.source_uid_validity, selected.uid_validity);
     if renumbered::is(run.folder(at)?, &selected) || (then != 0 && now != 0 && then != now) {
@@ -309,7 +310,7 @@ pub(crate) async fn look<H: Host, S: Store>(
     window: &Window,
     sent: &[Message],
 ) -> Result<Pairing, Halt> {
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     let mut known = if window.uid_next <= 1 { known(run, at).await? } else { UidSet::new() };
     window.taken.iter().for_each(|uid| known.insert(uid));
     let source = !window.counted && lines.source.quirks().size_is_estimate;

@@ -24,7 +24,6 @@ use ledger::fold::{Ledger, Row};
 use ledger::folder::Folder;
 use ledger::table;
 use services::Side;
-use services::imap::mailbox_name;
 use services::trouble;
 
 /// Messages that a preview looks at; it is made while a page waits.
@@ -123,7 +122,7 @@ pub(crate) async fn open<S: Stream>(
     folder: &Folder,
     mode: Mode,
 ) -> Result<Option<u32>, Halt> {
-    let opened = absence::open(session, &mailbox_name(&folder.destination), mode).await;
+    let opened = absence::open(session, &folder.destination.mailbox(), mode).await;
     Ok(opened.at(Side::Destination)?.map(|selected| selected.uid_validity))
 }
 

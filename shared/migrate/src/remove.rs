@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{Change, Criteria, MailboxName, Mode, Session};
+use imap::{Change, Criteria, Mode, Session};
+use mailbox::MailboxName;
 use mailbox::{Flags, SystemFlag, UidSet};
 use model::{Failure, FailureCode, Item, Phase, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use ledger::Uids;
 use ledger::fold::{Key, Row, Writer};
 use ledger::folder::Folder;
 use services::Side;
-use services::imap::{asks_to_wait, mailbox_name};
+use services::imap::asks_to_wait;
 
 /// Reasons listed one by one for a folder; the rest is counted.
 const KEPT_LISTED_MAX: usize = 1_000;
@@ -330,7 +331,7 @@ async fn remove_folders<H: Host, S: Store>(
     let mut listed: BTreeSet<String> =
         listed.into_iter().map(|mailbox| mailbox.name.text().to_owned()).collect();
     for (path, at) in rows {
-        let name = mailbox_name(&run.folder(at)?.destination);
+        let name = run.folder(at)?.destination.mailbox();
         // In order, the first that is not before these is below the folder, if anything is.
         let above = format!("{}{delimiter}", name.text());
         let below = listed.range(above.clone()..).next();
@@ -395,7 +396,7 @@ async fn unsubscribe<H: Host, S: Store>(
     let rows: Vec<usize> = ours.map(|(at, _)| at).collect();
     let names: Vec<MailboxName> = rows
         .iter()
-        .filter_map(|at| run.folders.get(*at).map(|folder| mailbox_name(&folder.destination)))
+        .filter_map(|at| run.folders.get(*at).map(|folder| folder.destination.mailbox()))
         .collect();
     session.unsubscribe(&names).await.at(Side::Destination)?;
     for at in rows {

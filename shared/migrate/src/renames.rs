@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Mailbox, MailboxName, Mode, Sequence, Spelling};
+use imap::{Mailbox, Mode, Sequence};
 use mailbox::UidSet;
+use mailbox::{MailboxName, Spelling};
 use store::Store;
 
 use crate::adopt;
@@ -15,10 +16,10 @@ use crate::source::Source;
 use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
+use ledger::FolderName;
 use ledger::fold::Row;
 use ledger::folder::Folder;
 use services::Side;
-use services::imap::{folder_name, mailbox_name};
 
 /// Messages that are looked at to tell whether a folder is the one that had another name:
 /// UIDVALIDITY alone is a second on a clock for some servers.
@@ -33,12 +34,12 @@ pub(crate) async fn detect<H: Host, S: Store>(
     let open = mailboxes.iter().filter(|mailbox| mailbox.selectable);
     let listed: BTreeSet<&[u8]> = open.map(|mailbox| mailbox.name.raw()).collect();
     let known: BTreeSet<Vec<u8>> =
-        run.folders.iter().map(|folder| mailbox_name(&folder.source).raw().to_vec()).collect();
+        run.folders.iter().map(|folder| folder.source.mailbox().raw().to_vec()).collect();
     let mut renamed = Vec::new();
     for at in 0..run.folders.len() {
         let folder = run.folder(at)?;
         let Some(old) = folder.settled else { continue };
-        if listed.contains(mailbox_name(&folder.source).raw()) || old.uid_validity == 0 {
+        if listed.contains(folder.source.mailbox().raw()) || old.uid_validity == 0 {
             continue;
         }
         let fits = |mailbox: &&Mailbox| {
@@ -52,7 +53,7 @@ pub(crate) async fn detect<H: Host, S: Store>(
         let (Some(mailbox), None) = (candidates.next(), candidates.next()) else { continue };
         if is_same(run, lines, at, mailbox).await? {
             let spelling = lines.source.spelling();
-            run.folder_mut(at)?.source = folder_name(&mailbox.name, spelling);
+            run.folder_mut(at)?.source = FolderName::new(&mailbox.name, spelling);
             renamed.push(at);
         }
     }
@@ -125,16 +126,16 @@ pub(crate) fn plan<H: Host, S: Store>(
     spelling: Spelling,
 ) -> Result<(), Halt> {
     for at in renamed {
-        let now = mailbox_name(&run.folder(*at)?.source);
+        let now = run.folder(*at)?.source.mailbox();
         let is_it = |row: &&Mapped| mailboxes.get(row.source).is_some_and(|own| own.name == now);
         let Some(row) = mapped.iter().find(is_it) else { continue };
         let folder = run.folder_mut(*at)?;
         folder.source_path = row.source_path.clone();
-        if row.destination.raw() == mailbox_name(&folder.destination).raw() {
+        if row.destination.raw() == folder.destination.mailbox().raw() {
             continue;
         }
         if folder.created_in > 0 && folder.exists && !row.exists {
-            let name = folder_name(&row.destination, spelling);
+            let name = FolderName::new(&row.destination, spelling);
             folder.rename_to = Some((name, row.destination_path.clone()));
         } else {
             folder.remark(format!(
@@ -159,7 +160,7 @@ pub(crate) async fn perform<H: Host, S: Store>(
     for (path, at) in rows {
         let folder = run.folder(at)?;
         let Some((to, _)) = folder.rename_to.clone() else { continue };
-        let (old, new) = (mailbox_name(&folder.destination), mailbox_name(&to));
+        let (old, new) = (folder.destination.mailbox(), to.mailbox());
         let done = rename(lines, &old, &new).await?;
         let folder = run.folder_mut(at)?;
         folder.rename_to = None;

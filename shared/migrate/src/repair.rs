@@ -4,7 +4,8 @@
 //! RFC 3516); then without NUL and with CRLF line ends; last with an ASCII header (RFC 2047). What
 //! no rung helps is one line in the report.
 
-use imap::{AppendHead, Appended, FetchEvent, MailboxName, Started};
+use imap::{AppendHead, Appended, FetchEvent, Started};
+use mailbox::MailboxName;
 use model::FailureCode;
 use store::Store;
 use wire::Bytes;
@@ -18,7 +19,6 @@ use crate::trouble::{At, Halt};
 use crate::world::Host;
 use crate::{header, limited, reconcile};
 use ledger::Message;
-use services::imap::mailbox_name;
 use services::{Rejection, Side, Trouble};
 
 /// A rung.
@@ -53,7 +53,7 @@ pub(crate) async fn mend<H: Host, S: Store>(
     at: usize,
     (uid_next, settled): (u32, &mut [(Message, Fate)]),
 ) -> Result<(), Halt> {
-    let name = mailbox_name(&run.folder(at)?.destination);
+    let name = run.folder(at)?.destination.mailbox();
     for (message, fate) in settled {
         let Fate::Refused { why, size: delivered, header } = fate else { continue };
         if limited::is_about_size(why) {

@@ -6,8 +6,10 @@
 use std::pin::pin;
 
 use futures::future::select;
-use imap::{Attributes, Capabilities, Criteria, FetchEvent, FetchItems, Mailbox, MailboxName};
-use imap::{Mode, Namespaces, Quirks, Selected, Sequence, Session, Spelling};
+use imap::{Attributes, Capabilities, Criteria, FetchEvent, FetchItems, Mailbox};
+use imap::{Mode, Namespaces, Quirks, Selected, Sequence, Session};
+use mailbox::MailboxName;
+use mailbox::Spelling;
 use mailbox::UidSet;
 use wire::{Clock, Stream};
 

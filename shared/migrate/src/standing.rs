@@ -64,7 +64,7 @@ impl Standing {
     /// Looks at the whole folder, which is left open.
     pub(crate) async fn read<S: Stream>(
         session: &mut Session<S>,
-        name: &imap::MailboxName,
+        name: &mailbox::MailboxName,
         any_size: bool,
     ) -> Result<Self, imap::Error> {
         let selected = session.select(name, Mode::ReadOnly).await?;

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use imap::{
-    AppendHead, Appended, Attributes, FetchEvent, FetchItems, MailboxName, Sequence, Session,
-    Started,
-};
+use imap::{AppendHead, Appended, Attributes, FetchEvent, FetchItems, Sequence, Session, Started};
+use mailbox::MailboxName;
 use mailbox::{InternalDate, UidSet};
 use sha2::{Digest, Sha256};
 use wire::Stream;

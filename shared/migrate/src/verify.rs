@@ -14,7 +14,6 @@ use crate::world::Host;
 use crate::{proof, renumbered};
 use ledger::folder::{Comparing, Proof, Verified};
 use services::Side;
-use services::imap::mailbox_name;
 
 /// Segments whose messages are compared while the source is asked, up to 50,000 messages: what takes
 /// longer is compared first, slice by slice.
@@ -69,7 +68,7 @@ async fn verify_folder<H: Host, S: Store>(
     if renumbered::is_given_up(folder) {
         return conclude(run, at, 0);
     }
-    let (name, messages) = (mailbox_name(&folder.source), folder.found.messages);
+    let (name, messages) = (folder.source.mailbox(), folder.found.messages);
     let listed = if fresh.len() > TOGETHER as usize {
         compare(run, &mut lines.destination, at, fresh.clone()).await?;
         proof::ask(&mut lines.source, &name, messages).await.at(Side::Source)?

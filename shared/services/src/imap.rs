@@ -1,20 +1,8 @@
 //! What an IMAP server says, in the terms of the engine.
 
-use imap::{Code, Error, MailboxName, Reply, Spelling};
-use ledger::FolderName;
+use imap::{Code, Error, Reply};
 
 use crate::trouble::{FULL_WAIT_S, Lack, Reason, Rejection, THROTTLED_WAIT_S, Trouble};
-
-/// A name as it stands in records.
-pub fn folder_name(name: &MailboxName, spelling: Spelling) -> FolderName {
-    FolderName::from_octets(name.raw(), spelling == Spelling::Utf8)
-}
-
-/// The protocol's name.
-pub fn mailbox_name(name: &FolderName) -> MailboxName {
-    let spelling = if name.is_utf8() { Spelling::Utf8 } else { Spelling::ModifiedUtf7 };
-    MailboxName::from_wire(&name.octets(), spelling)
-}
 
 /// A part of the server is down, or something else holds the mailbox: seconds that are waited.
 const UNAVAILABLE_WAIT_S: u64 = 5;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::{Cursor, Malformed};
 use crate::fetch::Attributes;
-use crate::mailbox_name::{MailboxName, Spelling};
 use mailbox::InternalDate;
+use mailbox::{MailboxName, Spelling};
 
 /// Most labels kept of one message; Gmail allows 10,000 to an account, a message bears a few.
 const LABELS_MAX: usize = 1_000;

@@ -2,8 +2,8 @@
 
 use super::{Cursor, Malformed};
 use crate::list::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces};
-use crate::mailbox_name::{MailboxName, Spelling};
 use mailbox::SpecialUse;
+use mailbox::{MailboxName, Spelling};
 
 /// Most namespaces of one kind; real servers have one to three.
 const NAMESPACES_MAX: usize = 1_000;

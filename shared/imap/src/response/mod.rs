@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn read_everything(data: &[u8]) {
-        let spelling = crate::Spelling::ModifiedUtf7;
+        let spelling = mailbox::Spelling::ModifiedUtf7;
         let Ok(line) = Line::read(data) else { return };
         let _ = match line {
             Line::Fetch(number, cursor) => Fetched::read(number, cursor, spelling).map(drop),

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use imap::{Attributes, Capabilities, FetchEvent, FetchItems, Mailbox, MailboxName, MailboxStatus};
+use imap::{Attributes, Capabilities, FetchEvent, FetchItems, Mailbox, MailboxStatus};
 use imap::{Selected, Sequence};
+use mailbox::MailboxName;
 use mailbox::UidSet;
 use pop::{Command, Error, Session};
 use wire::{Bytes, Stream};

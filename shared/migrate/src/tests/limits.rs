@@ -115,8 +115,8 @@ fn a_page_of_giant_folders_comes_back() {
 
 /// With the longest names, remarks, and lists of messages.
 fn giant(mut row: Folder) -> Folder {
-    let name = imap::MailboxName::from_wire(&[1; 1_000], imap::Spelling::Utf8);
-    row.source = services::imap::folder_name(&name, imap::Spelling::Utf8);
+    let name = mailbox::MailboxName::from_wire(&[1; 1_000], mailbox::Spelling::Utf8);
+    row.source = ledger::FolderName::new(&name, mailbox::Spelling::Utf8);
     row.destination = row.source.clone();
     (row.source_path, row.destination_path) = ("\u{1}".repeat(1_000), "\u{1}".repeat(1_000));
     for n in 0..12_000 {

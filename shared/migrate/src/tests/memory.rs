@@ -80,7 +80,7 @@ fn a_destination_folder_as_large_as_it_may_be() {
     let (mut standing, peak) = counting::peak_of(|| {
         block_on(async {
             let mut session = Session::greet(Large { count, next: 0, asked: 0 }).await.unwrap();
-            let name = imap::MailboxName::inbox();
+            let name = mailbox::MailboxName::inbox();
             Standing::read(&mut session, &name, false).await.unwrap()
         })
     });
@@ -97,7 +97,7 @@ fn a_destination_folder_as_large_as_it_may_be() {
     let more = block_on(async {
         let large = Large { count: count + 1, next: 0, asked: 0 };
         let mut session = Session::greet(large).await.unwrap();
-        Standing::read(&mut session, &imap::MailboxName::inbox(), false).await.map(drop)
+        Standing::read(&mut session, &mailbox::MailboxName::inbox(), false).await.map(drop)
     });
     let told = more.unwrap_err().to_string();
     assert!(told.contains("messages at the destination"), "{told}");

@@ -55,9 +55,16 @@ impl MailboxName {
     }
 
     /// The beginning of a name that is too long, for people: no server knows it.
-    pub(crate) fn shortened(&self, octets: usize) -> Self {
+    pub fn shortened(&self, octets: usize) -> Self {
         let raw = self.raw.get(..octets).unwrap_or(&self.raw).to_vec();
-        MailboxName { raw, text: wire::cut(&self.text, octets).to_owned() }
+        MailboxName {
+            raw,
+            text: self
+                .text
+                .get(..self.text.floor_char_boundary(octets))
+                .unwrap_or(&self.text)
+                .to_owned(),
+        }
     }
 
     /// The name for people, hierarchy delimiters and all.

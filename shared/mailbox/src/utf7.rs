@@ -4,7 +4,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// Writes a name in modified UTF-7: printable ASCII as it is, `&` as `&-`, runs of the rest as
 /// `&` base64 of UTF-16BE `-`.
-pub(crate) fn encode(text: &str) -> Vec<u8> {
+pub fn encode(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut shifted: Vec<u16> = Vec::new();
     for character in text.chars() {
@@ -53,7 +53,7 @@ fn letter(value: u32) -> u8 {
 /// Forms that decode but are not what [`encode`] writes (a printable character in base64, two
 /// shifts in a row, bits left over) give text: whether the spelling is the regular one is for
 /// the caller to compare.
-pub(crate) fn decode(raw: &[u8]) -> Option<String> {
+pub fn decode(raw: &[u8]) -> Option<String> {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((&byte, after)) = rest.split_first() {
