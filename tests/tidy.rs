@@ -27,9 +27,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/smtp", &["wire"]),
     ("shared/web", &["wire"]),
     ("shared/tls", &["wire"]),
-    ("shared/dial", &["wire", "tls"]),
-    ("shared/autodetect", &["model", "wire", "dial"]),
-    ("shared/notify", &["model", "store", "wire", "smtp", "dial", "pages"]),
+    ("shared/dial", &["wire", "tls", "web"]),
+    ("shared/autodetect", &["model", "wire", "web", "dial"]),
+    ("shared/notify", &["model", "store", "wire", "web", "smtp", "dial", "pages"]),
     ("shared/project", &["model", "store", "wire"]),
     (
         "shared/migrate",

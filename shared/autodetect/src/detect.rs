@@ -12,9 +12,9 @@ use crate::address::Address;
 use crate::candidate::{Candidate, Detection, Hint};
 use crate::facts::Facts;
 use crate::names::Names;
+use crate::page::Page;
 use crate::plan::{self, Dav, Proposal};
-use crate::web::Page;
-use crate::{autoconfig, exchange, names, ovh, probe, providers, web};
+use crate::{autoconfig, exchange, names, ovh, page, probe, providers};
 
 /// Longest time for a detection, in seconds.
 pub const LIMIT_S: u32 = 5;
@@ -294,7 +294,7 @@ impl<H: Network + Http + Clock> Search<'_, H> {
 
     async fn get(&self, url: &str) -> Option<Page> {
         spend(&self.files_left)?;
-        match Box::pin(web::get(&self.dialer, url)).await {
+        match Box::pin(page::get(&self.dialer, url)).await {
             Ok(page) => Some(page),
             Err(error) => {
                 self.note_refusal(host_of(url).as_deref().unwrap_or(url), &error);

@@ -11,10 +11,6 @@
 use crate::address::{Address, host_name};
 use crate::autoconfig;
 use crate::exchange;
-use crate::web::taken;
-
-/// The most bytes of a body, as `web` has it.
-const BODY_MAX_BYTES: usize = 64 << 10;
 
 /// A configuration file: read within its limits or refused; hosts in it are names that another
 /// reading leaves as they are.
@@ -30,28 +26,6 @@ pub fn configs(bytes: &[u8]) {
     for url in [&config.caldav_url, &config.carddav_url, &config.ews_url].into_iter().flatten() {
         assert!(is_https(url), "{url}");
         assert_eq!(autoconfig::web_url(url).as_deref(), Some(url.as_str()));
-    }
-}
-
-/// An HTTP answer: what is taken for the whole before its end is the whole at its end, too; without
-/// the server's word nothing is taken that would be longer with it.
-pub fn answers(bytes: &[u8]) {
-    let said = taken(bytes, false, true);
-    if let Ok(Some((_, body))) = &said {
-        assert!(body.len() <= BODY_MAX_BYTES);
-    }
-    // At each place where something may be decided.
-    let places = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    for cut in places.take(60).chain([bytes.len()]) {
-        let early = taken(&bytes[..cut], true, false);
-        let broken_off = taken(&bytes[..cut], false, false);
-        if let Ok(Some(early)) = &early {
-            assert_eq!(said.as_ref().ok().and_then(Option::as_ref), Some(early), "{cut}");
-            assert_eq!(broken_off.as_ref().ok().and_then(Option::as_ref), Some(early), "{cut}");
-        }
-        if let (Ok(None), Ok(Some(_))) = (&early, &broken_off) {
-            panic!("a cut at {cut} was taken for the end");
-        }
     }
 }
 
@@ -83,11 +57,6 @@ mod tests {
     #[test]
     fn of_configs() {
         hold("autoconfig", 5_000, super::configs);
-    }
-
-    #[test]
-    fn of_answers() {
-        hold("web_answers", 5_000, super::answers);
     }
 
     #[test]

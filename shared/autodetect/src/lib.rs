@@ -7,7 +7,7 @@
 //! Reading order: [`address`], [`candidate`] (what is found), [`providers`] with the table in
 //! [`large`], [`national`] and [`hosters`], [`facts`] (what DNS says), [`ovh`], [`autoconfig`] and [`exchange`]
 //! (what documents and refusals say), [`plan`] (from all that to candidates); then what reaches
-//! out: [`names`], [`web`], [`probe`], [`detect`].
+//! out: [`names`], [`page`], [`probe`], [`detect`].
 //!
 //! Invariants: every connection goes through `dial`, so its address is one that was looked up and
 //! permitted a moment before, and names lead nowhere else in between; a certificate is always
@@ -29,10 +29,10 @@ pub mod laws;
 mod names;
 pub mod national;
 pub mod ovh;
+mod page;
 pub mod plan;
 mod probe;
 pub mod providers;
-mod web;
 
 pub use address::Address;
 pub use candidate::{Candidate, Detection, Hint};

@@ -4,7 +4,7 @@
 //! compression. Out of scope: TLS itself (`tls`), and what is said on the line (STARTTLS is a command
 //! of the protocol; [`Dialer::open_with`] lets the protocol's crate say it).
 //!
-//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`deflate`], [`line`].
+//! Reading order: [`url`], [`networks`], [`resolve`] and [`doh`], [`deflate`], [`line`], [`https`].
 //!
 //! Invariants: a name is resolved once, the addresses are checked, and exactly these are connected
 //! to; no connection is made without TLS unless the endpoint says so and the installation allows
@@ -14,6 +14,7 @@
 
 mod deflate;
 mod doh;
+mod https;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod line;
@@ -26,6 +27,7 @@ mod url;
 pub use deflate::Deflate;
 pub use doh::query;
 pub use hickory_proto::rr::{RData, RecordType};
+pub use https::Web;
 pub use line::{Dialer, Line, OPEN_TIMEOUT_S, Opened};
 pub use networks::{Networks, NotANetwork, NotAPort};
 // What a dialer is made of and gives, so that its users need not name `tls`.

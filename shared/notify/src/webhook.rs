@@ -1,10 +1,11 @@
 //! An event to an owner's webhook: JSON, signed (Standard Webhooks 1.0.0).
 
-use http::{Method, Request, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use model::{Event, Migration};
 use pages::layout::encode;
 use serde_json::{Value, json};
 use store::{Store, keys};
+use web::{Body, Request, Scheme, Url};
 use wire::{Bytes, Clock, Error, Http, Network, within};
 
 use crate::deliver::Office;
@@ -14,6 +15,10 @@ use crate::post;
 
 /// Longest time for the whole exchange; Standard Webhooks recommends 15 to 30 s.
 const EXCHANGE_TIMEOUT_S: u32 = 15;
+
+/// Who calls.
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("trasloco/", env!("CARGO_PKG_VERSION")));
 
 /// Sends `notice`.
 pub(crate) async fn send<H: Network + Http + Clock, S: Store>(
@@ -35,32 +40,37 @@ pub(crate) async fn send<H: Network + Http + Clock, S: Store>(
     let timestamp_s = office.host.now_ms() / 1000;
     let signature = crate::signature::sign(&secret, &id, timestamp_s, &body);
     let signature = signature.unwrap_or_default();
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(url)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::CONTENT_LENGTH, body.len())
-        .header(header::USER_AGENT, concat!("trasloco/", env!("CARGO_PKG_VERSION")))
-        .header("webhook-id", id)
-        .header("webhook-timestamp", timestamp_s)
-        .header("webhook-signature", signature)
-        .body(body);
-    let request = match request {
-        Ok(request) => request,
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::USER_AGENT, USER_AGENT),
+        (HeaderName::from_static("webhook-id"), value(id)),
+        (HeaderName::from_static("webhook-timestamp"), timestamp_s.into()),
+        (HeaderName::from_static("webhook-signature"), value(signature)),
+    ];
+    let url = match Url::parse(url) {
+        Ok(url) => url,
         Err(error) => return Ok(Ended::Never(format!("The webhook cannot be called: {error}."))),
     };
-    if request.uri().scheme_str() != Some("https") && !office.dialer.allow_plaintext {
+    if url.origin().scheme != Scheme::Https && !office.dialer.allow_plaintext {
         let sentence = "The webhook cannot be called: this installation calls https:// only.";
         return Ok(Ended::Never(sentence.to_owned()));
     }
-    let exchange = post::post(office.dialer, request);
+    let request = Request::new(Method::POST, url).body(Body::Whole(body));
+    let request = headers.into_iter().fold(request, |it, (name, value)| it.header(name, value));
+    let exchange = async { Ok::<_, Error>(post::post(office.dialer, request).await) };
     Ok(match within(office.host, EXCHANGE_TIMEOUT_S, exchange).await {
-        Ok(status) => judge(status),
-        Err(error @ Error::Forbidden { .. }) => {
+        Ok(Ok(status)) => judge(status),
+        Ok(Err(error @ web::Error::Unsent(Error::Forbidden { .. }))) => {
             Ended::Never(format!("The webhook cannot be called: {error}."))
         }
+        Ok(Err(error)) => Ended::Later(format!("The webhook cannot be reached: {error}.")),
         Err(error) => Ended::Later(format!("The webhook cannot be reached: {error}.")),
     })
+}
+
+/// What we make ourselves has only letters that a field can hold.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// What an answer means: 2xx is taken, 410 asks to stop (Standard Webhooks), the rest is tried
