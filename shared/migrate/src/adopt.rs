@@ -5,73 +5,63 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Attributes, FetchEvent, FetchItems, Sequence, Session};
+use ledger::Message;
+use ledger::journal::{Entry, Origin};
 use mailbox::UidSet;
+use services::mail::{Asked, Event, Fetch, MailService, MailSource, Row as Told, Which};
+use services::{Side, Trouble};
 use sha2::{Digest, Sha256};
 use store::Store;
-use wire::Stream;
 
-use crate::listing;
-use crate::reconcile;
 use crate::run::Run;
 use crate::settle::{segment_for, stage_segment};
 use crate::slice::Lines;
-use crate::source::Fetch;
 use crate::standing::Standing;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::Message;
-use ledger::journal::{Entry, Origin};
-use services::{Side, Trouble};
+use crate::{listing, reconcile};
 
 /// The most messages of a folder that are listed at once, about 150 bytes each while they are read.
 const LISTED_MAX: usize = 100_000;
 
 /// What a range of a folder looks like: UID, size, date, identity. Only of messages that are
 /// `wanted`, as far as a response tells: a folder may hold millions of others.
-pub(crate) async fn list<S: Stream>(
-    session: &mut Session<S>,
-    sequence: &Sequence,
+pub(crate) async fn list(
+    session: &mut impl Fetch,
+    sequence: &Which,
     wanted: impl Fn(&listing::Row) -> bool,
-) -> Result<Vec<Message>, imap::Error> {
+) -> Result<Vec<Message>, Trouble> {
     ask(session, sequence).await?;
     read(session, wanted).await
 }
 
 /// The question of [`list`], without waiting.
-pub(crate) async fn ask<S: Stream>(
-    session: &mut Session<S>,
-    sequence: &Sequence,
-) -> Result<(), imap::Error> {
-    let items =
-        FetchItems { internal_date: true, size: true, message_id: true, ..FetchItems::default() };
+pub(crate) async fn ask(session: &mut impl Fetch, sequence: &Which) -> Result<(), Trouble> {
+    let items = Asked { date: true, size: true, message_id: true, ..Asked::default() };
     session.start_fetch(sequence, items).await
 }
 
 /// The answer to [`ask`].
-pub(crate) async fn read<S: Stream>(
-    session: &mut Session<S>,
+pub(crate) async fn read(
+    session: &mut impl Fetch,
     wanted: impl Fn(&listing::Row) -> bool,
-) -> Result<Vec<Message>, imap::Error> {
+) -> Result<Vec<Message>, Trouble> {
     let mut rows = Vec::new();
     loop {
         match session.next().await? {
-            FetchEvent::Message(told) if told.uid != 0 => {
-                let row = listing::Row::of(Attributes { flags: None, ..told });
+            Event::Message(told) if told.uid != 0 => {
+                let row = listing::Row::of(Told { flags: None, ..told });
                 rows.extend(Some(row).filter(&wanted));
             }
-            FetchEvent::Done => {
+            Event::Done => {
                 let rows = listing::merged(rows).into_iter();
                 return Ok(rows.filter_map(listing::Row::message).collect());
             }
-            FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
-            FetchEvent::Message(_)
-            | FetchEvent::Chunk(_)
-            | FetchEvent::EndOfBody(_)
-            | FetchEvent::Vanished(_) => {}
+            Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+            Event::Message(_) | Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
         }
         if rows.len() > LISTED_MAX {
-            return Err(imap::Error::TooMany { what: "messages in one answer", limit: LISTED_MAX });
+            return Err(Trouble::too_many("messages in one answer", LISTED_MAX));
         }
     }
 }
@@ -83,20 +73,20 @@ pub(crate) async fn digests(
 ) -> Result<BTreeMap<u32, [u8; 32]>, Trouble> {
     let mut found = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
-        let items = FetchItems { body: true, ..FetchItems::default() };
-        session.start_fetch(&Sequence::Uids(piece), items).await?;
+        let items = Asked { body: true, ..Asked::default() };
+        session.start_fetch(&Which::Uids(piece), items).await?;
         let (mut uid, mut hash) = (0, Sha256::new());
         loop {
             match session.next().await? {
-                FetchEvent::Message(row) => (uid, hash) = (row.uid, Sha256::new()),
-                FetchEvent::Chunk(bytes) => hash.update(&bytes),
-                FetchEvent::EndOfBody(later) => {
+                Event::Message(row) => (uid, hash) = (row.uid, Sha256::new()),
+                Event::Chunk(bytes) => hash.update(&bytes),
+                Event::EndOfBody(later) => {
                     let digest: [u8; 32] = hash.finalize_reset().into();
                     found.insert(if uid == 0 { later.uid } else { uid }, digest);
                 }
-                FetchEvent::Done => break,
-                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
-                FetchEvent::Vanished(_) => {}
+                Event::Done => break,
+                Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+                Event::Vanished(_) => {}
             }
         }
     }
@@ -128,7 +118,7 @@ pub(crate) async fn look<H: Host, S: Store>(
 ) -> Result<Option<Standing>, Halt> {
     let folder = run.folder(at)?;
     let any_size =
-        lines.source.quirks().size_is_estimate || lines.destination.quirks().size_is_estimate;
+        lines.source.facts().size_is_estimate || lines.destination.facts().size_is_estimate;
     let name = folder.destination.mailbox();
     let mut standing =
         Standing::read(&mut lines.destination, &name, any_size).await.at(Side::Destination)?;
@@ -242,7 +232,7 @@ async fn nameless<H: Host>(
         if !standing.has_any_nameless() {
             break;
         }
-        let size = lines.source.true_size(message).await.at(Side::Source)?;
+        let size = lines.source.true_size(message.uid, message.size).await.at(Side::Source)?;
         if let Some(size) = size.filter(|size| standing.has_nameless(*size)) {
             sizes.insert(message.uid, size);
         }

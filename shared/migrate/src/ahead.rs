@@ -1,17 +1,17 @@
 //! The folder that comes next is opened and listed while the destination stores the last messages of
 //! the one before it: the source has nothing else to do then.
 
+use ledger::folder::Folder;
 use mailbox::MailboxName;
+use services::mail::{MailService, MailSource};
+use services::{Source, Trouble};
 use store::Store;
 use wire::Stream;
 
 use crate::listing::{self, Wanted};
 use crate::run::Run;
-use crate::source::Source;
 use crate::trouble::Halt;
 use crate::world::Host;
-use ledger::folder::Folder;
-use services::Trouble;
 
 /// The first question about a folder of the source: it is opened, and its first window is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Opening {
     /// Asks, without waiting.
     pub(crate) async fn ask<S: Stream>(&self, source: &mut Source<S>) -> Result<(), Trouble> {
         source.start_select(&self.name).await?;
-        source.start_window(self.window, self.wanted).await?;
+        listing::start_window(source, self.window, self.wanted).await?;
         source.push().await
     }
 
@@ -101,7 +101,7 @@ mod tests {
             let script = [asked, answer, &row, after].concat();
             block_on(async {
                 let session = Session::greet(Script::new(&script, 7)).await.unwrap();
-                let mut source = Source::Imap(session);
+                let mut source = Source::imap(session);
                 let name = MailboxName::new("a", source.spelling());
                 let wanted = Wanted { identity: false, unlabelled_only: false, dates: false };
                 Opening { name, window: (3, 9), wanted }.ask(&mut source).await.unwrap();

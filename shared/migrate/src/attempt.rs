@@ -3,22 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use mailbox::UidSet;
+use ledger::Message;
+use ledger::journal::Intention;
+use mailbox::{UidSet, header};
+use services::mail::{MailDestination, MailService};
+use services::{Reason, Rejection, Side, Trouble};
 use store::{Store, keys};
 
-use crate::pairing;
 use crate::reconcile::{self, Window};
-use crate::repair;
 use crate::run::Run;
 use crate::settle::settle;
 use crate::slice::Lines;
 use crate::transfer::{Batch, Fate, Next, Target, command_messages, transfer};
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use crate::{header, limited};
-use ledger::Message;
-use ledger::journal::Intention;
-use services::{Reason, Rejection, Side, Trouble};
+use crate::{limited, pairing, repair};
 
 /// Refusals after which a destination is looked at for as long as after a cut. One that had stored
 /// nothing so often is believed: it is looked at once.
@@ -45,7 +44,7 @@ pub(crate) async fn attempt<H: Host, S: Store>(
     (group, next): (&[Message], &mut Option<Next<'_>>),
 ) -> Result<(), Halt> {
     let name = run.folder(at)?.destination.mailbox();
-    let multi = lines.destination.capabilities().multiappend() && group.len() > 1;
+    let multi = lines.destination.destination_facts().appends_together && group.len() > 1;
     let digests = run.migration.options.content_digests;
     let most = command_messages(run.folder(at)?.destination_uid_next);
     let target = Target { name: &name, multi, most, binary: false, digests };

@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use ledger::Message;
+use ledger::fold::Row;
+use ledger::folder::Folder;
+use ledger::skips::Skips;
 use mailbox::UidSet;
 use model::MigrationId;
 use store::Store;
@@ -12,10 +16,6 @@ use crate::run::Run;
 use crate::trouble::Halt;
 use crate::windows;
 use crate::world::Host;
-use ledger::Message;
-use ledger::fold::Row;
-use ledger::folder::Folder;
-use ledger::skips::Skips;
 
 /// Messages brought before a side numbered its messages anew: 12 bytes each, since there may be a
 /// million of them.

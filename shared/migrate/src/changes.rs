@@ -7,23 +7,21 @@
 
 use std::collections::BTreeMap;
 
-use imap::{Change, FetchEvent, FetchItems, Mode, Sequence};
+use ledger::fold::{Ledger, Row, Writer};
 use mailbox::{Flags, SystemFlag, UidSet};
 use model::Phase;
+use services::mail::{
+    Access, Asked, Change, Event, Fetch, MailDestination, MailService, MailSource, Which,
+};
+use services::{Rejection, Side, Trouble};
 use store::Store;
 
-use crate::absence;
-use crate::orphans;
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
-use crate::source::Fetch;
 use crate::trouble::{At, Halt};
-use crate::windows;
 use crate::world::Host;
-use ledger::fold::{Ledger, Row, Writer};
-use services::imap::asks_to_wait;
-use services::{Side, Trouble};
+use crate::{orphans, windows};
 
 /// Changed messages that are written down together.
 const CHANGED_AT_ONCE: usize = 10_000;
@@ -67,14 +65,8 @@ async fn resynchronising<H: Host, S: Store>(
     run: &Run<'_, H, S>,
     lines: &mut Lines<H>,
 ) -> Result<bool, Trouble> {
-    let source = &mut lines.source;
     let wanted = run.folders.iter().any(|folder| folder.listed && folder.stale);
-    if !wanted || !source.capabilities().qresync() {
-        return Ok(false);
-    }
-    // ENABLE is for the authenticated state only (RFC 5161 section 3.1).
-    source.unselect().await?;
-    Ok(source.enable(&["QRESYNC"]).await?.iter().any(|word| word == "QRESYNC"))
+    if wanted { lines.source.track_vanished().await } else { Ok(false) }
 }
 
 /// Goes through the messages of a folder window by window; a slice that ends goes on behind the last.
@@ -121,7 +113,8 @@ async fn look<H: Host, S: Store>(
 ) -> Result<Seen, Halt> {
     let source = &mut lines.source;
     let settled = run.folder(at)?.settled;
-    let since = settled.and_then(|old| old.modseq).filter(|_| source.capabilities().condstore());
+    let tells = source.source_facts().tells_changes;
+    let since = settled.and_then(|old| old.modseq).filter(|_| tells);
     let vanished = vanished && since.is_some();
     let opening = !std::mem::replace(opened, true);
     if opening {
@@ -133,20 +126,20 @@ async fn look<H: Host, S: Store>(
     if let (Some(first), Some(last)) = (first, last) {
         all.insert_range(first.entry.source_uid..=last.entry.source_uid);
     }
-    let items = FetchItems { flags: true, changed_since: since, vanished, ..FetchItems::default() };
-    source.start_fetch(&Sequence::Uids(all.clone()), items).await.at(Side::Source)?;
+    let items = Asked { flags: true, changed_since: since, vanished, ..Asked::default() };
+    source.start_fetch(&Which::Uids(all.clone()), items).await.at(Side::Source)?;
     let selected = if opening { source.selected().await.map(drop) } else { Ok(()) };
     let mut answers = Answers::to(ledger);
     loop {
         match source.next().await.at(Side::Source)? {
-            FetchEvent::Message(row) => answers.hear(row.uid, row.flags),
-            FetchEvent::Vanished(uids) => answers.vanish(&uids),
-            FetchEvent::Done => break,
-            FetchEvent::Refused(_) if run.folder(at)?.found.messages == 0 => break,
-            FetchEvent::Refused(reply) => {
-                return Err(imap::Error::Refused(reply)).at(Side::Source);
+            Event::Message(row) => answers.hear(row.uid, row.flags),
+            Event::Vanished(uids) => answers.vanish(&uids),
+            Event::Done => break,
+            Event::Refused(_) if run.folder(at)?.found.messages == 0 => break,
+            Event::Refused(reply) => {
+                return Err(Halt::Trouble(Side::Source, Trouble::Rejected(reply)));
             }
-            FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) => {}
+            Event::Chunk(_) | Event::EndOfBody(_) => {}
         }
     }
     selected.at(Side::Source)?;
@@ -257,7 +250,7 @@ async fn bring<H: Host, S: Store>(
     let changed: Vec<(Row, Flags, Flags)> = changed.iter().filter_map(row).collect();
     let name = run.folder(at)?.destination.mailbox();
     let session = &mut lines.destination;
-    let opened = absence::open(session, &name, Mode::ReadWrite).await.at(Side::Destination)?;
+    let opened = session.open(&name, Access::Write).await.at(Side::Destination)?;
     // Where there is none, the user removed the folder.
     let Some(selected) = opened else { return Ok(()) };
     let uids: UidSet = changed
@@ -265,7 +258,7 @@ async fn bring<H: Host, S: Store>(
         .filter(|(row, ..)| row.destination_uid_validity == selected.uid_validity)
         .map(|(row, ..)| row.entry.destination_uid)
         .collect();
-    let there = present(session, &uids).await.at(Side::Destination)?;
+    let there = session.present(&uids).await.at(Side::Destination)?;
     let mut groups: BTreeMap<(String, String), (UidSet, Difference)> = BTreeMap::new();
     let mut writer = Writer::default();
     let mut count = 0;
@@ -285,14 +278,14 @@ async fn bring<H: Host, S: Store>(
     if count == 0 {
         return Ok(());
     }
-    match store_groups(session, groups.values()).await {
+    match change_groups(session, groups.values()).await.at(Side::Destination)? {
         Ok(()) => {}
-        Err(imap::Error::Refused(reply)) if asks_to_wait(&reply).is_none() => {
-            let sentence = format!("The destination does not let flags be changed: {reply}.");
+        Err(why) if why.wait_s.is_none() => {
+            let sentence = format!("The destination does not let flags be changed: {why}.");
             run.folder_mut(at)?.remark(sentence);
             return Ok(());
         }
-        Err(error) => return Err(error).at(Side::Destination),
+        Err(why) => return Err(Halt::Trouble(Side::Destination, Trouble::Rejected(why))),
     }
     // Changing them once more after a cut changes nothing, so this is written down afterwards.
     for segment in writer.finish() {
@@ -304,11 +297,11 @@ async fn bring<H: Host, S: Store>(
     run.checkpoint().await
 }
 
-/// Changes the flags of each group, all in one go.
-pub(crate) async fn store_groups<'a, S: wire::Stream>(
-    session: &mut imap::Session<S>,
+/// Changes the flags of each group in the open folder, all in one go.
+pub(crate) async fn change_groups<'a>(
+    destination: &mut impl MailDestination,
     groups: impl Iterator<Item = &'a (UidSet, Difference)>,
-) -> Result<(), imap::Error> {
+) -> Result<Result<(), Rejection>, Trouble> {
     let mut all = Vec::new();
     for (uids, difference) in groups {
         if !difference.added.is_empty() {
@@ -318,19 +311,7 @@ pub(crate) async fn store_groups<'a, S: wire::Stream>(
             all.push((uids, &difference.taken, Change::Remove));
         }
     }
-    session.store_all(&all).await
-}
-
-/// Which of these UIDs are in the open mailbox.
-pub(crate) async fn present<S: wire::Stream>(
-    session: &mut imap::Session<S>,
-    uids: &UidSet,
-) -> Result<UidSet, imap::Error> {
-    if uids.is_empty() {
-        return Ok(UidSet::new());
-    }
-    let criteria = imap::Criteria { uids: Some(uids.clone()), ..imap::Criteria::default() };
-    session.search(&criteria).await
+    destination.change_flags(&all).await
 }
 
 #[cfg(test)]

@@ -4,28 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use imap::{FetchEvent, FetchItems, Mode, Sequence, Session};
-use mailbox::MailboxName;
-use mailbox::UidSet;
-use model::{Failure, FailureCode, Item, Timestamp};
-use store::Store;
-use wire::Stream;
-
-use crate::absence;
-use crate::adopt::{self, imap_set_octets};
-use crate::login;
-use crate::run::Run;
-use crate::source::Fetch;
-use crate::trouble::{At, Halt};
-use crate::windows;
-use crate::world::Host;
-use crate::{listing, pairing};
 use ledger::Message;
 use ledger::fold::{Key, Ledger, Row, Windows};
 use ledger::folder::Comparing;
 use ledger::journal::{Entry, Origin};
-use services::imap::asks_to_wait;
-use services::{Side, Trouble};
+use mailbox::{MailboxName, UidSet};
+use model::{Failure, FailureCode, Item, Timestamp};
+use services::mail::{Asked, Event, Fetch, MailDestination, MailService, Which};
+use services::{Destination, Side, Trouble};
+use store::Store;
+use wire::Stream;
+
+use crate::adopt::{self, imap_set_octets};
+use crate::run::Run;
+use crate::trouble::{At, Halt};
+use crate::world::Host;
+use crate::{listing, login, pairing, windows};
 
 /// Lines in the failures about messages of one folder that differ; the rest is told by number.
 pub(crate) const LINES_MAX: u64 = 100;
@@ -71,7 +65,7 @@ const TRIES_MAX: u32 = 3;
 /// found is in the folder's [`Comparing`].
 pub(crate) async fn compare<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<login::Line<H>>,
+    session: &mut Destination<login::Line<H>>,
     at: usize,
     segments: Range<u32>,
 ) -> Result<(), Halt> {
@@ -86,7 +80,7 @@ pub(crate) async fn compare<H: Host, S: Store>(
         }
         if opened.is_none() {
             // Not waited for: the first question about messages goes along.
-            session.start_select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
+            session.start_select(&name).await.at(Side::Destination)?;
         }
         let opened = opened.get_or_insert(Opened::Asked);
         through(run, session, at, (&name, opened), &mut comparing).await?;
@@ -95,7 +89,7 @@ pub(crate) async fn compare<H: Host, S: Store>(
     }
     if matches!(opened, Some(Opened::Asked)) {
         let answer = session.selected().await;
-        absence::opened(session, &name, answer).await.at(Side::Destination)?;
+        session.or_absent(&name, answer).await.at(Side::Destination)?;
     }
     Ok(())
 }
@@ -103,7 +97,7 @@ pub(crate) async fn compare<H: Host, S: Store>(
 /// Compares the segments that are being compared.
 async fn through<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<login::Line<H>>,
+    session: &mut Destination<login::Line<H>>,
     at: usize,
     (name, opened): (&MailboxName, &mut Opened),
     comparing: &mut Comparing,
@@ -112,7 +106,7 @@ async fn through<H: Host, S: Store>(
     let of = |run: &Run<'_, H, S>| {
         windows::of(run.id(), at, comparing.to).since_segment(comparing.from).with_unplaced()
     };
-    let quirks = session.quirks();
+    let facts = session.facts();
     let mut windows = of(run).after(comparing.after);
     // UIDs there that were counted, since a message may have two entries.
     let mut counted = counted(run, of(run), comparing.after).await?;
@@ -123,7 +117,7 @@ async fn through<H: Host, S: Store>(
         let counts = (&mut counted, &mut *comparing);
         look(session, (&ledger, opened), &told, counts, &mut window).await?;
         if !window.suspicious.is_empty() {
-            let changes = quirks.rewrites_messages || quirks.size_is_estimate;
+            let changes = facts.rewrites_messages || facts.size_is_estimate;
             let read = read_back(session, changes, comparing, &mut window).await;
             read.at(Side::Destination)?;
         }
@@ -164,11 +158,11 @@ struct Told {
 /// The destination's own word on these messages. One that refuses is asked again later as long as we
 /// are `patient`.
 async fn there<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     (name, opened): (&MailboxName, &mut Opened),
     rows: &[Row],
     patient: bool,
-) -> Result<Told, imap::Error> {
+) -> Result<Told, Trouble> {
     let mut uids: Vec<u32> = rows.iter().map(|row| row.entry.destination_uid).collect();
     uids.retain(|uid| *uid != 0);
     uids.sort_unstable();
@@ -178,7 +172,7 @@ async fn there<S: Stream>(
         if matches!(opened, Opened::Absent) {
             break;
         }
-        adopt::ask(session, &Sequence::Uids(piece)).await?;
+        adopt::ask(session, &Which::Uids(piece)).await?;
         let answer = match opened {
             Opened::Asked => Some(session.selected().await),
             Opened::As(_) | Opened::Absent => None,
@@ -186,7 +180,7 @@ async fn there<S: Stream>(
         // The answer is taken in any case, so that nothing is left on the line.
         let rows = adopt::read(session, |row| uids.contains(row.uid)).await;
         if let Some(answer) = answer {
-            match absence::opened(session, name, answer).await? {
+            match session.or_absent(name, answer).await? {
                 Some(selected) => *opened = Opened::As(selected.uid_validity),
                 None => {
                     *opened = Opened::Absent;
@@ -195,7 +189,7 @@ async fn there<S: Stream>(
             }
         }
         match rows {
-            Err(imap::Error::Refused(reply)) if !patient && asks_to_wait(&reply).is_none() => {
+            Err(Trouble::Rejected(reply)) if !patient && reply.wait_s.is_none() => {
                 told.refused = true;
             }
             rows => told.rows.extend(rows?.into_iter().map(|row| (row.uid, row))),
@@ -206,7 +200,7 @@ async fn there<S: Stream>(
 
 /// Compares one window.
 async fn look<T: Stream>(
-    session: &mut Session<T>,
+    session: &mut Destination<T>,
     (ledger, opened): (&Ledger, &Opened),
     told: &Told,
     (counted, comparing): (&mut UidSet, &mut Comparing),
@@ -279,15 +273,15 @@ impl Window {
 
 /// Entries of a folder that the destination numbered anew, with the messages they are now.
 async fn recognised<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     rows: &[&Row],
     counted: &UidSet,
-) -> Result<Vec<(Entry, Option<Message>)>, imap::Error> {
+) -> Result<Vec<(Entry, Option<Message>)>, Trouble> {
     let sent: Vec<Message> = rows.iter().map(|row| row.entry.message()).collect();
     let identities: BTreeSet<u64> = sent.iter().map(|message| message.identity).collect();
     let wanted = |row: &listing::Row| !counted.contains(row.uid) && row.may_be_of(&identities);
-    let there = adopt::list(session, &Sequence::UidsFrom(1), wanted).await?;
-    let any_size = session.quirks().size_is_estimate;
+    let there = adopt::list(session, &Which::UidsFrom(1), wanted).await?;
+    let any_size = session.facts().size_is_estimate;
     let pairing::Pairing { mut found, doubtful } = pairing::pair(&sent, there, any_size);
     for doubt in doubtful {
         for (place, row) in doubt.sent.into_iter().zip(doubt.there) {
@@ -338,18 +332,18 @@ async fn read_back(
 async fn octets(session: &mut impl Fetch, uids: &UidSet) -> Result<BTreeMap<u32, u64>, Trouble> {
     let mut found = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
-        let items = FetchItems { body: true, ..FetchItems::default() };
-        session.start_fetch(&Sequence::Uids(piece), items).await?;
+        let items = Asked { body: true, ..Asked::default() };
+        session.start_fetch(&Which::Uids(piece), items).await?;
         let (mut uid, mut octets) = (0, 0);
         loop {
             match session.next().await? {
-                FetchEvent::Message(row) => (uid, octets) = (row.uid, row.body.unwrap_or(0)),
-                FetchEvent::EndOfBody(later) => {
+                Event::Message(row) => (uid, octets) = (row.uid, row.body.unwrap_or(0)),
+                Event::EndOfBody(later) => {
                     found.insert(if uid == 0 { later.uid } else { uid }, octets);
                 }
-                FetchEvent::Done => break,
-                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
-                FetchEvent::Chunk(_) | FetchEvent::Vanished(_) => {}
+                Event::Done => break,
+                Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+                Event::Chunk(_) | Event::Vanished(_) => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How a slice ended: what is written down of it, and when the migration is due again.
 
 use model::{Migration, Phase, Status, Timestamp, Waiting};
+use services::{Side, Trouble, Verdict, trouble};
 use store::{Store, keys, metrics};
 
 use crate::fruitless::Before;
@@ -10,8 +11,7 @@ use crate::slice::{Advanced, tidy_up};
 use crate::trouble::Halt;
 use crate::world::Host;
 use crate::{lifecycle, pairs, projects};
-use services::trouble;
-use services::{Side, Trouble, Verdict};
+
 /// Writes how the slice ended and says when the migration is due again.
 pub(crate) async fn conclude<H: Host, S: Store>(
     mut run: Run<'_, H, S>,

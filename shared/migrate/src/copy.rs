@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use ledger::journal::{Entry, Intention, Origin};
+use ledger::{Message, Uids, journal};
 use mailbox::UidSet;
 use model::{Failure, FailureCode, Item, Options, Phase, Timestamp};
+use services::Side;
+use services::mail::{MailDestination, MailService, MailSource};
 use store::{Store, keys};
 
 use crate::adopt::{adopted, standing};
@@ -14,9 +18,7 @@ use crate::ahead::{self, Opening};
 use crate::attempt::attempt;
 use crate::brought::Brought;
 use crate::listing::{self, Wanted, Window};
-use crate::moves;
 use crate::orphans::Orphans;
-use crate::renumbered;
 use crate::run::Run;
 use crate::settle::{lost_folder, segment_for, stage_segment};
 use crate::slice::Lines;
@@ -24,10 +26,7 @@ use crate::standing::Standing;
 use crate::transfer::{Next, ask};
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::journal;
-use ledger::journal::{Entry, Intention, Origin};
-use ledger::{Message, Uids};
-use services::Side;
+use crate::{moves, renumbered};
 
 /// Messages in one batch: enough that the answer's round trip does not count.
 const BATCH_MESSAGES: usize = if cfg!(test) { 3 } else { 2_000 };
@@ -46,7 +45,7 @@ pub(crate) async fn copy<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
-    let mut orphans = Orphans::read(run, lines.source.quirks().size_is_estimate).await?;
+    let mut orphans = Orphans::read(run, lines.source.facts().size_is_estimate).await?;
     while let Some(folder) = usize::try_from(run.cursor.at).ok().and_then(|at| run.folders.get(at))
     {
         let at = usize::try_from(run.cursor.at).unwrap_or(usize::MAX);
@@ -101,7 +100,9 @@ async fn copy_folder<H: Host, S: Store>(
             renumbered::begin_anew(run, at, &selected)?;
             run.checkpoint().await?;
             (first, wanted.identity) = (1, true);
-            lines.source.start_window((first, exists), wanted).await.at(Side::Source)?;
+            listing::start_window(&mut lines.source, (first, exists), wanted)
+                .await
+                .at(Side::Source)?;
         }
         let standing = standing(run, lines, at).await?;
         let mut known = Known { standing, brought: Brought::read(run, at).await?, orphans };
@@ -115,7 +116,9 @@ async fn copy_folder<H: Host, S: Store>(
             first = next;
             run.folder_mut(at)?.number_hint = next;
             run.check_budget()?;
-            lines.source.start_window((first, exists), wanted).await.at(Side::Source)?;
+            listing::start_window(&mut lines.source, (first, exists), wanted)
+                .await
+                .at(Side::Source)?;
         }
         run.folder_mut(at)?.number_hint = exists.max(1);
     }
@@ -221,7 +224,7 @@ pub(crate) async fn batches<H: Host, S: Store>(
     mut messages: Vec<Message>,
     ahead: Option<Opening>,
 ) -> Result<(), Halt> {
-    let multi = lines.destination.capabilities().multiappend();
+    let multi = lines.destination.destination_facts().appends_together;
     let batches = plan(&messages, batch_bytes(run.migration.bytes_per_second));
     let first = batches.first().and_then(|range| messages.get(range.clone()));
     let mut asked = false;

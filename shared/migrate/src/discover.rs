@@ -3,34 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
-use imap::{Mailbox, Namespaces};
-use mailbox::SpecialUse;
-use mailbox::{MailboxName, Spelling};
+use ledger::folder::{Counts, Folder, State};
+use ledger::{FolderName, Uids};
+use mailbox::{MailboxName, SpecialUse, Spelling};
 use model::{Failure, FailureCode, Item, Phase};
+use services::Side;
+use services::mail::{FOLDERS_MAX, Found, FoundFolder, MailService, NAME_OCTETS_MAX};
 use store::Store;
 
-use crate::mapping::{self, Hierarchy, Listed, Mapped};
+use crate::mapping::{self, Listed, Mapped};
 use crate::renames;
 use crate::run::Run;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::FolderName;
-use ledger::Uids;
-use ledger::folder::{Counts, Folder, State};
-use services::Side;
-
-/// The most folders of an account. Each has a row in the store and a verdict in the report; no
-/// server is known to carry more in one account with any program still usable.
-pub(crate) const FOLDERS_MAX: usize = 20_000;
-
-/// One side as it lists itself.
-pub(crate) struct Found {
-    pub(crate) mailboxes: Vec<Mailbox>,
-    pub(crate) hierarchy: Hierarchy,
-    /// The beginnings of names that are too long.
-    pub(crate) overlong: Vec<String>,
-}
 
 /// The phase.
 pub(crate) async fn discover<H: Host, S: Store>(
@@ -38,28 +24,26 @@ pub(crate) async fn discover<H: Host, S: Store>(
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
     let (source, destination) =
-        try_join!(async { lines.source.look_around().await.at(Side::Source) }, async {
-            lines.destination.look_around(true).await.at(Side::Destination)
+        try_join!(async { lines.source.folders().await.at(Side::Source) }, async {
+            lines.destination.folders().await.at(Side::Destination)
         },)?;
-    let source = own(source, lines.source.spelling());
-    let destination = own(destination, lines.destination.spelling());
-    let own = source.mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
+    let own = source.folders.iter().filter(|mailbox| mailbox.selectable).count();
     if own > FOLDERS_MAX {
         return Err(Halt::Impossible(format!(
             "The source has {own} folders; the most that can be moved at once are {FOLDERS_MAX}. \
              Exclude some of them."
         )));
     }
-    let gmail = lines.source.capabilities().gmail();
+    let gmail = lines.source.facts().labels;
     let (own, theirs) = (listed(&source, gmail), listed(&destination, false));
     let options = &run.migration.options;
     let mapped =
         mapping::map((&own, &source.hierarchy), (&theirs, &destination.hierarchy), options);
-    let renamed = renames::detect(run, lines, &source.mailboxes).await?;
+    let renamed = renames::detect(run, lines, &source.folders).await?;
     refuse_overlong(run, &source.overlong);
     update(run, &mapped, (&source, &destination), gmail);
     let spelling = destination.hierarchy.spelling;
-    renames::plan(run, (&mapped, &source.mailboxes), &renamed, spelling)?;
+    renames::plan(run, (&mapped, &source.folders), &renamed, spelling)?;
     if run.cursor.retry {
         only_refused(run);
     }
@@ -67,31 +51,6 @@ pub(crate) async fn discover<H: Host, S: Store>(
     run.touch_all_folders();
     run.enter(Phase::Folders);
     run.checkpoint().await
-}
-
-/// An account's own folders with their counts.
-pub(crate) fn own(
-    (namespaces, mailboxes): (Namespaces, Vec<Mailbox>),
-    spelling: Spelling,
-) -> Found {
-    let delimiter = mailboxes.iter().find_map(|mailbox| mailbox.delimiter);
-    let hierarchy = hierarchy(&namespaces, delimiter, spelling);
-    let shared: Vec<&str> = namespaces
-        .others
-        .iter()
-        .chain(&namespaces.shared)
-        .map(|namespace| namespace.prefix.text())
-        .filter(|prefix| !prefix.is_empty())
-        .collect();
-    // Only one's own folders: what others share is theirs to move.
-    let own = |mailbox: &Mailbox| {
-        let name = mailbox.name.text();
-        mailbox.name.is_inbox() || !shared.iter().any(|prefix| name.starts_with(prefix))
-    };
-    let (long, mailboxes): (Vec<Mailbox>, Vec<Mailbox>) =
-        mailboxes.into_iter().filter(own).partition(|mailbox| mailbox.overlong);
-    let overlong = long.iter().map(|mailbox| mailbox.name.text().to_owned()).collect();
-    Found { mailboxes, hierarchy, overlong }
 }
 
 /// Folders with overlong names that are told one by one.
@@ -108,7 +67,7 @@ fn refuse_overlong<H: Host, S: Store>(run: &mut Run<'_, H, S>, names: &[String])
         code: FailureCode::FolderRefused,
         reason,
     };
-    let most = imap::NAME_OCTETS_MAX;
+    let most = NAME_OCTETS_MAX;
     for name in names.iter().take(OVERLONG_TOLD_MAX) {
         let reason = format!(
             "The name of this folder at the source has more than {most} octets; the folder was not \
@@ -123,43 +82,29 @@ fn refuse_overlong<H: Host, S: Store>(run: &mut Run<'_, H, S>, names: &[String])
     }
 }
 
-fn hierarchy(namespaces: &Namespaces, listed: Option<char>, spelling: Spelling) -> Hierarchy {
-    let personal = namespaces.personal.first();
-    let prefix = personal.map_or(String::new(), |own| own.prefix.text().to_owned());
-    let delimiter = personal.and_then(|own| own.delimiter).or(listed);
-    // `INBOX.` may come without its delimiter (RFC 2342 section 5 leaves it to the server).
-    let prefix = match delimiter {
-        Some(delimiter) if !prefix.is_empty() && !prefix.ends_with(delimiter) => {
-            format!("{prefix}{delimiter}")
-        }
-        _ => prefix,
-    };
-    Hierarchy { delimiter, prefix, spelling }
-}
-
 /// Views of Gmail that repeat messages of other folders are left out; All Mail stays, for what has
 /// no label.
 pub(crate) fn listed(found: &Found, gmail: bool) -> Vec<Listed> {
-    let is_view = |mailbox: &Mailbox| {
+    let is_view = |mailbox: &FoundFolder| {
         gmail && matches!(mailbox.special_use, Some(SpecialUse::Flagged | SpecialUse::Important))
     };
-    let row = |mailbox: &Mailbox| Listed {
+    let row = |mailbox: &FoundFolder| Listed {
         name: mailbox.name.clone(),
         special_use: mailbox.special_use,
         selectable: mailbox.selectable && !is_view(mailbox),
         subscribed: mailbox.subscribed,
     };
-    found.mailboxes.iter().map(row).collect()
+    found.folders.iter().map(row).collect()
 }
 
-fn state(mailbox: Option<&Mailbox>) -> State {
-    let status = mailbox.and_then(|mailbox| mailbox.status.clone()).unwrap_or_default();
+fn state(mailbox: Option<&FoundFolder>) -> State {
+    let status = mailbox.and_then(|mailbox| mailbox.status).unwrap_or_default();
     State {
         uid_validity: status.uid_validity.unwrap_or(0),
         uid_next: status.uid_next.unwrap_or(0),
         messages: status.messages.unwrap_or(0),
-        bytes: status.size.unwrap_or(0),
-        modseq: status.highest_modseq,
+        bytes: status.bytes.unwrap_or(0),
+        modseq: status.modseq,
     }
 }
 
@@ -175,9 +120,9 @@ fn update<H: Host, S: Store>(
         .enumerate()
         .map(|(at, folder)| (folder.source.mailbox().raw().to_vec(), at))
         .collect();
-    let theirs: BTreeMap<&[u8], &Mailbox> =
-        destination.mailboxes.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
-    let open = source.mailboxes.iter().filter(|own| own.selectable);
+    let theirs: BTreeMap<&[u8], &FoundFolder> =
+        destination.folders.iter().map(|mailbox| (mailbox.name.raw(), mailbox)).collect();
+    let open = source.folders.iter().filter(|own| own.selectable);
     let open: BTreeSet<&[u8]> = open.map(|own| own.name.raw()).collect();
     for folder in &mut run.folders {
         // Its messages may turn up in another folder.
@@ -191,7 +136,7 @@ fn update<H: Host, S: Store>(
         left.ranges().for_each(|range| folder.refused_uids.0.insert_range(range));
     }
     for row in mapped {
-        let Some(own) = source.mailboxes.get(row.source) else { continue };
+        let Some(own) = source.folders.get(row.source) else { continue };
         let there = |name: &MailboxName| theirs.get(name.raw()).copied();
         match known.get(own.name.raw()).and_then(|at| run.folders.get_mut(*at)) {
             Some(folder) => {
@@ -213,7 +158,7 @@ fn update<H: Host, S: Store>(
 }
 
 /// A row for a folder seen for the first time.
-fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folder {
+fn fresh(row: &Mapped, own: &FoundFolder, (from, to): (Spelling, Spelling)) -> Folder {
     Folder {
         source: FolderName::new(&own.name, from),
         source_path: row.source_path.clone(),
@@ -262,7 +207,7 @@ fn fresh(row: &Mapped, own: &Mailbox, (from, to): (Spelling, Spelling)) -> Folde
 
 /// What this sync point found out about a folder, and whether there is anything to do. A folder of which
 /// the server told nothing counts as the one that it was.
-fn refresh(folder: &mut Folder, mut found: State, other: Option<&Mailbox>) {
+fn refresh(folder: &mut Folder, mut found: State, other: Option<&FoundFolder>) {
     if let (0, Some(old)) = (found.uid_validity, folder.settled) {
         found.uid_validity = old.uid_validity;
     }

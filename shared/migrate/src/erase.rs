@@ -5,6 +5,9 @@
 //! checkpoint, but may be in the middle of a write: nothing more is erased until it has said that
 //! it noticed or its lease would have run out, so that what it still writes is erased too.
 
+use ledger::cursor::FAILURES_PER_PAGE;
+use ledger::folder::{FOLDERS_PER_PAGE, Folder};
+use ledger::{Cursor, table};
 use model::{Migration, MigrationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::lease::{Holder, LEASE_MS, Seized};
@@ -12,14 +15,10 @@ use store::{Error, Store, begun, calendar, due, keys, lease, metrics, records};
 use wire::Clock;
 
 use crate::lifecycle::{self, Outcome};
-use crate::pop::NAMES_PER_PAGE;
+use crate::numbers::NAMES_PER_PAGE;
 use crate::slice::Advanced;
 use crate::world::{Host, World};
 use crate::{pairs, projects, servers};
-use ledger::Cursor;
-use ledger::cursor::FAILURES_PER_PAGE;
-use ledger::folder::{FOLDERS_PER_PAGE, Folder};
-use ledger::table;
 
 /// Keys erased in one call, or a page's more, which keeps a single write short.
 const DELETE_MANY_MAX: usize = if cfg!(test) { 3 } else { 500 };

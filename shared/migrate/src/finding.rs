@@ -4,13 +4,13 @@ use autodetect::{Address, Candidate, Detection, Settings};
 use dial::Dialer;
 use model::{Account, ServerType};
 use serde::{Deserialize, Serialize};
+use services::Side;
 use store::{Error, Store, keys, records};
 use wire::{Clock, Http, Network};
 
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
-use services::Side;
 
 /// How long what was found holds. A company's rows have one domain, and are worked off in that time.
 const FRESH_MS: u64 = 3_600_000;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Code, Reply};
-use mailbox::MailboxName;
-use mailbox::SpecialUse;
+use ledger::FolderName;
+use ledger::folder::Folder;
+use mailbox::{MailboxName, SpecialUse};
 use model::{Failure, FailureCode, Item, Phase};
+use services::mail::{MailDestination, MailService};
+use services::{Reason, Rejection, Side, Trouble};
 use store::Store;
 
 use crate::renames;
@@ -13,10 +15,6 @@ use crate::run::Run;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::FolderName;
-use ledger::folder::Folder;
-use services::Side;
-use services::imap::asks_to_wait;
 
 /// The phase.
 pub(crate) async fn make<H: Host, S: Store>(
@@ -62,7 +60,7 @@ async fn made<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    answer: Result<(), Reply>,
+    answer: Result<(), Rejection>,
 ) -> Result<(), Halt> {
     let sync_point = run.migration.sync_point();
     let reply = match answer {
@@ -73,14 +71,14 @@ async fn made<H: Host, S: Store>(
         }
         Err(reply) => reply,
     };
-    if asks_to_wait(&reply).is_some() {
-        return Err(Halt::Trouble(Side::Destination, imap::Error::Refused(reply).into()));
+    if reply.wait_s.is_some() {
+        return Err(Halt::Trouble(Side::Destination, Trouble::Rejected(reply)));
     }
     // A slice that died here before made it; servers without codes say so in words, so it is looked at.
     let name = run.folder(at)?.destination.mailbox();
     let there =
         lines.destination.status(std::slice::from_ref(&name)).await.at(Side::Destination)?;
-    if reply.code == Some(Code::AlreadyExists) || there.iter().any(|(_, status)| status.is_ok()) {
+    if reply.reason == Reason::Exists || there.iter().any(Result::is_ok) {
         // Discovery did not see it: it is ours all the same.
         let folder = run.folder_mut(at)?;
         (folder.exists, folder.created_in) = (true, sync_point);
@@ -94,7 +92,7 @@ async fn plainer<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    refusal: Reply,
+    refusal: Rejection,
 ) -> Result<(), Halt> {
     let sync_point = run.migration.sync_point();
     let spelling = lines.destination.spelling();
@@ -107,10 +105,10 @@ async fn plainer<H: Host, S: Store>(
     let name = MailboxName::new(&format!("{plain} {}", at + 1), spelling);
     let answer = lines.destination.create(&[(name.clone(), None)]).await.at(Side::Destination)?;
     if let Some(Err(reply)) = answer.first()
-        && asks_to_wait(reply).is_some()
+        && reply.wait_s.is_some()
     {
-        let error = imap::Error::Refused(reply.clone());
-        return Err(Halt::Trouble(Side::Destination, error.into()));
+        let error = Trouble::Rejected(reply.clone());
+        return Err(Halt::Trouble(Side::Destination, error));
     }
     let folder = run.folder_mut(at)?;
     if let Some(Ok(())) = answer.first() {
@@ -185,7 +183,7 @@ async fn learn_states<H: Host, S: Store>(
         .map(|f| f.destination.mailbox())
         .collect();
     let states = lines.destination.status(&names).await.at(Side::Destination)?;
-    for (at, (_, status)) in there.iter().zip(states) {
+    for (at, status) in there.iter().zip(states) {
         let folder = run.folder_mut(*at)?;
         if let Ok(status) = status {
             folder.destination_uid_validity = status.uid_validity.unwrap_or(0);

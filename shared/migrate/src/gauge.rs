@@ -4,9 +4,8 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use wire::{Bytes, Clock, Error, Http, Network, Random, Stream};
-
 use services::Side;
+use wire::{Bytes, Clock, Error, Http, Network, Random, Stream};
 
 /// What the lines of one side carried. Clones share it.
 #[derive(Debug, Clone, Default)]

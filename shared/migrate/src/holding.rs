@@ -8,6 +8,7 @@
 //! A project holds its migrations in another way: it leaves word with each, which means something only
 //! while the project itself is held, so that no order of holding and letting go leaves anything behind.
 
+use ledger::Cursor;
 use model::{Action, Migration, MigrationId, Phase, ProjectId, Status, Timestamp};
 use project::record;
 use store::control::{self, Request};
@@ -15,7 +16,6 @@ use store::{Error, Store, due, keys, lease, records};
 
 use crate::lifecycle::{Outcome, change_idle, interrupt, outcome_of, read};
 use crate::{projects, watch};
-use ledger::Cursor;
 
 /// How long a paused run is kept: its passwords are sealed here meanwhile.
 pub(crate) const PAUSED_MAX_MS: u64 = 7 * 24 * 3600 * 1000;

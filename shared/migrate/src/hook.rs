@@ -1,5 +1,6 @@
 //! Runs that are asked for with a token, where the owner keeps the credentials sealed for them.
 
+use ledger::Cursor;
 use model::{Action, MigrationId, Status, Timestamp};
 use sha2::{Digest, Sha256};
 use store::{Error, Store, keys, lease, records};
@@ -7,7 +8,6 @@ use wire::Random;
 
 use crate::lifecycle::{self, Outcome};
 use crate::pairs;
-use ledger::Cursor;
 
 /// What a token begins with, so that it is recognised where it was left lying about.
 const PREFIX: &str = "hook_";

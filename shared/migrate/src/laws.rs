@@ -11,17 +11,17 @@
 
 use std::fmt::Debug;
 
+use ledger::folder::{Counts, Folder, Verified};
+use ledger::journal::{Intention, Segment};
+use ledger::{Cursor, FolderName, Uids};
+use mailbox::arrival;
+use mailbox::header::HeaderReader;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::records;
 use wire::fed::cuts;
 
-use crate::header::HeaderReader;
-use crate::pop::arrival;
 use crate::repair::mended;
-use ledger::folder::{Counts, Folder, Verified};
-use ledger::journal::{Intention, Segment};
-use ledger::{Cursor, FolderName, Uids};
 
 /// A segment of the journal: read or refused, and what is read is written as the same.
 pub fn journal(bytes: &[u8]) {

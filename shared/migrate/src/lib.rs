@@ -18,7 +18,6 @@
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
-mod absence;
 mod adopt;
 pub mod advance;
 mod ahead;
@@ -36,7 +35,6 @@ mod folders;
 mod forecast;
 pub mod fruitless;
 mod gauge;
-mod header;
 mod holding;
 pub mod hook;
 #[cfg(any(test, fuzzing))]
@@ -46,13 +44,12 @@ mod limited;
 pub mod limits;
 mod lines;
 mod listing;
-pub mod login;
 pub mod mapping;
 mod moves;
+mod numbers;
 mod orphans;
 mod pairing;
 pub mod pairs;
-mod pop;
 pub mod preflight;
 pub mod projects;
 mod proof;
@@ -67,7 +64,6 @@ mod run;
 mod servers;
 mod settle;
 mod slice;
-mod source;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -81,6 +77,6 @@ mod windows;
 mod world;
 
 pub use ledger::manifest;
-pub use services::Side;
+pub use services::{Side, login};
 pub use watch::long_slices;
 pub use world::{Host, World};

@@ -9,14 +9,14 @@
 //! source what is still to come. Where one after the other is refused, it is not about messages: the
 //! next is waited for as for any server that asks for patience.
 
+use ledger::journal::Intention;
 use model::Phase;
+use services::{Reason, Rejection};
 use store::Store;
 
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
-use ledger::journal::Intention;
-use services::{Reason, Rejection};
 
 /// Tries of a message while others are taken, each after a wait.
 const TRIES_BESIDE: u32 = 3;
@@ -58,6 +58,7 @@ pub(crate) fn is_about_size(why: &Rejection) -> bool {
         Reason::Throttled
         | Reason::Unavailable
         | Reason::NoFolder
+        | Reason::Exists
         | Reason::Forbidden
         | Reason::Permanent => false,
     }

@@ -4,21 +4,23 @@ use std::pin::pin;
 
 use futures::future::select;
 use futures::join;
-use imap::Session;
 use model::{Phase, Timestamp};
+use services::login::{self, Line, Opened};
+use services::mail::MailService;
+use services::{Destination, Side, Source, Trouble};
 use store::Store;
 use store::limits::Wait;
 use store::seal::Credentials;
 
 use crate::ahead::Opening;
-use crate::login::{self, Line};
 use crate::run::Run;
-use crate::source::Source;
 use crate::tries;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use services::{Side, Trouble};
 
+/// The most octets held of a message whose size is not known: so few in tests that some are larger.
+pub(crate) const SPOOL_MAX: u64 =
+    if cfg!(test) { 1 << 10 } else { services::pop::spool::SPOOL_MAX };
 /// A server has this long to close a line that is given up.
 const FAREWELL_MS: u64 = 2_000;
 
@@ -29,7 +31,7 @@ const GUESSED: &str =
 /// Both accounts, logged in.
 pub(crate) struct Lines<H: Host> {
     pub(crate) source: Source<Line<H>>,
-    pub(crate) destination: Session<Line<H>>,
+    pub(crate) destination: Destination<Line<H>>,
     /// The folder that the source was asked about, and whose answer was not read yet.
     pub(crate) ahead: Option<Opening>,
     /// Which are slow, and not compressed yet.
@@ -51,25 +53,28 @@ pub(crate) async fn open<H: Host, S: Store>(
     }
     let source_dialer = run.source_dialer.unwrap_or(&world.dialer);
     let (source, destination) = join!(
-        login::open_source(world.host, source_dialer, &run.migration.source, &credentials.source),
-        login::open(
+        login::open_source(
+            world.host,
+            source_dialer,
+            (&run.migration.source, &credentials.source),
+            SPOOL_MAX
+        ),
+        login::open_destination(
             world.host,
             &world.dialer,
-            &run.migration.destination,
-            &credentials.destination
+            (&run.migration.destination, &credentials.destination)
         ),
     );
     let was_refused = [
         source.as_ref().is_err_and(Trouble::is_refused_login),
-        matches!(destination, Err(imap::Error::AuthenticationFailed(_))),
+        destination.as_ref().is_err_and(Trouble::is_refused_login),
     ];
     for (account, refused) in sides.into_iter().zip(was_refused) {
         tries::settle(store, account, (untried, refused), now).await?;
     }
     let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
-    let (source, slow_source) = source;
-    let slow = [slow_source, destination.slow];
-    Ok(Lines { source, destination: destination.session, ahead: None, slow })
+    let slow = [source.slow, destination.slow];
+    Ok(Lines { source: source.service, destination: destination.service, ahead: None, slow })
 }
 
 impl<H: Host> Lines<H> {
@@ -78,11 +83,11 @@ impl<H: Host> Lines<H> {
     pub(crate) async fn farewell(self, clock: &H, others: bool) {
         let Lines { source, destination, .. } = self;
         if !others {
-            join!(source.leave(clock), destination.leave());
+            join!(source.leave(clock), destination.leave(clock));
             return;
         }
         let goodbye = async {
-            join!(source.logout(clock), destination.logout());
+            join!(source.logout(clock), destination.logout(clock));
         };
         select(pin!(goodbye), pin!(clock.sleep_ms(FAREWELL_MS))).await;
     }
@@ -91,27 +96,11 @@ impl<H: Host> Lines<H> {
     pub(crate) async fn compressed(self) -> Result<Self, Halt> {
         let Lines { source, destination, ahead, slow } = self;
         let [slow_source, slow_destination] = slow;
-        let (source, destination) =
-            join!(compress_source(source, slow_source), compress(destination, slow_destination),);
+        let source = Opened { service: source, slow: slow_source };
+        let destination = Opened { service: destination, slow: slow_destination };
+        let (source, destination) = join!(source.compressed(), destination.compressed());
         let (source, destination) = (source.at(Side::Source)?, destination.at(Side::Destination)?);
+        let (source, destination) = (source.service, destination.service);
         Ok(Lines { source, destination, ahead, slow: [false, false] })
-    }
-}
-
-async fn compress<S: wire::Stream>(
-    session: Session<dial::Line<S>>,
-    slow: bool,
-) -> Result<Session<dial::Line<S>>, imap::Error> {
-    if slow { login::compressed(session).await } else { Ok(session) }
-}
-
-/// POP3 has no compression.
-async fn compress_source<S: wire::Stream>(
-    source: Source<dial::Line<S>>,
-    slow: bool,
-) -> Result<Source<dial::Line<S>>, imap::Error> {
-    match source {
-        Source::Imap(session) => Ok(Source::Imap(compress(session, slow).await?)),
-        Source::Pop(maildrop) => Ok(Source::Pop(maildrop)),
     }
 }

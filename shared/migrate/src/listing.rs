@@ -5,14 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Attributes, FetchEvent, FetchItems, Sequence};
-use mailbox::{Flags, InternalDate, UidSet};
-use wire::Stream;
-
-use crate::header;
-use crate::source::{Fetch, Source};
 use ledger::Message;
-use services::Trouble;
+use mailbox::{Flags, InternalDate, UidSet, header};
+use services::mail::{Asked, Event, Fetch, MailSource, Row as Told, Which};
+use services::{Source, Trouble};
+use wire::Stream;
 
 /// Messages in one window: about 100 bytes each.
 pub(crate) const WINDOW_MESSAGES: u32 = 10_000;
@@ -52,23 +49,45 @@ pub(crate) struct Window {
     pub(crate) last_uid: u32,
 }
 
-/// The request of a window in a folder of `exists` messages; it may be sent together with the
-/// EXAMINE before it. Numbers beyond the last message are an error on some servers.
-pub(crate) fn request(
-    (first, exists): (u32, u32),
-    window: u32,
-    wanted: Wanted,
-) -> (Sequence, FetchItems) {
-    let last = Some(first.saturating_add(window - 1).min(exists.max(first)));
-    let items = FetchItems {
+/// Messages in one window of a listing.
+pub(crate) fn window<S: Stream>(source: &Source<S>, wanted: Wanted) -> u32 {
+    match source.source_facts().headers_one_by_one && wanted.header() {
+        true => WINDOW_HEADERS,
+        false => WINDOW_MESSAGES,
+    }
+}
+
+/// What is asked of each message of a window.
+fn asked(wanted: Wanted) -> Asked {
+    Asked {
         flags: true,
-        internal_date: true,
+        date: true,
+        date_from_header: wanted.dates,
         size: true,
         message_id: wanted.identity,
-        gmail: wanted.unlabelled_only,
-        ..FetchItems::default()
-    };
-    (Sequence::Numbers { first, last }, items)
+        labels: wanted.unlabelled_only,
+        ..Asked::default()
+    }
+}
+
+/// Asks for a window of a folder of `exists` messages, without waiting; it may go out together with the
+/// question that opens the folder. Numbers beyond the last message are an error on some servers.
+pub(crate) async fn start_window<S: Stream>(
+    source: &mut Source<S>,
+    (first, exists): (u32, u32),
+    wanted: Wanted,
+) -> Result<(), Trouble> {
+    let last = first.saturating_add(window(source, wanted) - 1).min(exists.max(first));
+    source.start_fetch(&Which::Numbers { first, last: Some(last) }, asked(wanted)).await
+}
+
+/// Asks for the rows of these messages, without waiting.
+async fn start_rows<S: Stream>(
+    source: &mut Source<S>,
+    uids: UidSet,
+    wanted: Wanted,
+) -> Result<(), Trouble> {
+    source.start_fetch(&Which::Uids(uids), asked(wanted)).await
 }
 
 /// The rows of these messages; those that are gone are left out.
@@ -77,14 +96,14 @@ pub(crate) async fn of<S: Stream>(
     uids: UidSet,
     wanted: Wanted,
 ) -> Result<Vec<Message>, Trouble> {
-    source.start_rows(uids, wanted).await?;
+    start_rows(source, uids, wanted).await?;
     Ok(collect(source, wanted).await?.0)
 }
 
 /// Reads the answer to a question about messages that is of no use any more.
 pub(crate) async fn discard<S: Stream>(source: &mut Source<S>) -> Result<(), Trouble> {
     loop {
-        if let FetchEvent::Done | FetchEvent::Refused(_) = source.next().await? {
+        if let Event::Done | Event::Refused(_) = source.next().await? {
             return Ok(());
         }
     }
@@ -112,7 +131,7 @@ pub(crate) async fn read<S: Stream>(
         let lowest = rows.first().map(|row| row.uid);
         let gap = first > 1 && exists > 0 && lowest.is_none_or(|uid| uid > after);
         if !gap {
-            let end = first.saturating_add(source.window(wanted) - 1);
+            let end = first.saturating_add(window(source, wanted) - 1);
             let last_uid = rows.last().map_or(after, |row| row.uid).max(after);
             let messages = rows.into_iter().filter(|row| row.uid > after).collect();
             return Ok(Window {
@@ -124,7 +143,7 @@ pub(crate) async fn read<S: Stream>(
         }
         first = first.min(exists).saturating_sub(step).max(1);
         step = step.saturating_mul(2);
-        source.start_window((first, exists), wanted).await?;
+        start_window(source, (first, exists), wanted).await?;
     }
 }
 
@@ -138,7 +157,7 @@ async fn collect<S: Stream>(
     let is_short = |row: &&Row| row.size.is_none() || row.date.is_none() || row.flags.is_none();
     let short: UidSet = rows.iter().filter(is_short).map(|row| row.uid).collect();
     if !short.is_empty() && short.len() <= ASKED_AGAIN_MAX {
-        source.start_rows(short, wanted).await?;
+        start_rows(source, short, wanted).await?;
         rows.extend(self::rows(source).await?);
         rows = merged(rows);
     }
@@ -166,14 +185,14 @@ pub(crate) struct Row {
 
 impl Row {
     /// Of one response.
-    pub(crate) fn of(told: Attributes) -> Row {
+    pub(crate) fn of(told: Told) -> Row {
         Row {
             uid: told.uid,
             size: told.size,
-            date: told.internal_date,
+            date: told.date,
             flags: told.flags,
             identity: told.message_id.map(|block| header::identity(&block)),
-            labelled: has_label(&told.gmail_labels),
+            labelled: told.labelled,
         }
     }
 
@@ -226,23 +245,12 @@ async fn rows<S: Stream>(source: &mut Source<S>) -> Result<Vec<Row>, Trouble> {
     let mut rows = Vec::new();
     loop {
         match source.next().await? {
-            FetchEvent::Message(told) if told.uid != 0 => rows.push(Row::of(told)),
-            FetchEvent::Done => return Ok(merged(rows)),
-            FetchEvent::Refused(reply) => return Err(Trouble::Rejected(reply.into())),
-            FetchEvent::Message(_)
-            | FetchEvent::Chunk(_)
-            | FetchEvent::EndOfBody(_)
-            | FetchEvent::Vanished(_) => {}
+            Event::Message(told) if told.uid != 0 => rows.push(Row::of(told)),
+            Event::Done => return Ok(merged(rows)),
+            Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+            Event::Message(_) | Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
         }
     }
-}
-
-/// Whether a message is in another folder too. `\Important` and `\Starred` are views.
-fn has_label(labels: &[String]) -> bool {
-    labels.iter().any(|label| {
-        let name = label.trim_start_matches('\\');
-        !name.eq_ignore_ascii_case("Important") && !name.eq_ignore_ascii_case("Starred")
-    })
 }
 
 #[cfg(test)]
@@ -281,8 +289,8 @@ mod tests {
         .concat();
         block_on(async {
             let session = Session::greet(Script::new(&script, 7)).await.unwrap();
-            let mut source = Source::Imap(session);
-            source.start_window((200, 201), PLAIN).await.unwrap();
+            let mut source = Source::imap(session);
+            start_window(&mut source, (200, 201), PLAIN).await.unwrap();
             let window = read(&mut source, (200, 201), 400, PLAIN).await.unwrap();
             let uids: Vec<u32> = window.messages.iter().map(|message| message.uid).collect();
             assert_eq!((uids, window.next, window.last_uid), (vec![450, 501], None, 501));

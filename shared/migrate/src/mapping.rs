@@ -8,24 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailbox::SpecialUse;
-use mailbox::{MailboxName, Spelling};
+use mailbox::{Hierarchy, MailboxName, SpecialUse};
 use model::Options;
 
 /// The longest name of one level, in bytes: the limit of most file systems under mail servers,
 /// less what Maildir++ and modified UTF-7 add.
 const PART_MAX_BYTES: usize = 200;
-
-/// How one side spells folder names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hierarchy {
-    /// Between levels; `None` on a flat server.
-    pub delimiter: Option<char>,
-    /// What every name but INBOX begins with, such as `INBOX.`; often empty.
-    pub prefix: String,
-    /// Modified UTF-7 or UTF-8.
-    pub spelling: Spelling,
-}
 
 /// A folder as one side lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,21 +47,15 @@ pub struct Mapped {
     pub remark: Option<String>,
 }
 
-impl Hierarchy {
-    /// The levels of a name, without the prefix; `INBOX` is `["INBOX"]`.
-    pub fn path<'a>(&self, name: &'a MailboxName) -> Vec<&'a str> {
-        let text = name.text();
-        let text = match text.strip_prefix(self.prefix.as_str()) {
-            Some(rest) if !rest.is_empty() && !name.is_inbox() => rest,
-            _ => text,
-        };
-        match self.delimiter {
-            Some(delimiter) => text.split(delimiter).collect(),
-            None => vec![text],
-        }
-    }
-
+/// Names of one side, made of levels.
+trait Spell {
     /// The name of these levels, and whether a level had to be changed.
+    fn name(&self, path: &[String]) -> (MailboxName, Vec<String>);
+    /// `part` without what the destination cannot have in a level's name.
+    fn spellable(&self, part: &str) -> String;
+}
+
+impl Spell for Hierarchy {
     fn name(&self, path: &[String]) -> (MailboxName, Vec<String>) {
         if let [only] = path
             && only.eq_ignore_ascii_case("INBOX")
@@ -92,7 +74,6 @@ impl Hierarchy {
         (MailboxName::new(&text, self.spelling), parts)
     }
 
-    /// `part` without what the destination cannot have in a level's name.
     fn spellable(&self, part: &str) -> String {
         let mut out = String::new();
         for c in part.chars() {
@@ -290,7 +271,7 @@ mod tests {
     use super::*;
 
     fn side(delimiter: char, prefix: &str) -> Hierarchy {
-        let spelling = Spelling::default();
+        let spelling = mailbox::Spelling::default();
         Hierarchy { delimiter: Some(delimiter), prefix: prefix.into(), spelling }
     }
 

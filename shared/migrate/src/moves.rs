@@ -7,25 +7,22 @@
 
 use std::collections::BTreeMap;
 
-use imap::{CopyUid, Mode, Sequence};
+use ledger::Message;
+use ledger::fold::{Writer, read_flags};
 use mailbox::UidSet;
 use serde::{Deserialize, Serialize};
+use services::mail::{Access, MailDestination, MailService, Moved, Which};
+use services::{Side, Trouble};
 use store::{Store, keys, records};
 
-use crate::absence;
-use crate::adopt;
-use crate::changes::{Difference, present, store_groups};
-use crate::copy;
-use crate::listing;
+use crate::changes::{Difference, change_groups};
 use crate::orphans::{Orphan, Orphans};
 use crate::run::Run;
 use crate::settle::stage_segment;
 use crate::slice::Lines;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::Message;
-use ledger::fold::{Writer, read_flags};
-use services::Side;
+use crate::{adopt, copy, listing};
 
 /// Octets of a record of messages that are moved, whose limit is a mebibyte.
 const MOVING_OCTETS: usize = 900_000;
@@ -68,7 +65,7 @@ pub(crate) async fn carry<H: Host, S: Store>(
     if orphans.is_empty() {
         return Ok(messages);
     }
-    let can_move = lines.destination.capabilities().move_();
+    let can_move = lines.destination.destination_facts().moves;
     let (mut kept, mut staying) = (Vec::new(), Vec::new());
     let mut groups: BTreeMap<u32, Vec<Item>> = BTreeMap::new();
     let mut found = Vec::new();
@@ -182,10 +179,10 @@ async fn at_the_old_place<H: Host, S: Store>(
     moving: &Moving,
 ) -> Result<UidSet, Halt> {
     let name = row(run, moving.from)?.1.destination.mailbox();
-    let opened = absence::open(&mut lines.destination, &name, Mode::ReadOnly).await;
+    let opened = lines.destination.open(&name, Access::Read).await;
     let Some(selected) = opened.at(Side::Destination)? else { return Ok(UidSet::new()) };
     let uids = uids(moving, selected.uid_validity);
-    present(&mut lines.destination, &uids).await.at(Side::Destination)
+    lines.destination.present(&uids).await.at(Side::Destination)
 }
 
 fn row<'r, H: Host, S: Store>(
@@ -211,11 +208,11 @@ async fn perform<H: Host, S: Store>(
     let from = row(run, moving.from)?.1.destination.mailbox();
     let to = row(run, moving.to)?.1.destination.mailbox();
     let session = &mut lines.destination;
-    let opened = absence::open(session, &from, Mode::ReadWrite).await.at(Side::Destination)?;
+    let opened = session.open(&from, Access::Write).await.at(Side::Destination)?;
     let Some(selected) = opened else {
         return settle_moved(run, &moving, &BTreeMap::new()).await;
     };
-    let there = present(session, &uids(&moving, selected.uid_validity)).await;
+    let there = session.present(&uids(&moving, selected.uid_validity)).await;
     let there = there.at(Side::Destination)?;
     if there.is_empty() {
         return settle_moved(run, &moving, &BTreeMap::new()).await;
@@ -227,12 +224,13 @@ async fn perform<H: Host, S: Store>(
         there.contains(uid).then(|| (std::iter::once(uid).collect::<UidSet>(), difference))
     });
     let groups: Vec<(UidSet, Difference)> = changed.collect();
-    store_groups(session, groups.iter()).await.at(Side::Destination)?;
+    let changed = change_groups(session, groups.iter()).await.at(Side::Destination)?;
+    changed.map_err(|why| Halt::Trouble(Side::Destination, Trouble::Rejected(why)))?;
     if moving.from == moving.to {
         let placed = there.iter().map(|uid| (uid, (uid, selected.uid_validity))).collect();
         return settle_moved(run, &moving, &placed).await;
     }
-    let copied = session.move_(&there, &to).await.at(Side::Destination)?;
+    let copied = session.move_messages(&there, &to).await.at(Side::Destination)?;
     let placed = match pairs(&copied) {
         placed if placed.len() as u64 == there.len() => placed,
         _ => find(run, lines, &moving).await?,
@@ -241,8 +239,8 @@ async fn perform<H: Host, S: Store>(
 }
 
 /// Old UID → new UID and UIDVALIDITY, as COPYUID tells (RFC 4315 section 3).
-fn pairs(copied: &[CopyUid]) -> BTreeMap<u32, (u32, u32)> {
-    let one = |copied: &CopyUid| {
+fn pairs(copied: &[Moved]) -> BTreeMap<u32, (u32, u32)> {
+    let one = |copied: &Moved| {
         let to = copied.to.iter().map(|uid| (uid, copied.uid_validity)).collect::<Vec<_>>();
         copied.from.iter().zip(to).collect::<Vec<_>>()
     };
@@ -260,11 +258,11 @@ async fn find<H: Host, S: Store>(
 ) -> Result<BTreeMap<u32, (u32, u32)>, Halt> {
     let name = row(run, moving.to)?.1.destination.mailbox();
     let session = &mut lines.destination;
-    let selected = session.select(&name, Mode::ReadOnly).await.at(Side::Destination)?;
+    let selected = session.select(&name).await.at(Side::Destination)?;
     if selected.exists == 0 {
         return Ok(BTreeMap::new());
     }
-    let range = Sequence::UidsFrom(moving.uid_next.max(1));
+    let range = Which::UidsFrom(moving.uid_next.max(1));
     let identities = moving.items.iter().map(|item| item.orphan.identity).collect();
     let wanted = |row: &listing::Row| row.uid >= moving.uid_next && row.may_be_of(&identities);
     let mut rows = adopt::list(session, &range, wanted).await.at(Side::Destination)?;

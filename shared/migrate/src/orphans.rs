@@ -4,6 +4,10 @@
 //! There may be a million of them, so that only a number that tells one from another is held of
 //! each; those that turn up are read again.
 
+use ledger::Message;
+use ledger::fold::{Ledger, Row, Writer, read_flags};
+use ledger::journal::{Entry, Origin, Segment};
+use ledger::skips::Skips;
 use mailbox::InternalDate;
 use serde::{Deserialize, Serialize};
 use store::{Store, keys, records};
@@ -11,10 +15,6 @@ use store::{Store, keys, records};
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
-use ledger::Message;
-use ledger::fold::{Ledger, Row, Writer, read_flags};
-use ledger::journal::{Entry, Origin, Segment};
-use ledger::skips::Skips;
 
 /// The most orphans of all folders: 20 bytes each while mail is copied. With more gone between two
 /// sync points the rest counts as deleted, and is copied anew where it turns up.

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 
 use dial::Dialer;
 use futures::join;
-use imap::{FetchEvent, FetchItems, Mailbox, Sequence};
 use mailbox::UidSet;
 use model::{Account, Options, Timestamp};
 use serde::Serialize;
+use services::mail::{Asked, Event, Fetch, Found, FoundFolder, MailService, Which};
 use store::seal::Credentials;
 use wire::{Stream, within};
 
-use crate::discover::{self, Found};
+use crate::discover;
+use crate::lines::SPOOL_MAX;
+
 pub use crate::forecast::Forecast;
 use crate::forecast::forecast;
-use crate::login::{self, Quota, Refusal};
 use crate::mapping;
-use crate::pop;
-use crate::source::{Fetch, Source};
+use crate::numbers;
 use crate::world::Host;
+use services::Source;
+use services::login::{self, Refusal};
+use services::mail::Quota;
 use services::{Side, Trouble};
 
 /// Longest time for all of it: a page waits.
@@ -186,10 +189,20 @@ async fn both<H: Host>(
     credentials: &Credentials,
     options: &Options,
 ) -> Result<Preflight, Refused> {
-    let (from, to) = join!(
-        seen(host, dialer, source, &credentials.source),
-        seen(host, dialer, destination, &credentials.destination),
-    );
+    let source = async {
+        let account = (source, &credentials.source);
+        let mut service = login::open_source(host, dialer, account, SPOOL_MAX).await?.service;
+        numbers::provisional(&mut service).await?;
+        let seen = seen(host, &mut service).await?;
+        Ok::<_, Trouble>((service, seen))
+    };
+    let destination = async {
+        let account = (destination, &credentials.destination);
+        let mut service = login::open_destination(host, dialer, account).await?.service;
+        let seen = seen(host, &mut service).await?;
+        Ok::<_, Trouble>((service, seen))
+    };
+    let (from, to) = join!(source, destination);
     let (from, to) = match (from, to) {
         (Ok(from), Ok(to)) => (from, to),
         (from, to) => {
@@ -199,15 +212,15 @@ async fn both<H: Host>(
             });
         }
     };
+    let ((mut session, from), (other, to)) = (from, to);
     let mut plan = plan(&from, &to, options);
-    let mut session = from.session;
     let sizes = sizes(host, &mut session, &plan.order, &plan.limits).await;
     let sizes = sizes.map_err(|error| Refused {
         source: Some(login::refusal(Side::Source, &error)),
         destination: None,
     })?;
     let measured = within(host, TRIAL_S, trial(host, &mut session, &sizes)).await.ok().flatten();
-    join!(session.leave(host), to.session.leave(host));
+    join!(session.leave(host), other.leave(host));
     plan.preflight.all_sizes = sizes.whole;
     plan.preflight.will_not_fit = obstacles(&plan, &sizes);
     plan.preflight.forecast = forecast(&plan.preflight, measured);
@@ -215,48 +228,37 @@ async fn both<H: Host>(
     Ok(plan.preflight)
 }
 
-/// One side, logged in and listed.
-struct Seen<H: Host> {
-    session: Source<login::Line<H>>,
+/// One side, listed.
+struct Seen {
     found: Found,
     party: Party,
-    gmail: bool,
+    labels: bool,
 }
 
-async fn seen<H: Host>(
-    host: &H,
-    dialer: &Dialer<'_, H>,
-    account: &Account,
-    credential: &store::seal::Credential,
-) -> Result<Seen<H>, Trouble> {
-    let (mut session, _) = login::open_source(host, dialer, account, credential).await?;
-    pop::provisional(&mut session).await?;
-    let found = discover::own(session.look_around().await?, session.spelling());
-    let quota = match &mut session {
-        Source::Imap(session) => login::quota(session).await?,
-        Source::Pop(_) => None,
-    };
+async fn seen<H: Host>(host: &H, service: &mut impl MailService) -> Result<Seen, Trouble> {
+    let found = service.folders().await?;
+    let quota = service.quota().await?;
     let before_ms = host.monotonic_ms();
-    session.noop().await?;
+    service.noop().await?;
     let round_trip_ms = host.monotonic_ms().saturating_sub(before_ms);
-    let folders = found.mailboxes.iter().filter(|mailbox| mailbox.selectable).count();
+    let folders = found.folders.iter().filter(|folder| folder.selectable).count();
+    let facts = service.facts();
     let party = Party {
-        server: session.greeting().to_owned(),
-        capabilities: session.announced(),
+        server: service.greeting().to_owned(),
+        capabilities: service.announced(),
         folders: u64::try_from(folders).unwrap_or(u64::MAX),
         quota,
-        append_limit: session.capabilities().append_limit(),
+        append_limit: facts.append_limit,
         round_trip_ms,
     };
-    let gmail = session.capabilities().gmail();
-    Ok(Seen { session, found, party, gmail })
+    Ok(Seen { found, party, labels: facts.labels })
 }
 
 /// What follows from both lists alone.
 struct Plan {
     preflight: Preflight,
     /// The source's folders that are moved, the fullest first.
-    order: Vec<(Mailbox, String)>,
+    order: Vec<(FoundFolder, String)>,
     limits: Limits,
 }
 
@@ -266,8 +268,8 @@ struct Limits {
     option: Option<u64>,
 }
 
-fn plan<H: Host>(from: &Seen<H>, to: &Seen<H>, options: &Options) -> Plan {
-    let own = discover::listed(&from.found, from.gmail);
+fn plan(from: &Seen, to: &Seen, options: &Options) -> Plan {
+    let own = discover::listed(&from.found, from.labels);
     let theirs = discover::listed(&to.found, false);
     let mapped =
         mapping::map((&own, &from.found.hierarchy), (&theirs, &to.found.hierarchy), options);
@@ -275,19 +277,19 @@ fn plan<H: Host>(from: &Seen<H>, to: &Seen<H>, options: &Options) -> Plan {
     let (mut folders, mut order) = (Vec::new(), Vec::new());
     let (mut messages, mut bytes) = (0u64, Some(0u64));
     for row in &mapped {
-        let Some(mailbox) = from.found.mailboxes.get(row.source) else { continue };
+        let Some(mailbox) = from.found.folders.get(row.source) else { continue };
         taken.insert(row.source, ());
-        let status = mailbox.status.clone().unwrap_or_default();
+        let status = mailbox.status.unwrap_or_default();
         let count = status.messages.unwrap_or(0);
         messages = messages.saturating_add(count);
-        bytes = bytes.zip(status.size).map(|(sum, size)| sum.saturating_add(size));
+        bytes = bytes.zip(status.bytes).map(|(sum, size)| sum.saturating_add(size));
         folders.push(Row {
             source: row.source_path.clone(),
             destination: row.destination_path.clone(),
             exists: row.exists,
             special_use: row.special_use.map(|it| it.attribute().to_owned()),
             messages: count,
-            bytes: status.size,
+            bytes: status.bytes,
             remark: row.remark.clone(),
         });
         if count > 0 {
@@ -296,7 +298,7 @@ fn plan<H: Host>(from: &Seen<H>, to: &Seen<H>, options: &Options) -> Plan {
     }
     order.sort_by_key(|(mailbox, _)| {
         let status = mailbox.status.as_ref();
-        std::cmp::Reverse(status.and_then(|it| it.size.or(it.messages)).unwrap_or(0))
+        std::cmp::Reverse(status.and_then(|it| it.bytes.or(it.messages)).unwrap_or(0))
     });
     let left_out = own.iter().enumerate().filter(|(at, _)| !taken.contains_key(at));
     let left_out = left_out.map(|(_, row)| from.found.hierarchy.path(&row.name).join("/"));
@@ -330,7 +332,7 @@ fn plan<H: Host>(from: &Seen<H>, to: &Seen<H>, options: &Options) -> Plan {
 struct Sizes {
     largest: Vec<Large>,
     /// Where the message for the trial is.
-    trial: Option<(Mailbox, u32, u64)>,
+    trial: Option<(FoundFolder, u32, u64)>,
     over_append: u64,
     over_option: u64,
     whole: bool,
@@ -339,7 +341,7 @@ struct Sizes {
 async fn sizes<H: Host>(
     host: &H,
     session: &mut Source<login::Line<H>>,
-    order: &[(Mailbox, String)],
+    order: &[(FoundFolder, String)],
     limits: &Limits,
 ) -> Result<Sizes, Trouble> {
     let mut sizes = Sizes { whole: true, ..Sizes::default() };
@@ -371,19 +373,19 @@ async fn sizes<H: Host>(
 
 async fn window<S: Stream>(
     session: &mut Source<S>,
-    (mailbox, path): (&Mailbox, &str),
+    (mailbox, path): (&FoundFolder, &str),
     (first, last): (u32, u32),
     limits: &Limits,
     sizes: &mut Sizes,
 ) -> Result<(), Trouble> {
-    let items = FetchItems { internal_date: true, size: true, ..FetchItems::default() };
-    session.start_fetch(&Sequence::Numbers { first, last: Some(last) }, items).await?;
+    let items = Asked { date: true, size: true, ..Asked::default() };
+    session.start_fetch(&Which::Numbers { first, last: Some(last) }, items).await?;
     loop {
         let row = match session.next().await? {
-            FetchEvent::Message(row) => row,
+            Event::Message(row) => row,
             // What has gone meanwhile is not moved either.
-            FetchEvent::Done | FetchEvent::Refused(_) => break,
-            FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => continue,
+            Event::Done | Event::Refused(_) => break,
+            Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => continue,
         };
         let size_bytes = row.size.unwrap_or(0);
         let over = |limit: Option<u64>| u64::from(limit.is_some_and(|limit| size_bytes > limit));
@@ -396,7 +398,7 @@ async fn window<S: Stream>(
         }
         let smallest = sizes.largest.last().map_or(0, |large| large.size_bytes);
         if sizes.largest.len() < LARGEST_MAX || size_bytes > smallest {
-            let date = row.internal_date.and_then(|date| u64::try_from(date.unix_s()).ok());
+            let date = row.date.and_then(|date| u64::try_from(date.unix_s()).ok());
             let date = date.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
             let large = Large { folder: path.to_owned(), uid: row.uid, size_bytes, date };
             let at = sizes.largest.partition_point(|known| known.size_bytes >= size_bytes);
@@ -415,19 +417,19 @@ async fn trial<H: Host>(
 ) -> Result<Option<u64>, Trouble> {
     let Some((mailbox, uid, _)) = &sizes.trial else { return Ok(None) };
     session.select(&mailbox.name).await?;
-    let items = FetchItems { body: true, ..FetchItems::default() };
+    let items = Asked { body: true, ..Asked::default() };
     let begun_ms = host.monotonic_ms();
     let only: UidSet = [*uid].into_iter().collect();
-    session.start_fetch(&Sequence::Uids(only), items).await?;
+    session.start_fetch(&Which::Uids(only), items).await?;
     let mut bytes = 0u64;
     loop {
         match session.next().await? {
-            FetchEvent::Chunk(chunk) => {
+            Event::Chunk(chunk) => {
                 bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(0));
             }
-            FetchEvent::Done => break,
-            FetchEvent::Refused(_) => return Ok(None),
-            FetchEvent::Message(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
+            Event::Done => break,
+            Event::Refused(_) => return Ok(None),
+            Event::Message(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
         }
     }
     let ms = host.monotonic_ms().saturating_sub(begun_ms).max(1);

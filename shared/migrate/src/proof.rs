@@ -5,10 +5,13 @@
 //! What the source lists is asked for in another way than the listing did: a server that leaves a
 //! message out of one answer is found out by the other, or by the number of messages it counts.
 
-use imap::{FetchEvent, FetchItems, Selected, Sequence};
-use mailbox::MailboxName;
-use mailbox::UidSet;
+use ledger::folder::{Folder, Proof};
+use ledger::journal::Origin;
+use ledger::{Message, Uids};
+use mailbox::{MailboxName, UidSet};
 use model::{FailureCode, MigrationId, Sums};
+use services::mail::{Asked, Event, Fetch, MailService, OpenFolder, Which};
+use services::{Side, Source, Trouble};
 use store::Store;
 use wire::Stream;
 
@@ -20,15 +23,9 @@ use crate::reconcile;
 use crate::run::Run;
 use crate::settle::lost;
 use crate::slice::Lines;
-use crate::source::{Fetch, Source};
 use crate::standing::Standing;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::folder::{Folder, Proof};
-use ledger::journal::Origin;
-use ledger::{Message, Uids};
-use services::imap::asks_to_wait;
-use services::{Side, Trouble};
 
 /// What is asked about at once: about 100 bytes a message.
 const AT_ONCE: u64 = if cfg!(test) { 5 } else { 10_000 };
@@ -42,7 +39,7 @@ const LINES_MAX: usize = 100;
 /// What a source says about a folder.
 pub(crate) struct Listed {
     /// As it was opened.
-    pub(crate) selected: Selected,
+    pub(crate) selected: OpenFolder,
     /// UIDs of its messages.
     pub(crate) uids: UidSet,
     /// Messages that it counts beyond those.
@@ -82,28 +79,25 @@ async fn look<S: Stream>(
     source: &mut Source<S>,
     name: &MailboxName,
     expected: u64,
-) -> Result<(Selected, UidSet), Trouble> {
+) -> Result<(OpenFolder, UidSet), Trouble> {
     source.start_select(name).await?;
-    let all = Sequence::Numbers { first: 1, last: None };
+    let all = Which::Numbers { first: 1, last: None };
     if expected > 0 {
-        source.start_fetch(&all, FetchItems::default()).await?;
+        source.start_fetch(&all, Asked::default()).await?;
     }
     let selected = source.selected().await;
     let mut uids = Vec::new();
     let mut open = expected > 0;
     while open {
         match source.next().await? {
-            FetchEvent::Message(told) if told.uid != 0 => uids.push(told.uid),
-            FetchEvent::Refused(reply) if asks_to_wait(&reply).is_some() => {
-                return Err(imap::Error::Refused(reply).into());
+            Event::Message(told) if told.uid != 0 => uids.push(told.uid),
+            Event::Refused(reply) if reply.wait_s.is_some() => {
+                return Err(Trouble::Rejected(reply));
             }
             // It is empty by now, of which some say that there is no message 1; or the server lists
             // nothing, and a search has to tell.
-            FetchEvent::Done | FetchEvent::Refused(_) => open = false,
-            FetchEvent::Message(_)
-            | FetchEvent::Chunk(_)
-            | FetchEvent::EndOfBody(_)
-            | FetchEvent::Vanished(_) => {}
+            Event::Done | Event::Refused(_) => open = false,
+            Event::Message(_) | Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
         }
     }
     if !uids.is_sorted() {

@@ -2,30 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{FetchEvent, FetchItems, Mode, Selected, Sequence, Session};
-use mailbox::MailboxName;
-use mailbox::{InternalDate, UidSet};
+use ledger::Message;
+use ledger::journal::{Entry, Intention, Segment};
+use mailbox::header::{self, Header, HeaderReader};
+use mailbox::{InternalDate, MailboxName, UidSet};
 use model::{FailureCode, MigrationId, Phase};
+use services::mail::{
+    Asked, Event, Fetch, MailDestination, MailService, MailSource, OpenFolder, Which,
+};
+use services::{Destination, Side, Source, Trouble};
 use store::{Store, keys};
 use wire::Stream;
 
 use crate::adopt::{self, digests, imap_set_octets};
 use crate::attempt::attempt;
-use crate::header::{self, Header, HeaderReader};
-use crate::listing;
 use crate::pairing::{self, Doubt, Pairing};
-use crate::renumbered;
 use crate::run::Run;
 use crate::settle::{lost, settle};
 use crate::slice::Lines;
-use crate::source::{Fetch, Source};
 use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use ledger::Message;
-use ledger::journal::{Entry, Intention, Segment};
-use services::imap::asks_to_wait;
-use services::{Side, Trouble};
+use crate::{listing, renumbered};
 
 /// A server that we died on may still be storing what it had received. It is looked at until it
 /// shows everything, or for this long since we came back; slow servers get longer (`slowest_ms`).
@@ -85,7 +83,7 @@ pub(crate) async fn forgive<H: Host, S: Store>(
 async fn begin_anew<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
-    selected: &Selected,
+    selected: &OpenFolder,
 ) -> Result<(), Halt> {
     if renumbered::is_given_up(run.folder(at)?) {
         renumbered::give_up(run, at)?;
@@ -169,7 +167,7 @@ async fn again<H: Host, S: Store>(
     if intention.tries >= TRIES_MAX && !intention.one_by_one {
         (intention.one_by_one, intention.tries) = (true, 0);
     }
-    let single = intention.one_by_one || !lines.destination.capabilities().multiappend();
+    let single = intention.one_by_one || !lines.destination.destination_facts().appends_together;
     let count = if single { 1 } else { intention.batch.entries.len() };
     let group: Vec<Message> = intention
         .batch
@@ -220,27 +218,27 @@ async fn identify<S: Stream>(
     let uids: UidSet = messages.iter().map(|message| message.uid).collect();
     let mut found: BTreeMap<u32, (u64, Option<u64>, Option<InternalDate>)> = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
-        source.start_identifying(piece).await?;
+        source.start_identifying(&piece).await?;
         loop {
             match source.next().await? {
-                FetchEvent::Message(row) => {
+                Event::Message(row) => {
                     let known = found.entry(row.uid).or_default();
                     if let Some(block) = row.message_id {
                         known.0 = header::identity(&block);
                     }
                     known.1 = row.size.or(known.1);
-                    known.2 = row.internal_date.or(known.2);
+                    known.2 = row.date.or(known.2);
                 }
-                FetchEvent::Done => break,
-                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply).into()),
-                FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
+                Event::Done => break,
+                Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+                Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
             }
         }
     }
     // News of flags looks like an answer without Message-ID; the message itself knows.
     let nameless = |uid: &u32| found.get(uid).is_none_or(|known| known.0 == 0);
-    let is_imap = matches!(source, Source::Imap(_));
-    let uids = messages.iter().map(|message| message.uid).filter(|_| is_imap);
+    let doubtful = !source.source_facts().identifies_by_content;
+    let uids = messages.iter().map(|message| message.uid).filter(|_| doubtful);
     let unknown: UidSet = uids.filter(nameless).collect();
     for (uid, header, size) in headers(source, &unknown).await? {
         found.insert(uid, (header::identity(&header.message_id), Some(size), header.date));
@@ -263,26 +261,26 @@ pub(crate) async fn headers<S: Stream>(
     let mut found = Vec::new();
     // One at a time, since a body may come before its UID.
     for uid in uids.iter() {
-        let items = FetchItems { body: true, ..FetchItems::default() };
+        let items = Asked { body: true, ..Asked::default() };
         let own: UidSet = std::iter::once(uid).collect();
-        source.start_fetch(&Sequence::Uids(own), items).await?;
+        source.start_fetch(&Which::Uids(own), items).await?;
         let (mut reader, mut octets) = (HeaderReader::default(), 0);
         loop {
             match source.next().await? {
-                FetchEvent::Chunk(bytes) => {
+                Event::Chunk(bytes) => {
                     octets += bytes.len() as u64;
                     reader.feed(&bytes);
                 }
-                FetchEvent::EndOfBody(_) => {
+                Event::EndOfBody(_) => {
                     let header = std::mem::take(&mut reader).finish();
                     found.push((uid, header, std::mem::take(&mut octets)));
                 }
                 // Later it may deliver it; without it, nobody knows which message this is.
-                FetchEvent::Refused(reply) if asks_to_wait(&reply).is_some() => {
-                    return Err(imap::Error::Refused(reply).into());
+                Event::Refused(reply) if reply.wait_s.is_some() => {
+                    return Err(Trouble::Rejected(reply));
                 }
-                FetchEvent::Done | FetchEvent::Refused(_) => break,
-                FetchEvent::Message(_) | FetchEvent::Vanished(_) => {}
+                Event::Done | Event::Refused(_) => break,
+                Event::Message(_) | Event::Vanished(_) => {}
             }
         }
     }
@@ -313,8 +311,8 @@ pub(crate) async fn look<H: Host, S: Store>(
     let name = run.folder(at)?.destination.mailbox();
     let mut known = if window.uid_next <= 1 { known(run, at).await? } else { UidSet::new() };
     window.taken.iter().for_each(|uid| known.insert(uid));
-    let source = !window.counted && lines.source.quirks().size_is_estimate;
-    let any_size = source || lines.destination.quirks().size_is_estimate;
+    let source = !window.counted && lines.source.facts().size_is_estimate;
+    let any_size = source || lines.destination.facts().size_is_estimate;
     let identities = sent.iter().map(|message| message.identity).collect();
     let began_ms = run.world.host.monotonic_ms();
     let grace_ms = (2 * run.cursor.slowest_ms).clamp(GRACE_MS, GRACE_MAX_MS);
@@ -350,16 +348,16 @@ async fn known<H: Host, S: Store>(run: &Run<'_, H, S>, at: usize) -> Result<UidS
 
 /// What has come to the destination's folder from `uid_next` on and may be of these identities.
 async fn arrived<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     name: &MailboxName,
     (uid_next, known): (u32, &UidSet),
     identities: &BTreeSet<u64>,
 ) -> Result<Vec<Message>, Halt> {
-    let selected = session.select(name, Mode::ReadOnly).await.at(Side::Destination)?;
+    let selected = session.select(name).await.at(Side::Destination)?;
     if selected.exists == 0 {
         return Ok(Vec::new());
     }
-    let range = Sequence::UidsFrom(uid_next.max(1));
+    let range = Which::UidsFrom(uid_next.max(1));
     // `n:*` means at least the last message, whatever its UID (RFC 9051 section 9, seq-range).
     let wanted = |row: &listing::Row| {
         row.uid >= uid_next && !known.contains(row.uid) && row.may_be_of(identities)

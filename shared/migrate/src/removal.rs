@@ -3,28 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dial::Dialer;
-use imap::{FetchEvent, FetchItems, Mode, Sequence, Session};
-use mailbox::{Flags, SystemFlag, UidSet};
+use ledger::fold::{Ledger, Row};
+use ledger::folder::Folder;
+use ledger::{Cursor, table};
+use mailbox::{Flags, SystemFlag, UidSet, header};
 use model::MigrationId;
 use serde::{Deserialize, Serialize};
+use services::mail::{Access, Asked, Event, Fetch, MailDestination, MailService, Which};
+use services::{Destination, Side, Trouble, trouble};
 use store::seal::Credential;
 use store::{Store, keys, records};
 use wire::Stream;
 
-use crate::absence;
 use crate::adopt::imap_set_octets;
-use crate::header;
-use crate::lifecycle;
 use crate::login::{self, Refusal};
 use crate::trouble::{At, Halt};
-use crate::windows;
 use crate::world::Host;
-use ledger::Cursor;
-use ledger::fold::{Ledger, Row};
-use ledger::folder::Folder;
-use ledger::table;
-use services::Side;
-use services::trouble;
+use crate::{lifecycle, windows};
 
 /// Messages that a preview looks at; it is made while a page waits.
 pub const PREVIEW_MAX: u64 = 50_000;
@@ -118,18 +113,18 @@ pub(crate) fn candidates(ledger: &Ledger, from: u32) -> Vec<Row> {
 
 /// Opens the destination's folder; its UIDVALIDITY, or `None` where the user removed it.
 pub(crate) async fn open<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     folder: &Folder,
-    mode: Mode,
+    access: Access,
 ) -> Result<Option<u32>, Halt> {
-    let opened = absence::open(session, &folder.destination.mailbox(), mode).await;
+    let opened = session.open(&folder.destination.mailbox(), access).await;
     Ok(opened.at(Side::Destination)?.map(|selected| selected.uid_validity))
 }
 
 /// Compares rows with what stands in the folder, which is open and has this UIDVALIDITY.
 /// `marked` are messages that an interrupted removal may have marked as deleted.
 pub(crate) async fn judge<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     uid_validity: Option<u32>,
     (ledger, rows): (&Ledger, Vec<Row>),
     marked: &UidSet,
@@ -144,7 +139,7 @@ pub(crate) async fn judge<S: Stream>(
     judged.kept.extend(elsewhere.into_iter().map(|row| (row, Reason::FolderReplaced)));
     let uids: UidSet = here.iter().map(|row| row.entry.destination_uid).collect();
     let there = list(session, &uids).await.at(Side::Destination)?;
-    let any_size = session.quirks().size_is_estimate;
+    let any_size = session.facts().size_is_estimate;
     for row in here {
         let Some(found) = there.get(&row.entry.destination_uid) else {
             judged.gone.push(row);
@@ -181,23 +176,23 @@ struct Found {
 }
 
 async fn list<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     uids: &UidSet,
-) -> Result<BTreeMap<u32, Found>, imap::Error> {
-    let items = FetchItems { flags: true, size: true, message_id: true, ..FetchItems::default() };
+) -> Result<BTreeMap<u32, Found>, Trouble> {
+    let items = Asked { flags: true, size: true, message_id: true, ..Asked::default() };
     let mut found = BTreeMap::new();
     for piece in uids.pieces(imap_set_octets()) {
-        session.start_fetch(&Sequence::Uids(piece), items).await?;
+        session.start_fetch(&Which::Uids(piece), items).await?;
         loop {
             match session.next().await? {
-                FetchEvent::Message(row) => {
+                Event::Message(row) => {
                     let identity = row.message_id.map_or(0, |block| header::identity(&block));
                     let (flags, size) = (row.flags.unwrap_or_default(), row.size.unwrap_or(0));
                     found.insert(row.uid, Found { flags, size, identity });
                 }
-                FetchEvent::Done => break,
-                FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
-                FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {}
+                Event::Done => break,
+                Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+                Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
             }
         }
     }
@@ -233,10 +228,10 @@ async fn look<H: Host>(
     let cursor: Option<Cursor> = records::read(store, &keys::cursor(id)).await?;
     let count = cursor.map_or(0, |cursor| cursor.folders);
     let folders = table::all(store, id, count).await?;
-    let session = login::open(host, dialer, &migration.destination, credential).await;
-    let mut session = session
-        .map_err(|error| PreviewError::Refused(login::refusal(Side::Destination, &error.into())))?
-        .session;
+    let account = (&migration.destination, credential);
+    let opened = login::open_destination(host, dialer, account).await;
+    let refused = |error: Trouble| PreviewError::Refused(login::refusal(Side::Destination, &error));
+    let mut session = opened.map_err(refused)?.service;
     let mut preview = Preview::default();
     for (at, folder) in folders.iter().enumerate() {
         if folder.created_in >= from && folder.created_in > 0 && folder.exists {
@@ -251,14 +246,14 @@ async fn look<H: Host>(
         }
         look_at(store, id, &mut session, (at, folder, from), &mut preview).await?;
     }
-    session.leave().await;
+    session.leave(host).await;
     Ok(preview)
 }
 
 async fn look_at<S: Stream>(
     store: &impl Store,
     id: &MigrationId,
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     (at, folder, from): (usize, &Folder, u32),
     preview: &mut Preview,
 ) -> Result<(), PreviewError> {
@@ -273,7 +268,7 @@ async fn look_at<S: Stream>(
             }
             let validity = match opened {
                 Some(validity) => validity,
-                None => *opened.insert(open(session, folder, Mode::ReadOnly).await?),
+                None => *opened.insert(open(session, folder, Access::Read).await?),
             };
             let rows = (&ledger, rows.to_vec());
             let judged = judge(session, validity, rows, &UidSet::new()).await?;

@@ -6,11 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::{Change, Criteria, Mode, Session};
-use mailbox::MailboxName;
-use mailbox::{Flags, SystemFlag, UidSet};
+use ledger::Uids;
+use ledger::fold::{Key, Row, Writer};
+use ledger::folder::Folder;
+use mailbox::{Flags, MailboxName, SystemFlag, UidSet};
 use model::{Failure, FailureCode, Item, Phase, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
+use services::mail::{Access, Change, MailDestination, MailService};
+use services::{Destination, Rejection, Side, Trouble};
 use store::seal::Credential;
 use store::{Store, keys, records};
 use wire::Stream;
@@ -22,11 +25,6 @@ use crate::settle::stage_segment;
 use crate::trouble::{At, Halt};
 use crate::windows;
 use crate::world::Host;
-use ledger::Uids;
-use ledger::fold::{Key, Row, Writer};
-use ledger::folder::Folder;
-use services::Side;
-use services::imap::asks_to_wait;
 
 /// Reasons listed one by one for a folder; the rest is counted.
 const KEPT_LISTED_MAX: usize = 1_000;
@@ -58,8 +56,9 @@ pub(crate) async fn remove<H: Host, S: Store>(
 ) -> Result<(), Halt> {
     let world = run.world;
     let account = run.migration.destination.clone();
-    let opened = login::open(world.host, &world.dialer, &account, credential).await;
-    let mut session = opened.at(Side::Destination)?.session;
+    let account = (&account, credential);
+    let opened = login::open_destination(world.host, &world.dialer, account).await;
+    let mut session = opened.at(Side::Destination)?.service;
     while let Some(at) = usize::try_from(run.cursor.at).ok().filter(|at| *at < run.folders.len()) {
         let looked_at = run.folder(at)?.segments > 0 && from_folder(run, &mut session, at).await?;
         run.cursor.at += 1;
@@ -80,14 +79,14 @@ pub(crate) async fn remove<H: Host, S: Store>(
     }
     run.enter(Phase::Finished);
     run.checkpoint().await?;
-    session.leave().await;
+    session.leave(world.host).await;
     Ok(())
 }
 
 /// Whether there was anything to look at. A slice that ends goes on behind what is dealt with.
 async fn from_folder<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<Line<H>>,
+    session: &mut Destination<Line<H>>,
     at: usize,
 ) -> Result<bool, Halt> {
     let mut state = interrupted(run, at).await?;
@@ -103,7 +102,7 @@ async fn from_folder<H: Host, S: Store>(
             }
             let validity = match opened {
                 Some(validity) => validity,
-                None => *opened.insert(removal::open(session, &folder, Mode::ReadWrite).await?),
+                None => *opened.insert(removal::open(session, &folder, Access::Write).await?),
             };
             let marked = std::mem::take(&mut state.uids).0;
             let judged = removal::judge(session, validity, (&ledger, rows.to_vec()), &marked);
@@ -128,7 +127,7 @@ async fn from_folder<H: Host, S: Store>(
 /// Does with some messages what was found right.
 async fn carry_out<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<Line<H>>,
+    session: &mut Destination<Line<H>>,
     at: usize,
     (judged, marked): (Judged, &UidSet),
     state: &mut Removing,
@@ -205,45 +204,52 @@ fn note<H: Host, S: Store>(run: &mut Run<'_, H, S>, state: &Removing) -> Result<
 }
 
 async fn mark<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     uids: &UidSet,
     change: Change,
-) -> Result<(), imap::Error> {
+) -> Result<(), Trouble> {
     let mut deleted = Flags::new();
     deleted.set(SystemFlag::Deleted);
     match uids.is_empty() {
         true => Ok(()),
-        false => session.store_flags(uids, &deleted, change).await,
+        false => {
+            let changed = session.change_flags(&[(uids, &deleted, change)]).await?;
+            changed.map_err(Trouble::Rejected)
+        }
     }
 }
 
 /// Whether nothing but these messages is marked as deleted in the open folder.
-async fn alone<S: Stream>(session: &mut Session<S>, ours: &UidSet) -> Result<bool, imap::Error> {
-    let criteria = Criteria { deleted: true, ..Criteria::default() };
-    let marked = session.search(&criteria).await?;
+async fn alone<S: Stream>(session: &mut Destination<S>, ours: &UidSet) -> Result<bool, Trouble> {
+    let marked = session.marked_deleted().await?;
     Ok(marked.len() <= ours.len() && marked.iter().all(|uid| ours.contains(uid)))
+}
+
+/// A refusal of one thing as trouble with the service.
+fn taken(answer: Result<Result<(), Rejection>, Trouble>) -> Result<(), Trouble> {
+    answer?.map_err(Trouble::Rejected)
 }
 
 /// Marks and expunges. Without UIDPLUS (RFC 4315) a server expunges whatever is marked, so it is
 /// looked right before that nothing else is; `false` where something is, and nothing was removed.
 async fn remove_some<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<Line<H>>,
+    session: &mut Destination<Line<H>>,
     at: usize,
     rows: &[Row],
     state: &Removing,
 ) -> Result<bool, Halt> {
     let uids: UidSet = rows.iter().map(|row| row.entry.destination_uid).collect();
-    let single = session.capabilities().uidplus();
+    let single = session.destination_facts().removes_singly;
     if !single && !alone(session, &uids).await.at(Side::Destination)? {
         return Ok(false);
     }
     note(run, &Removing { uids: Uids(uids.clone()), ..state.clone() })?;
     run.checkpoint().await?;
-    let mut expunged = mark(session, &uids, Change::Add).await;
-    if expunged.is_ok() && single {
-        expunged = session.expunge_uids(&uids).await;
-    } else if expunged.is_ok() {
+    let mut removed = mark(session, &uids, Change::Add).await;
+    if removed.is_ok() && single {
+        removed = taken(session.remove(&uids).await);
+    } else if removed.is_ok() {
         let sentence = "This server can only remove all messages marked as deleted at once. Each \
             time it was looked right before that no others were marked.";
         run.folder_mut(at)?.remark(sentence.to_owned());
@@ -251,12 +257,12 @@ async fn remove_some<H: Host, S: Store>(
             mark(session, &uids, Change::Remove).await.at(Side::Destination)?;
             return Ok(false);
         }
-        expunged = session.expunge().await;
+        removed = taken(session.remove_marked().await);
     }
-    match expunged {
-        Err(imap::Error::Refused(reply)) if asks_to_wait(&reply).is_none() => {
+    match removed {
+        Err(Trouble::Rejected(why)) if why.wait_s.is_none() => {
             return Err(Halt::Impossible(format!(
-                "The destination refused to remove messages: {reply}. Give the login the right to \
+                "The destination refused to remove messages: {why}. Give the login the right to \
                  delete in {}.",
                 run.folder(at)?.destination_path
             )));
@@ -317,7 +323,7 @@ fn report<H: Host, S: Store>(
 /// Removes the folders that these sync points made, where nothing is in them.
 async fn remove_folders<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<Line<H>>,
+    session: &mut Destination<Line<H>>,
 ) -> Result<(), Halt> {
     let from = run.cursor.remove_from;
     let numbered = run.folders.iter().enumerate();
@@ -326,10 +332,10 @@ async fn remove_folders<H: Host, S: Store>(
         made.map(|(at, folder)| (folder.destination_path.clone(), at)).collect();
     // Children before their parents.
     rows.sort_by(|one, other| other.cmp(one));
-    let listed = session.list(false).await.at(Side::Destination)?;
-    let delimiter = listed.iter().find_map(|mailbox| mailbox.delimiter).unwrap_or('/');
+    let (names, delimiter) = session.folder_names().await.at(Side::Destination)?;
+    let delimiter = delimiter.unwrap_or('/');
     let mut listed: BTreeSet<String> =
-        listed.into_iter().map(|mailbox| mailbox.name.text().to_owned()).collect();
+        names.into_iter().map(|name| name.text().to_owned()).collect();
     for (path, at) in rows {
         let name = run.folder(at)?.destination.mailbox();
         // In order, the first that is not before these is below the folder, if anything is.
@@ -360,34 +366,33 @@ async fn remove_folders<H: Host, S: Store>(
 /// `None` where the folder is gone; else why it stays.
 async fn delete_if_empty<H: Host, S: Store>(
     run: &Run<'_, H, S>,
-    session: &mut Session<Line<H>>,
+    session: &mut Destination<Line<H>>,
     at: usize,
     name: &MailboxName,
 ) -> Result<Option<String>, Halt> {
     let validity = run.folder(at)?.destination_uid_validity;
     session.unselect().await.at(Side::Destination)?;
     let states = session.status(std::slice::from_ref(name)).await.at(Side::Destination)?;
-    let Some((_, Ok(status))) = states.into_iter().next() else { return Ok(None) };
+    let Some(Ok(status)) = states.into_iter().next() else { return Ok(None) };
     if validity != 0 && status.uid_validity.is_some_and(|now| now != validity) {
         return Ok(Some("It is another folder of that name.".to_owned()));
     }
     if status.messages != Some(0) {
         return Ok(Some("There are messages in it.".to_owned()));
     }
-    match session.delete_mailbox(name).await {
+    match session.delete_folder(name).await.at(Side::Destination)? {
         Ok(()) => {
             session.unsubscribe(std::slice::from_ref(name)).await.at(Side::Destination)?;
             Ok(None)
         }
-        Err(imap::Error::Refused(reply)) => Ok(Some(format!("The server refused: {reply}."))),
-        Err(error) => Err(error).at(Side::Destination),
+        Err(why) => Ok(Some(format!("The server refused: {why}."))),
     }
 }
 
 /// Takes back subscriptions to folders that were there before.
 async fn unsubscribe<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    session: &mut Session<Line<H>>,
+    session: &mut Destination<Line<H>>,
     from: u32,
 ) -> Result<(), Halt> {
     let numbered = run.folders.iter().enumerate();

@@ -3,23 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use imap::{Mailbox, Mode, Sequence};
-use mailbox::UidSet;
-use mailbox::{MailboxName, Spelling};
-use store::Store;
-
-use crate::adopt;
-use crate::mapping::Mapped;
-use crate::run::Run;
-use crate::slice::Lines;
-use crate::source::Source;
-use crate::trouble::{At, Halt};
-use crate::windows;
-use crate::world::Host;
 use ledger::FolderName;
 use ledger::fold::Row;
 use ledger::folder::Folder;
-use services::Side;
+use mailbox::{MailboxName, Spelling, UidSet};
+use services::mail::{FoundFolder, MailDestination, MailService, MailSource, Which};
+use services::{Rejection, Side};
+use store::Store;
+
+use crate::mapping::Mapped;
+use crate::run::Run;
+use crate::slice::Lines;
+use crate::trouble::{At, Halt};
+use crate::world::Host;
+use crate::{adopt, windows};
 
 /// Messages that are looked at to tell whether a folder is the one that had another name:
 /// UIDVALIDITY alone is a second on a clock for some servers.
@@ -29,7 +26,7 @@ const SAMPLE: usize = 500;
 pub(crate) async fn detect<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
-    mailboxes: &[Mailbox],
+    mailboxes: &[FoundFolder],
 ) -> Result<Vec<usize>, Halt> {
     let open = mailboxes.iter().filter(|mailbox| mailbox.selectable);
     let listed: BTreeSet<&[u8]> = open.map(|mailbox| mailbox.name.raw()).collect();
@@ -42,8 +39,8 @@ pub(crate) async fn detect<H: Host, S: Store>(
         if listed.contains(folder.source.mailbox().raw()) || old.uid_validity == 0 {
             continue;
         }
-        let fits = |mailbox: &&Mailbox| {
-            let status = mailbox.status.clone().unwrap_or_default();
+        let fits = |mailbox: &&FoundFolder| {
+            let status = mailbox.status.unwrap_or_default();
             mailbox.selectable
                 && !known.contains(mailbox.name.raw())
                 && status.uid_validity == Some(old.uid_validity)
@@ -65,7 +62,7 @@ async fn is_same<H: Host, S: Store>(
     run: &Run<'_, H, S>,
     lines: &mut Lines<H>,
     at: usize,
-    mailbox: &Mailbox,
+    mailbox: &FoundFolder,
 ) -> Result<bool, Halt> {
     let folder = run.folder(at)?;
     if folder.segments == 0 {
@@ -79,10 +76,12 @@ async fn is_same<H: Host, S: Store>(
     if uids.is_empty() {
         return Ok(false);
     }
-    // Only IMAP has folders that could be renamed.
-    let Source::Imap(source) = &mut lines.source else { return Ok(false) };
-    source.select(&mailbox.name, Mode::ReadOnly).await.at(Side::Source)?;
-    let rows = adopt::list(source, &Sequence::Uids(uids), |_| true).await.at(Side::Source)?;
+    if !lines.source.source_facts().renames {
+        return Ok(false);
+    }
+    let source = &mut lines.source;
+    source.select(&mailbox.name).await.at(Side::Source)?;
+    let rows = adopt::list(source, &Which::Uids(uids), |_| true).await.at(Side::Source)?;
     let agrees = |row: &ledger::Message| {
         some.iter().any(|known| {
             known.entry.source_uid == row.uid
@@ -121,7 +120,7 @@ async fn sample<H: Host, S: Store>(
 /// Says where the renamed folders go.
 pub(crate) fn plan<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
-    (mapped, mailboxes): (&[Mapped], &[Mailbox]),
+    (mapped, mailboxes): (&[Mapped], &[FoundFolder]),
     renamed: &[usize],
     spelling: Spelling,
 ) -> Result<(), Halt> {
@@ -190,16 +189,12 @@ async fn rename<H: Host>(
     lines: &mut Lines<H>,
     old: &MailboxName,
     new: &MailboxName,
-) -> Result<Option<imap::Reply>, Halt> {
+) -> Result<Option<Rejection>, Halt> {
     let names = [new.clone(), old.clone()];
     let states = lines.destination.status(&names).await.at(Side::Destination)?;
-    let there: Vec<bool> = states.iter().map(|(_, status)| status.is_ok()).collect();
+    let there: Vec<bool> = states.iter().map(Result::is_ok).collect();
     if there == [true, false] {
         return Ok(None);
     }
-    match lines.destination.rename(old, new).await {
-        Ok(()) => Ok(None),
-        Err(imap::Error::Refused(reply)) => Ok(Some(reply)),
-        Err(error) => Err(error).at(Side::Destination),
-    }
+    Ok(lines.destination.rename(old, new).await.at(Side::Destination)?.err())
 }

@@ -1,26 +1,26 @@
 //! A source that numbers the messages of a folder anew: UIDVALIDITY is another one (RFC 9051 section
 //! 2.3.1.1), and UIDs mean other messages. It may happen between any two questions of a run.
 
-use imap::Selected;
+use ledger::Uids;
+use ledger::folder::{Folder, State};
+use services::mail::OpenFolder;
 use store::Store;
 
 use crate::compare::failure_of;
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
-use ledger::Uids;
-use ledger::folder::{Folder, State};
 
 /// Whether an opened folder is numbered otherwise than the run knows it. Without UIDVALIDITY nobody
 /// can know.
-pub(crate) fn is(folder: &Folder, selected: &Selected) -> bool {
+pub(crate) fn is(folder: &Folder, selected: &OpenFolder) -> bool {
     let (known, now) = (folder.found.uid_validity, selected.uid_validity);
     known != 0 && now != 0 && known != now
 }
 
 /// Takes over what an opened folder tells, where the listing told nothing of it (STATUS was refused or
 /// left out): otherwise nobody would notice that it is numbered anew later.
-pub(crate) fn learn(folder: &mut Folder, selected: &Selected) {
+pub(crate) fn learn(folder: &mut Folder, selected: &OpenFolder) {
     if folder.found.uid_validity == 0 && folder.segments == 0 {
         folder.found.uid_validity = selected.uid_validity;
         folder.found.uid_next = selected.uid_next.unwrap_or(folder.found.uid_next);
@@ -54,7 +54,7 @@ pub(crate) fn give_up<H: Host, S: Store>(run: &mut Run<'_, H, S>, at: usize) -> 
 pub(crate) fn begin_anew<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     at: usize,
-    selected: &Selected,
+    selected: &OpenFolder,
 ) -> Result<(), Halt> {
     let folder = run.folder_mut(at)?;
     folder.remark("The source numbered its messages anew; they were recognised by content.".into());
@@ -63,7 +63,7 @@ pub(crate) fn begin_anew<H: Host, S: Store>(
         uid_next: selected.uid_next.unwrap_or(0),
         messages: selected.exists.into(),
         bytes: folder.found.bytes,
-        modseq: selected.highest_modseq,
+        modseq: selected.modseq,
     };
     (folder.done_uid, folder.number_hint, folder.done) = (0, 1, false);
     (folder.adopt, folder.recognise) = (true, folder.segments > 0);

@@ -4,22 +4,21 @@
 //! RFC 3516); then without NUL and with CRLF line ends; last with an ASCII header (RFC 2047). What
 //! no rung helps is one line in the report.
 
-use imap::{AppendHead, Appended, FetchEvent, Started};
-use mailbox::MailboxName;
+use ledger::Message;
+use mailbox::{MailboxName, header};
 use model::FailureCode;
+use services::mail::{Event, Fetch, Head, MailDestination, MailService, Stored};
+use services::{Rejection, Side, Trouble};
 use store::Store;
 use wire::Bytes;
 
 use crate::run::Run;
 use crate::settle::lost;
 use crate::slice::Lines;
-use crate::source::Fetch;
 use crate::transfer::{Fate, ask};
 use crate::trouble::{At, Halt};
 use crate::world::Host;
-use crate::{header, limited, reconcile};
-use ledger::Message;
-use services::{Rejection, Side, Trouble};
+use crate::{limited, reconcile};
 
 /// A rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +127,7 @@ async fn climb<H: Host>(
         Rung::WithoutKeywords if flags.keywords().next().is_none() => {
             return Ok(Climbed::Unchanged);
         }
-        Rung::AsBinary if !lines.destination.capabilities().binary() => {
+        Rung::AsBinary if !lines.destination.destination_facts().takes_binary => {
             return Ok(Climbed::Unchanged);
         }
         Rung::WithoutKeywords | Rung::AsBinary | Rung::LineEnds | Rung::AsciiHeader => {
@@ -147,24 +146,24 @@ async fn climb<H: Host>(
         return Ok(Climbed::Unchanged);
     }
     let binary = rung == Rung::AsBinary;
-    let head = AppendHead { flags: &flags, internal_date: Some(&message.date), size, binary };
-    let started = lines.destination.append_message(name, &head, false).await;
-    if let Started::Refused(reply) = started.at(Side::Destination)? {
-        return waits_or_refused(reply.into(), size);
+    let head = Head { flags: &flags, date: Some(&message.date), size, binary };
+    let started = lines.destination.begin(name, &head, false).await;
+    if let Err(why) = started.at(Side::Destination)? {
+        return waits_or_refused(why, size);
     }
     let mut mender = Mender::new(rung);
     pass(lines, message, &mut mender, async |lines: &mut Lines<H>, bytes| {
-        lines.destination.append_chunk(bytes).await.at(Side::Destination)
+        lines.destination.chunk(bytes).await.at(Side::Destination)
     })
     .await?;
-    let answers = lines.destination.append_finish().await.at(Side::Destination)?;
+    let answers = lines.destination.finish().await.at(Side::Destination)?;
     match answers.into_iter().next() {
-        Some(Appended::Ok { uid, uid_validity }) => Ok(Climbed::Arrived {
+        Some(Stored::Ok { uid, uid_validity }) => Ok(Climbed::Arrived {
             uid: uid.unwrap_or(0),
             uid_validity: uid_validity.unwrap_or(0),
             size,
         }),
-        Some(Appended::Refused(reply)) => waits_or_refused(reply.into(), size),
+        Some(Stored::Refused(reply)) => waits_or_refused(reply, size),
         None => Ok(Climbed::Unchanged),
     }
 }
@@ -186,17 +185,17 @@ async fn pass<H: Host>(
     ask(&mut lines.source, std::slice::from_ref(message)).await.at(Side::Source)?;
     loop {
         match lines.source.next().await.at(Side::Source)? {
-            FetchEvent::Chunk(bytes) => {
+            Event::Chunk(bytes) => {
                 take(lines, mender.feed(&bytes).into()).await?;
             }
-            FetchEvent::EndOfBody(_) => {
+            Event::EndOfBody(_) => {
                 take(lines, mender.finish().into()).await?;
             }
-            FetchEvent::Done => return Ok(()),
-            FetchEvent::Refused(reply) => {
-                return Err(Halt::Trouble(Side::Source, Trouble::Rejected(reply.into())));
+            Event::Done => return Ok(()),
+            Event::Refused(reply) => {
+                return Err(Halt::Trouble(Side::Source, Trouble::Rejected(reply)));
             }
-            FetchEvent::Message(_) | FetchEvent::Vanished(_) => {}
+            Event::Message(_) | Event::Vanished(_) => {}
         }
     }
 }

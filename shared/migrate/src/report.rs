@@ -1,12 +1,10 @@
 //! What users are told: failures and the report, page by page.
 
-use model::{Failure, FolderReport, MigrationId};
-use store::{Error, Store, keys, records};
-
-use ledger::Cursor;
 use ledger::cursor::FAILURES_PER_PAGE;
 use ledger::folder::Folder;
-use ledger::table;
+use ledger::{Cursor, table};
+use model::{Failure, FolderReport, MigrationId};
+use store::{Error, Store, keys, records};
 
 /// Failures after the `after`-th, at most `limit`, each with its ordinal from 1.
 pub async fn failures(

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use dial::Dialer;
+use ledger::cursor::FAILURES_PER_PAGE;
+use ledger::folder::{FOLDERS_PER_PAGE, Folder};
+use ledger::{Cursor, table};
 use model::{Counters, Failure, Item, Migration, MigrationId, Phase, Timestamp};
 use notify::Outbox;
 use store::lease::Lease;
@@ -12,10 +15,6 @@ use crate::fruitless::Before;
 use crate::trouble::Halt;
 use crate::watch;
 use crate::world::{Host, World};
-use ledger::Cursor;
-use ledger::cursor::FAILURES_PER_PAGE;
-use ledger::folder::{FOLDERS_PER_PAGE, Folder};
-use ledger::table;
 
 /// One slice of one migration.
 pub(crate) struct Run<'a, H: Host, S: Store> {

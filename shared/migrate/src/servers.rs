@@ -3,12 +3,12 @@
 use dial::{Endpoint, Plaintext};
 use model::{Account, Migration, Status};
 use project::record;
+use services::Side;
 use store::hosts::{self, Holder};
 use store::{Error, Store};
 
 use crate::limits::{LONG_SLICES_MAX, SLOW_LOOK_MS};
 use crate::world::{Host, World};
-use services::Side;
 
 /// Connections that migrations outside of projects, all together, have to one server.
 const REQUESTS_PER_SERVER: u32 = 16;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use ledger::Message;
+use ledger::journal::{Entry, Intention, Origin, Segment};
+use ledger::manifest::Lines;
+use mailbox::header::{self, Header};
 use model::{Failure, FailureCode, Item, Timestamp};
 use store::{Store, keys};
 
-use crate::header::{self, Header};
 use crate::limited;
 use crate::run::Run;
 use crate::transfer::Fate;
 use crate::trouble::Halt;
 use crate::world::Host;
-use ledger::Message;
-use ledger::journal::{Entry, Intention, Origin, Segment};
-use ledger::manifest::Lines;
 
 /// Stages what is known for good about these messages: journal, counters, failures. `identities`
 /// are those of messages whose header was not seen now.

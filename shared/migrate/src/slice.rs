@@ -2,11 +2,13 @@
 
 use model::{Migration, MigrationId, Phase, Status, SyncPoint, Timestamp};
 use notify::Outbox;
+use services::mail::{MailService, MailSource};
 use store::lease::Lease;
 use store::seal::Credentials;
 use store::{Store, due, keys, lease, records};
 
 use crate::advance::Ended;
+
 pub(crate) use crate::conclude::conclude;
 use crate::fruitless::{self, Before, FRUITLESS_MAX};
 use crate::holding::Asked;
@@ -15,7 +17,7 @@ use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::{Host, World};
 use crate::{
-    changes, copy, discover, erase, finding, folders, holding, lifecycle, lines, moves, pop,
+    changes, copy, discover, erase, finding, folders, holding, lifecycle, lines, moves, numbers,
     projects,
 };
 use crate::{pairs, reconcile, remove, servers, verify, watch};
@@ -222,7 +224,7 @@ pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(
     run.opening = true;
     let mut lines = lines::open(run, &credentials).await?;
     run.opening = false;
-    run.true_sizes = !lines.source.quirks().size_is_estimate;
+    run.true_sizes = !lines.source.facts().size_is_estimate;
     if run.cursor.phase != Phase::Discover {
         lines = lines.compressed().await?;
     }
@@ -261,7 +263,7 @@ async fn prepare<H: Host, S: Store>(
     run: &mut Run<'_, H, S>,
     lines: &mut Lines<H>,
 ) -> Result<(), Halt> {
-    pop::number(run, &mut lines.source).await?;
+    numbers::number(run, &mut lines.source).await?;
     reconcile::reconcile(run, lines).await?;
     moves::reconcile(run, lines).await
 }

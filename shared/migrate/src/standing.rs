@@ -5,16 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use imap::{FetchEvent, FetchItems, Mode, Sequence, Session};
-use mailbox::UidSet;
+use ledger::Message;
+use ledger::skips::Skips;
+use mailbox::{UidSet, header};
+use services::mail::{Asked, Event, Fetch, MailService, Which};
+use services::{Destination, Trouble};
 use wire::Stream;
 
 use crate::adopt::digests;
-use crate::header;
-use crate::source::Fetch;
-use ledger::Message;
-use ledger::skips::Skips;
-use services::Trouble;
 
 /// The most messages of a destination folder that are compared with a source folder: 20 bytes each,
 /// 30 MB of the 64 MiB of a component.
@@ -63,11 +61,11 @@ pub(crate) struct Standing {
 impl Standing {
     /// Looks at the whole folder, which is left open.
     pub(crate) async fn read<S: Stream>(
-        session: &mut Session<S>,
+        session: &mut Destination<S>,
         name: &mailbox::MailboxName,
         any_size: bool,
-    ) -> Result<Self, imap::Error> {
-        let selected = session.select(name, Mode::ReadOnly).await?;
+    ) -> Result<Self, Trouble> {
+        let selected = session.select(name).await?;
         let mut rows = Vec::new();
         if selected.exists > 0 {
             let exists = usize::try_from(selected.exists).unwrap_or(usize::MAX);
@@ -223,31 +221,25 @@ fn shortened(digest: &[u8; 32]) -> Digest {
 
 /// Size and Message-ID of everything in the open folder.
 async fn read_rows<S: Stream>(
-    session: &mut Session<S>,
+    session: &mut Destination<S>,
     rows: &mut Vec<Row>,
-) -> Result<(), imap::Error> {
-    let all = Sequence::Numbers { first: 1, last: None };
-    let items = FetchItems { size: true, message_id: true, ..FetchItems::default() };
+) -> Result<(), Trouble> {
+    let all = Which::Numbers { first: 1, last: None };
+    let items = Asked { size: true, message_id: true, ..Asked::default() };
     session.start_fetch(&all, items).await?;
     loop {
         match session.next().await? {
-            FetchEvent::Message(told) if told.uid != 0 => {
+            Event::Message(told) if told.uid != 0 => {
                 let identity = told.message_id.map_or(0, |block| header::identity(&block));
                 let size = told.size.map_or(0, narrow);
                 rows.push(Row { identity, size, uid: told.uid });
             }
-            FetchEvent::Done => return Ok(()),
-            FetchEvent::Refused(reply) => return Err(imap::Error::Refused(reply)),
-            FetchEvent::Message(_)
-            | FetchEvent::Chunk(_)
-            | FetchEvent::EndOfBody(_)
-            | FetchEvent::Vanished(_) => {}
+            Event::Done => return Ok(()),
+            Event::Refused(reply) => return Err(Trouble::Rejected(reply)),
+            Event::Message(_) | Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {}
         }
         if rows.len() > STANDING_MAX {
-            return Err(imap::Error::TooMany {
-                what: "messages at the destination",
-                limit: STANDING_MAX,
-            });
+            return Err(Trouble::too_many("messages at the destination", STANDING_MAX));
         }
     }
 }

@@ -2,18 +2,16 @@
 
 use std::ops::Range;
 
-use imap::{AppendHead, Appended, Attributes, FetchEvent, FetchItems, Sequence, Session, Started};
-use mailbox::MailboxName;
-use mailbox::{InternalDate, UidSet};
+use ledger::Message;
+use mailbox::header::{Header, HeaderReader};
+use mailbox::{InternalDate, MailboxName, UidSet};
+use services::mail::{Asked, Event, Fetch, Head, MailDestination, Row, Stored, Which};
+use services::{Destination, Rejection, Side, Source, Trouble};
 use sha2::{Digest, Sha256};
 use wire::Stream;
 
 use crate::ahead::Opening;
-use crate::header::{Header, HeaderReader};
-use crate::source::{Fetch, Source};
 use crate::trouble::{At, Halt};
-use ledger::Message;
-use services::{Rejection, Side, Trouble};
 
 /// Messages and octets in one command of a batch: the server stores one while the next is sent.
 const COMMAND_MESSAGES: usize = if cfg!(test) { 2 } else { 200 };
@@ -117,8 +115,8 @@ pub(crate) async fn ask<S: Stream>(
     batch: &[Message],
 ) -> Result<(), Trouble> {
     let uids: UidSet = batch.iter().map(|message| message.uid).collect();
-    let items = FetchItems { body: true, ..FetchItems::default() };
-    source.start_fetch(&Sequence::Uids(uids), items).await
+    let items = Asked { body: true, ..Asked::default() };
+    source.start_fetch(&Which::Uids(uids), items).await
 }
 
 /// Reads the answer to the fetch of `batch` and appends what comes. Unless it is to be asked for one
@@ -129,7 +127,7 @@ pub(crate) async fn ask<S: Stream>(
 /// tell what is still to come.
 pub(crate) async fn transfer<A: Stream, B: Stream>(
     source: &mut Source<A>,
-    destination: &mut Session<B>,
+    destination: &mut Destination<B>,
     target: &Target<'_>,
     batch: Batch<'_, '_, '_>,
 ) -> Result<Carried, Halt> {
@@ -160,7 +158,7 @@ pub(crate) async fn transfer<A: Stream, B: Stream>(
 /// A batch under way.
 struct Transfer<'t, 'b, 'n, 'm, A, B> {
     source: &'t mut Source<A>,
-    destination: &'t mut Session<B>,
+    destination: &'t mut Destination<B>,
     target: &'t Target<'t>,
     batch: Batch<'b, 'n, 'm>,
     carried: Carried,
@@ -177,13 +175,13 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
     async fn answer(&mut self, asked: Range<usize>) -> Result<(), Halt> {
         loop {
             let row = match self.source.next().await.at(Side::Source)? {
-                FetchEvent::Message(row) => row,
-                FetchEvent::Done => return Ok(()),
-                FetchEvent::Refused(reply) => {
-                    self.carried.refused.get_or_insert_with(|| reply.into());
+                Event::Message(row) => row,
+                Event::Done => return Ok(()),
+                Event::Refused(reply) => {
+                    self.carried.refused.get_or_insert(reply);
                     return Ok(());
                 }
-                FetchEvent::Chunk(_) | FetchEvent::EndOfBody(_) | FetchEvent::Vanished(_) => {
+                Event::Chunk(_) | Event::EndOfBody(_) | Event::Vanished(_) => {
                     continue;
                 }
             };
@@ -201,7 +199,7 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
     }
 
     /// Whose body it is; `None` where that is not known, or where it was delivered already.
-    fn place(&self, row: &Attributes, asked: &Range<usize>) -> Option<usize> {
+    fn place(&self, row: &Row, asked: &Range<usize>) -> Option<usize> {
         let open = |at: &usize| self.carried.fates.get(*at) == Some(&Fate::Gone);
         if row.uid == 0 {
             // RFC 9051 leaves the order of items open: the UID may come behind the body.
@@ -228,13 +226,13 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
 
     async fn drop_body(&mut self, octets: Option<u64>) -> Result<(), Halt> {
         if octets.is_some() {
-            stream(self.source, None::<&mut Session<B>>, Wanted::default()).await?;
+            stream(self.source, None::<&mut Destination<B>>, Wanted::default()).await?;
         }
         Ok(())
     }
 
     /// Passes the body of the message at this place on.
-    async fn carry(&mut self, at: usize, row: &Attributes, size: u64) -> Result<(), Halt> {
+    async fn carry(&mut self, at: usize, row: &Row, size: u64) -> Result<(), Halt> {
         let Some(message) = self.batch.messages.get(at) else { return Ok(()) };
         if at + 1 == self.batch.messages.len()
             && !self.batch.alone
@@ -246,7 +244,7 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         let refused = match &self.refused_all {
             Some(why) => Some(why.clone()),
             None => {
-                let date = row.internal_date.unwrap_or(message.date);
+                let date = row.date.unwrap_or(message.date);
                 self.head(message, date, size).await?
             }
         };
@@ -256,14 +254,13 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         let passed = stream(self.source, to, wanted).await?;
         if row.uid == 0 && passed.uid != 0 && passed.uid != message.uid {
             // The APPEND is not ended: the destination drops it with the line.
-            let error = imap::Error::Unreadable {
-                offset: 0,
-                what: "another message than the one that was asked for",
-                sample: format!("UID {}", passed.uid),
-            };
-            return Err(Halt::Trouble(Side::Source, error.into()));
+            let words = format!(
+                "the server delivered another message than the one that was asked for (UID {})",
+                passed.uid
+            );
+            return Err(Halt::Trouble(Side::Source, Trouble::Unreadable(words)));
         }
-        let header = Header { date: row.internal_date, ..passed.header };
+        let header = Header { date: row.date, ..passed.header };
         let fate = match refused {
             None => {
                 self.sent.push(at);
@@ -291,21 +288,14 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
     ) -> Result<Option<Rejection>, Halt> {
         let multi = self.target.multi;
         if multi && (self.command.0 >= self.target.most || self.command.1 >= COMMAND_BYTES) {
-            self.destination.append_end().await.at(Side::Destination)?;
+            self.destination.end_command().await.at(Side::Destination)?;
             self.command = (0, 0);
         }
         self.command = (self.command.0 + 1, self.command.1 + size);
-        let head = AppendHead {
-            flags: &message.flags,
-            internal_date: Some(&date),
-            size,
-            binary: self.target.binary,
-        };
-        let started = self.destination.append_message(self.target.name, &head, multi).await;
-        Ok(match started.at(Side::Destination)? {
-            Started::Ready => None,
-            Started::Refused(reply) => Some(reply.into()),
-        })
+        let head =
+            Head { flags: &message.flags, date: Some(&date), size, binary: self.target.binary };
+        let started = self.destination.begin(self.target.name, &head, multi).await;
+        Ok(started.at(Side::Destination)?.err())
     }
 
     async fn finish(mut self) -> Result<Carried, Halt> {
@@ -315,7 +305,7 @@ impl<A: Stream, B: Stream> Transfer<'_, '_, '_, '_, A, B> {
         if let Some(Next::Folder(opening)) = self.batch.next.take_if(is_folder) {
             opening.ask(self.source).await.at(Side::Source)?;
         }
-        let answers = self.destination.append_finish().await.at(Side::Destination)?;
+        let answers = self.destination.finish().await.at(Side::Destination)?;
         settle_answers(&mut self.carried.fates, &self.sent, answers, self.refused_all.as_ref());
         Ok(self.carried)
     }
@@ -338,7 +328,7 @@ struct Passed {
 /// Passes one body on (or drops it), and reads its header by the way.
 async fn stream<A: Stream, B: Stream>(
     source: &mut Source<A>,
-    mut destination: Option<&mut Session<B>>,
+    mut destination: Option<&mut Destination<B>>,
     wanted: Wanted,
 ) -> Result<Passed, Halt> {
     let mut reader = HeaderReader::default();
@@ -346,7 +336,7 @@ async fn stream<A: Stream, B: Stream>(
     let mut line_feeds = 0;
     loop {
         match source.next().await.at(Side::Source)? {
-            FetchEvent::Chunk(bytes) => {
+            Event::Chunk(bytes) => {
                 reader.feed(&bytes);
                 if wanted.line_feeds {
                     line_feeds += memchr::memchr_iter(b'\n', &bytes).count() as u64;
@@ -355,18 +345,15 @@ async fn stream<A: Stream, B: Stream>(
                     hash.update(&bytes);
                 }
                 if let Some(destination) = destination.as_deref_mut() {
-                    destination.append_chunk(bytes).await.at(Side::Destination)?;
+                    destination.chunk(bytes).await.at(Side::Destination)?;
                 }
             }
-            FetchEvent::EndOfBody(later) => {
+            Event::EndOfBody(later) => {
                 let digest = hash.map(|hash| hash.finalize().into());
                 let header = Header { digest, line_feeds, ..reader.finish() };
                 return Ok(Passed { header, uid: later.uid });
             }
-            FetchEvent::Message(_)
-            | FetchEvent::Vanished(_)
-            | FetchEvent::Done
-            | FetchEvent::Refused(_) => {
+            Event::Message(_) | Event::Vanished(_) | Event::Done | Event::Refused(_) => {
                 return Err(Halt::Trouble(Side::Source, wire::Error::Closed.into()));
             }
         }
@@ -377,7 +364,7 @@ async fn stream<A: Stream, B: Stream>(
 fn settle_answers(
     fates: &mut [Fate],
     sent: &[usize],
-    answers: Vec<Appended>,
+    answers: Vec<Stored>,
     refused_all: Option<&Rejection>,
 ) {
     let mut answers = answers.into_iter();
@@ -386,11 +373,11 @@ fn settle_answers(
         let Fate::Arrived { uid, uid_validity, size, header, .. } = fate else { continue };
         let size = *size;
         match (answers.next(), refused_all) {
-            (Some(Appended::Ok { uid: number, uid_validity: validity }), _) => {
+            (Some(Stored::Ok { uid: number, uid_validity: validity }), _) => {
                 (*uid, *uid_validity) = (number.unwrap_or(0), validity.unwrap_or(0));
             }
-            (Some(Appended::Refused(reply)), _) => {
-                *fate = Fate::Refused { why: reply.into(), size, header: std::mem::take(header) };
+            (Some(Stored::Refused(reply)), _) => {
+                *fate = Fate::Refused { why: reply, size, header: std::mem::take(header) };
             }
             (None, Some(why)) => {
                 let (why, header) = (why.clone(), std::mem::take(header));

@@ -3,7 +3,9 @@
 //! ([`proof`]). The verdict is in the report.
 
 use futures::join;
+use ledger::folder::{Comparing, Proof, Verified};
 use model::{Phase, Sums, Verdict};
+use services::Side;
 use store::Store;
 
 use crate::compare::{LINES_MAX, compare, failure_of};
@@ -12,8 +14,6 @@ use crate::slice::Lines;
 use crate::trouble::{At, Halt};
 use crate::world::Host;
 use crate::{proof, renumbered};
-use ledger::folder::{Comparing, Proof, Verified};
-use services::Side;
 
 /// Segments whose messages are compared while the source is asked, up to 50,000 messages: what takes
 /// longer is compared first, slice by slice.

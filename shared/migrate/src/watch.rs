@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use futures::future::{Either, select};
 use model::{Migration, Status};
 use project::record;
+use services::{Side, Trouble, trouble};
 use store::control::Request;
 use store::hosts::{self, Holder};
 use store::lease::{LEASE_MS, Lease};
@@ -30,8 +31,6 @@ use crate::slice::{Advanced, conclude, work};
 use crate::trouble::Halt;
 use crate::world::{Host, World};
 use crate::{lifecycle, reconcile};
-use services::trouble;
-use services::{Side, Trouble};
 
 /// How the pace of a slice is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,8 @@ use dial::Dialer;
 use store::Store;
 use store::lease::Moment;
 use store::seal::Seal;
-use wire::{Clock, Http, Network, Random};
 
-/// The host: network, HTTP, clock and randomness in one.
-pub trait Host: Network + Http + Clock + Random {}
-impl<T: Network + Http + Clock + Random> Host for T {}
+pub use wire::Host;
 
 /// What a slice works with.
 pub struct World<'a, H: Host, S: Store> {

@@ -4,12 +4,19 @@
 //! that no protocol owns. Out of scope: the protocols themselves (crates `imap`, `pop`), what is asked and
 //! when (`migrate`). Nobody else names a protocol's crate.
 //!
-//! Reading order: [`trouble`], then the adapters [`imap`] and [`pop`].
+//! Reading order: [`trouble`], [`mail`], then the adapters [`imap`] and [`pop`], and
+//! [`source`] and [`destination`], which name them, and [`login`], which opens them.
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod destination;
 pub mod imap;
+pub mod login;
+pub mod mail;
 pub mod pop;
+pub mod source;
 pub mod trouble;
 
+pub use destination::Destination;
+pub use source::Source;
 pub use trouble::{Lack, Reason, Rejection, Side, Trouble, Verdict};

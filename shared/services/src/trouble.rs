@@ -47,6 +47,8 @@ pub enum Reason {
     Unavailable,
     /// There is no such folder.
     NoFolder,
+    /// There is one already.
+    Exists,
     /// Never for this login, or never on this server.
     Forbidden,
     /// A trouble of the server's that somebody must see to.
@@ -99,6 +101,16 @@ pub enum Lack {
 }
 
 impl Trouble {
+    /// There is more of something than is accepted, in the words of a protocol's own limits.
+    pub fn too_many(what: &str, limit: usize) -> Trouble {
+        Trouble::Impossible(Lack::Room, format!("the server has more than {limit} {what}"))
+    }
+
+    /// The service refuses, and asks for patience.
+    pub fn asks_to_wait(&self) -> bool {
+        matches!(self, Trouble::Rejected(why) if why.wait_s.is_some())
+    }
+
     /// Whether the server did not take login and password.
     pub fn is_refused_login(&self) -> bool {
         matches!(self, Trouble::Credentials(_))

@@ -127,6 +127,10 @@ pub trait Http {
     ) -> Result<http::Response<Bytes>, Error>;
 }
 
+/// The host: network, HTTP, clock and randomness in one.
+pub trait Host: Network + Http + Clock + Random {}
+impl<T: Network + Http + Clock + Random> Host for T {}
+
 /// Time. Wall time for what is stored, monotonic time for budgets.
 pub trait Clock {
     /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -4,6 +4,7 @@ use futures::executor::block_on;
 use imap::Session;
 use mailbox::InternalDate;
 use model::{Migration, MigrationId};
+use services::Destination;
 use store::memory::Memory;
 use store::{Store, keys};
 use wire::{Bytes, Error, Stream};
@@ -79,7 +80,8 @@ fn a_destination_folder_as_large_as_it_may_be() {
     let count = u32::try_from(STANDING_MAX).unwrap();
     let (mut standing, peak) = counting::peak_of(|| {
         block_on(async {
-            let mut session = Session::greet(Large { count, next: 0, asked: 0 }).await.unwrap();
+            let large = Large { count, next: 0, asked: 0 };
+            let mut session = Destination::imap(Session::greet(large).await.unwrap());
             let name = mailbox::MailboxName::inbox();
             Standing::read(&mut session, &name, false).await.unwrap()
         })
@@ -87,7 +89,7 @@ fn a_destination_folder_as_large_as_it_may_be() {
     assert!(peak < 32 * MIB, "{} MiB", peak / MIB);
     let date = InternalDate::new(0, 0).unwrap();
     for n in [1, count / 2, count] {
-        let identity = crate::header::identity(format!("<{n}@x>").as_bytes());
+        let identity = mailbox::header::identity(format!("<{n}@x>").as_bytes());
         let size = u64::from(n % 5_000);
         let message = Message { uid: 9, size, date, flags: mailbox::Flags::new(), identity };
         assert_eq!(standing.take(&message), Some(n));
@@ -96,10 +98,10 @@ fn a_destination_folder_as_large_as_it_may_be() {
     // One more is refused with a sentence.
     let more = block_on(async {
         let large = Large { count: count + 1, next: 0, asked: 0 };
-        let mut session = Session::greet(large).await.unwrap();
+        let mut session = Destination::imap(Session::greet(large).await.unwrap());
         Standing::read(&mut session, &mailbox::MailboxName::inbox(), false).await.map(drop)
     });
-    let told = more.unwrap_err().to_string();
+    let told = format!("{:?}", more.unwrap_err());
     assert!(told.contains("messages at the destination"), "{told}");
 }
 

@@ -1,32 +1,46 @@
-//! A maildrop that answers IMAP's questions.
+//! A maildrop as a source of mail: one folder, INBOX, without flags.
+//!
+//! What a listing says of sizes is not believed: whoever stores a message must be told its size before it
+//! comes, so a message is read before it is handed on, and read twice where it is large.
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::pin::pin;
 
-use imap::{Attributes, Capabilities, FetchEvent, FetchItems, Mailbox, MailboxStatus};
-use imap::{Selected, Sequence};
-use mailbox::MailboxName;
-use mailbox::UidSet;
+use futures::future::select;
+use mailbox::header::{Header, HeaderReader};
+use mailbox::{Hierarchy, MailboxName, Spelling, UidSet};
 use pop::{Command, Error, Session};
-use wire::{Bytes, Stream};
+use wire::{Bytes, Clock, Stream};
 
+use super::names;
 use super::spool::{SPOOL_MAX, Spool};
-use crate::header::{Header, HeaderReader};
+use crate::mail::{
+    Asked, Event, Fetch, FolderStatus, Found, FoundFolder, MailFacts, MailService, MailSource,
+    Name, Names, OpenFolder, Quota, Row, SourceFacts, Which,
+};
+use crate::trouble::Trouble;
 
 /// The UIDVALIDITY of every maildrop: UIDs are ours, and last.
 const UID_VALIDITY: u32 = 1;
 /// Octets, as they are listed, that may be on their way: a slice that ends lets them pass.
 const FLIGHT_MAX: u64 = 4 << 20;
-/// What IMAP gets instead of no octets at all: an APPEND of none means something else (RFC 3502
+/// Longest time that a server is given to let go of a maildrop, in milliseconds.
+const PART_MS: u64 = 2_000;
+/// The most names ever given: each slice reads them all, some 16 octets a name.
+const NAMES_MAX: u32 = 4_000_000;
+/// Larger sizes of a listing are not believed, so that their sum stays a number.
+const SIZE_MAX: u64 = 1 << 40;
+/// What is handed out instead of no octets at all: to store none means something else to IMAP (RFC 3502
 /// section 6.3.11).
 const EMPTY: &[u8] = b"\r\n";
 
 /// A message of this session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) uid: u32,
-    pub(crate) number: u32,
-    pub(crate) size: u64,
+struct Entry {
+    uid: u32,
+    number: u32,
+    size: u64,
 }
 
 /// One thing to do for an answer; places are those in the rows.
@@ -62,14 +76,15 @@ enum Body {
 }
 
 /// A maildrop that is logged in and listed.
-pub(crate) struct Maildrop<S> {
+pub struct Maildrop<S> {
     session: Session<S>,
     /// By UID.
-    rows: Vec<Row>,
+    rows: Vec<Entry>,
     /// How many there are as the server counts them, where it does.
     counted: Option<u32>,
     uid_next: u32,
-    capabilities: Capabilities,
+    /// The most octets of a message that are held.
+    spool_max: u64,
     jobs: VecDeque<Job>,
     body: Option<Body>,
     /// The last answer was a refusal, which may have been a farewell.
@@ -78,146 +93,44 @@ pub(crate) struct Maildrop<S> {
 
 impl<S: Stream> Maildrop<S> {
     /// Of a session that is logged in.
-    pub(crate) fn new(session: Session<S>) -> Self {
+    pub fn new(session: Session<S>) -> Self {
         Maildrop {
             session,
             rows: Vec::new(),
             counted: None,
             uid_next: 1,
-            capabilities: Capabilities::default(),
+            spool_max: SPOOL_MAX,
             jobs: VecDeque::new(),
             body: None,
             doubtful: false,
         }
     }
 
-    pub(super) fn session(&mut self) -> &mut Session<S> {
-        &mut self.session
-    }
-
-    /// The server's greeting.
-    pub(crate) fn greeting(&self) -> &str {
-        self.session.greeting()
-    }
-
-    /// What the server announces.
-    pub(crate) fn announced(&self) -> Vec<String> {
-        self.session.announced()
-    }
-
-    /// A question for nothing but its answer.
-    pub(crate) async fn noop(&mut self) -> Result<(), Error> {
-        self.session.noop().await
-    }
-
-    /// Takes the listing, in order of UIDs, and how many there are as the server counts them.
-    pub(super) fn fill_in(&mut self, rows: Vec<Row>, uid_next: u32, counted: Option<u32>) {
-        (self.rows, self.uid_next, self.counted) = (rows, uid_next, counted);
-    }
-
-    /// No words of IMAP.
-    pub(crate) fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
-    /// The only mailbox.
-    pub(crate) fn inbox(&self) -> Mailbox {
-        let status = MailboxStatus {
-            messages: Some(self.rows.len() as u64),
-            size: Some(self.rows.iter().map(|row| row.size).fold(0, u64::saturating_add)),
-            uid_next: Some(self.uid_next),
-            uid_validity: Some(UID_VALIDITY),
-            ..MailboxStatus::default()
-        };
-        Mailbox {
-            name: MailboxName::inbox(),
-            delimiter: None,
-            selectable: true,
-            inferiors: false,
-            subscribed: false,
-            special_use: None,
-            status: Some(status),
-            overlong: false,
-        }
-    }
-
-    /// The only mailbox, opened.
-    pub(crate) fn selected(&self) -> Selected {
-        // Numbers have no gaps (RFC 1939 section 5): where there is one, a message was not listed.
-        // The last one leaves no gap; only the server's own count tells of it.
-        let highest = self.rows.iter().map(|row| row.number).max().unwrap_or(0);
-        let listed = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(highest);
-        let exists = listed.max(self.counted.unwrap_or(0));
-        let uid_next = Some(self.uid_next);
-        Selected { exists, uid_validity: UID_VALIDITY, uid_next, ..Selected::default() }
-    }
-
-    /// Which of these UIDs are there.
-    pub(crate) fn present(&self, uids: &UidSet) -> UidSet {
-        let rows = self.ranges(&Sequence::Uids(uids.clone())).into_iter();
-        rows.flatten().filter_map(|at| Some(self.rows.get(at)?.uid)).collect()
+    /// The same, which holds messages up to so many octets.
+    pub fn holding(self, octets: u64) -> Self {
+        Maildrop { spool_max: octets, ..self }
     }
 
     /// Places in the rows.
-    fn ranges(&self, sequence: &Sequence) -> Vec<Range<usize>> {
+    fn ranges(&self, which: &Which) -> Vec<Range<usize>> {
         let place = |uid: u32| self.rows.partition_point(|row| row.uid < uid);
         let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let all = self.rows.len();
-        match sequence {
-            Sequence::Uids(uids) => uids
+        match which {
+            Which::Uids(uids) => uids
                 .ranges()
                 .map(|range| {
                     let after = range.end().checked_add(1).map_or(all, place);
                     place(*range.start())..after
                 })
                 .collect(),
-            Sequence::UidsFrom(uid) => std::iter::once(place(*uid)..all).collect(),
-            Sequence::Numbers { first, last } => {
+            Which::UidsFrom(uid) => std::iter::once(place(*uid)..all).collect(),
+            Which::Numbers { first, last } => {
                 let last = last.map_or(all, number).min(all);
                 let first = number(first.saturating_sub(1)).min(last);
                 std::iter::once(first..last).collect()
             }
         }
-    }
-
-    /// Asks as IMAP's FETCH does: for bodies, or for what the listing has.
-    pub(crate) async fn start_fetch(
-        &mut self,
-        sequence: &Sequence,
-        items: FetchItems,
-    ) -> Result<(), Error> {
-        let ranges = self.ranges(sequence);
-        if items.body {
-            self.start(ranges.into_iter().flatten().map(Step::Body).collect()).await
-        } else {
-            self.start(ranges.into_iter().map(Step::Listed).collect()).await
-        }
-    }
-
-    /// Asks for rows of the listing, with what the header says where that is wanted.
-    pub(crate) async fn start_listing(
-        &mut self,
-        sequence: &Sequence,
-        header: bool,
-    ) -> Result<(), Error> {
-        let ranges = self.ranges(sequence);
-        if header {
-            self.start(ranges.into_iter().flatten().map(Step::Header).collect()).await
-        } else {
-            self.start(ranges.into_iter().map(Step::Listed).collect()).await
-        }
-    }
-
-    /// Asks for Message-IDs and dates, and for true sizes of what has no Message-ID.
-    pub(crate) async fn start_identifying(&mut self, uids: &UidSet) -> Result<(), Error> {
-        let ranges = self.ranges(&Sequence::Uids(uids.clone()));
-        self.start(ranges.into_iter().flatten().map(Step::Identify).collect()).await
-    }
-
-    /// Asks for the true size of a message.
-    pub(crate) async fn start_measuring(&mut self, uid: u32) -> Result<(), Error> {
-        let ranges = self.ranges(&Sequence::Uids(std::iter::once(uid).collect()));
-        self.start(ranges.into_iter().flatten().map(Step::Measure).collect()).await
     }
 
     async fn start(&mut self, todo: VecDeque<Step>) -> Result<(), Error> {
@@ -270,7 +183,7 @@ impl<S: Stream> Maildrop<S> {
     }
 
     /// What comes next of the oldest question.
-    pub(crate) async fn next(&mut self) -> Result<FetchEvent, Error> {
+    async fn event(&mut self) -> Result<Event, Error> {
         if let Some(event) = self.next_of_body().await? {
             return Ok(event);
         }
@@ -287,30 +200,25 @@ impl<S: Stream> Maildrop<S> {
             }
             let Some(Step::Listed(places)) = job.todo.front_mut() else {
                 self.jobs.pop_front();
-                return Ok(FetchEvent::Done);
+                return Ok(Event::Done);
             };
             match places.next() {
-                Some(at) => return Ok(FetchEvent::Message(self.row(at))),
+                Some(at) => return Ok(Event::Message(self.row(at))),
                 None => drop(job.todo.pop_front()),
             }
         }
     }
 
-    fn row(&self, at: usize) -> Attributes {
+    fn row(&self, at: usize) -> Row {
         let row = self.rows.get(at);
-        Attributes {
-            number: u32::try_from(at + 1).unwrap_or(u32::MAX),
-            uid: row.map_or(0, |row| row.uid),
-            size: row.map(|row| row.size),
-            ..Attributes::default()
-        }
+        Row { uid: row.map_or(0, |row| row.uid), size: row.map(|row| row.size), ..Row::default() }
     }
 
     /// The same with what the header says.
-    fn row_with(&self, at: usize, header: Header) -> Attributes {
+    fn row_with(&self, at: usize, header: Header) -> Row {
         let message_id = Some(header.message_id.into_boxed_slice());
         let message_id = message_id.filter(|id| !id.is_empty());
-        Attributes { internal_date: header.date, message_id, ..self.row(at) }
+        Row { date: header.date, message_id, ..self.row(at) }
     }
 
     /// Puts a step before what is left of the oldest question.
@@ -321,7 +229,7 @@ impl<S: Stream> Maildrop<S> {
     }
 
     /// Reads the answer to a step; `None` where it makes no event yet.
-    async fn answered(&mut self, step: Step) -> Result<Option<FetchEvent>, Error> {
+    async fn answered(&mut self, step: Step) -> Result<Option<Event>, Error> {
         let reply = self.session.answer().await?;
         self.doubtful = !reply.ok;
         if !reply.ok {
@@ -331,7 +239,7 @@ impl<S: Stream> Maildrop<S> {
                     self.also(Step::Measure(at));
                     Ok(None)
                 }
-                Step::Body(at) | Step::Again(at, ..) => Ok(Some(FetchEvent::Message(self.row(at)))),
+                Step::Body(at) | Step::Again(at, ..) => Ok(Some(Event::Message(self.row(at)))),
                 Step::Identify(_) | Step::Measure(_) | Step::Listed(_) => Ok(None),
             };
         }
@@ -350,33 +258,33 @@ impl<S: Stream> Maildrop<S> {
             }
             Step::Measure(at) => {
                 let (size, header) = self.read(None).await?;
-                Attributes { size: Some(size), ..self.row_with(at, header) }
+                Row { size: Some(size), ..self.row_with(at, header) }
             }
             Step::Body(at) => return self.body_read(at).await,
             Step::Again(at, size, header) => {
                 self.body = Some(Body::Coming(size));
-                Attributes { body: Some(size), ..self.row_with(at, *header) }
+                Row { body: Some(size), ..self.row_with(at, *header) }
             }
             Step::Listed(_) => return Ok(None),
         };
-        Ok(Some(FetchEvent::Message(event)))
+        Ok(Some(Event::Message(event)))
     }
 
     /// Reads a message that is to be handed out, and asks for it once more if it is too large.
-    async fn body_read(&mut self, at: usize) -> Result<Option<FetchEvent>, Error> {
+    async fn body_read(&mut self, at: usize) -> Result<Option<Event>, Error> {
         let mut spool = Spool::default();
-        let hold = self.rows.get(at).is_some_and(|row| row.size <= SPOOL_MAX);
+        let hold = self.rows.get(at).is_some_and(|row| row.size <= self.spool_max);
         let (size, header) = self.read(hold.then_some(&mut spool)).await?;
-        if !hold || size > SPOOL_MAX {
+        if !hold || size > self.spool_max {
             // What was only listed as large is held this time.
             self.rows.get_mut(at).into_iter().for_each(|row| row.size = size);
-            let large = size > SPOOL_MAX;
+            let large = size > self.spool_max;
             self.also(if large { Step::Again(at, size, Box::new(header)) } else { Step::Body(at) });
             return Ok(None);
         }
         self.body = Some(Body::Held(spool));
-        let row = Attributes { body: Some(size), ..self.row_with(at, header) };
-        Ok(Some(FetchEvent::Message(row)))
+        let row = Row { body: Some(size), ..self.row_with(at, header) };
+        Ok(Some(Event::Message(row)))
     }
 
     /// Reads one content to its end: its size and what its header says. It is held in `spool` as
@@ -386,7 +294,7 @@ impl<S: Stream> Maildrop<S> {
         while let Some(bytes) = self.session.chunk().await? {
             size += bytes.len() as u64;
             header.feed(&bytes);
-            if size > SPOOL_MAX {
+            if size > self.spool_max {
                 spool.take().into_iter().for_each(Spool::clear);
             }
             spool.iter_mut().for_each(|spool| spool.push(bytes.clone()));
@@ -398,7 +306,7 @@ impl<S: Stream> Maildrop<S> {
         Ok((size, header.finish()))
     }
 
-    async fn next_of_body(&mut self) -> Result<Option<FetchEvent>, Error> {
+    async fn next_of_body(&mut self) -> Result<Option<Event>, Error> {
         let chunk = match &mut self.body {
             None => return Ok(None),
             Some(Body::Held(spool)) => spool.pop(),
@@ -415,16 +323,16 @@ impl<S: Stream> Maildrop<S> {
             }
         };
         Ok(Some(match chunk {
-            Some(bytes) => FetchEvent::Chunk(bytes),
+            Some(bytes) => Event::Chunk(bytes),
             None => {
                 self.body = None;
-                FetchEvent::EndOfBody(Attributes::default())
+                Event::EndOfBody(Row::default())
             }
         }))
     }
 
     /// Says goodbye. What is on its way passes first; a large message is not waited for.
-    pub(crate) async fn leave(mut self) {
+    async fn farewell(mut self) {
         let places = self.jobs.iter().flat_map(|job| &job.sent).map(Step::place);
         let sizes = places.filter_map(|at| Some(self.rows.get(at)?.size));
         let flight = sizes.fold(0, u64::saturating_add);
@@ -442,6 +350,168 @@ impl<S: Stream> Maildrop<S> {
             }
         }
         self.session.quit().await;
+    }
+}
+
+impl<S: Stream> Fetch for Maildrop<S> {
+    async fn start_fetch(&mut self, which: &Which, asked: Asked) -> Result<(), Trouble> {
+        let ranges = self.ranges(which).into_iter();
+        let todo = if asked.body {
+            ranges.flatten().map(Step::Body).collect()
+        } else if asked.message_id || asked.date_from_header {
+            ranges.flatten().map(Step::Header).collect()
+        } else {
+            ranges.map(Step::Listed).collect()
+        };
+        Ok(self.start(todo).await?)
+    }
+
+    async fn next(&mut self) -> Result<Event, Trouble> {
+        Ok(self.event().await?)
+    }
+}
+
+impl<S: Stream> MailService for Maildrop<S> {
+    fn facts(&self) -> MailFacts {
+        // The size of a listing is what the server makes of it, often with lone LFs.
+        MailFacts { size_is_estimate: true, ..MailFacts::default() }
+    }
+
+    fn greeting(&self) -> &str {
+        self.session.greeting()
+    }
+
+    fn announced(&self) -> Vec<String> {
+        self.session.announced()
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::default()
+    }
+
+    async fn folders(&mut self) -> Result<Found, Trouble> {
+        let status = FolderStatus {
+            messages: Some(self.rows.len() as u64),
+            bytes: Some(self.rows.iter().map(|row| row.size).fold(0, u64::saturating_add)),
+            uid_next: Some(self.uid_next),
+            uid_validity: Some(UID_VALIDITY),
+            modseq: None,
+        };
+        let inbox = FoundFolder {
+            name: MailboxName::inbox(),
+            selectable: true,
+            subscribed: false,
+            special_use: None,
+            status: Some(status),
+        };
+        let (folders, hierarchy) = (vec![inbox], Hierarchy::default());
+        Ok(Found { folders, hierarchy, overlong: Vec::new() })
+    }
+
+    async fn quota(&mut self) -> Result<Option<Quota>, Trouble> {
+        Ok(None)
+    }
+
+    async fn noop(&mut self) -> Result<(), Trouble> {
+        Ok(self.session.noop().await?)
+    }
+
+    async fn start_select(&mut self, _name: &MailboxName) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn selected(&mut self) -> Result<OpenFolder, Trouble> {
+        // Numbers have no gaps (RFC 1939 section 5): where there is one, a message was not listed.
+        // The last one leaves no gap; only the server's own count tells of it.
+        let highest = self.rows.iter().map(|row| row.number).max().unwrap_or(0);
+        let listed = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(highest);
+        let exists = listed.max(self.counted.unwrap_or(0));
+        let uid_next = Some(self.uid_next);
+        Ok(OpenFolder { exists, uid_validity: UID_VALIDITY, uid_next, ..OpenFolder::default() })
+    }
+
+    async fn unselect(&mut self) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn present(&mut self, uids: &UidSet) -> Result<UidSet, Trouble> {
+        let rows = self.ranges(&Which::Uids(uids.clone())).into_iter();
+        Ok(rows.flatten().filter_map(|at| Some(self.rows.get(at)?.uid)).collect())
+    }
+
+    async fn leave(self, clock: &impl Clock) {
+        self.part(clock).await;
+    }
+
+    async fn logout(self, clock: &impl Clock) {
+        self.part(clock).await;
+    }
+}
+
+impl<S: Stream> MailSource for Maildrop<S> {
+    fn source_facts(&self) -> SourceFacts {
+        SourceFacts {
+            tells_changes: false,
+            renames: false,
+            headers_one_by_one: true,
+            identifies_by_content: true,
+        }
+    }
+
+    /// Unique-ids (UIDL), and sizes as the server lists them.
+    async fn names(&mut self) -> Result<Option<Names>, Trouble> {
+        let listing = names::read(&mut self.session).await?;
+        self.counted = listing.counted;
+        let size = |size: u64| size.min(SIZE_MAX);
+        self.rows = listing
+            .entries
+            .iter()
+            .map(|entry| Entry { uid: 0, number: entry.number, size: size(entry.size) })
+            .collect();
+        let name = |entry: &names::Entry| Name { digest: entry.name, number: entry.number };
+        Ok(Some(Names { names: listing.entries.iter().map(name).collect(), most: NAMES_MAX }))
+    }
+
+    fn number(&mut self, uids: &[u32], uid_next: u32) {
+        for (row, uid) in self.rows.iter_mut().zip(uids) {
+            row.uid = *uid;
+        }
+        self.rows.sort_unstable_by_key(|row| row.uid);
+        self.uid_next = uid_next;
+    }
+
+    async fn push(&mut self) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn track_vanished(&mut self) -> Result<bool, Trouble> {
+        Ok(false)
+    }
+
+    async fn start_identifying(&mut self, uids: &UidSet) -> Result<(), Trouble> {
+        let ranges = self.ranges(&Which::Uids(uids.clone()));
+        let todo = ranges.into_iter().flatten().map(Step::Identify).collect();
+        Ok(self.start(todo).await?)
+    }
+
+    async fn true_size(&mut self, uid: u32, _size: u64) -> Result<Option<u64>, Trouble> {
+        let ranges = self.ranges(&Which::Uids(std::iter::once(uid).collect()));
+        self.start(ranges.into_iter().flatten().map(Step::Measure).collect()).await?;
+        let mut size = None;
+        loop {
+            match self.event().await? {
+                Event::Message(Row { size: counted, .. }) => size = counted,
+                Event::Done => return Ok(size),
+                _ => {}
+            }
+        }
+    }
+
+    /// A maildrop is held by one session at a time: the next slice would find it in use.
+    async fn part(self, clock: &impl Clock) {
+        let patience = pin!(clock.sleep_ms(PART_MS));
+        // A server that takes longer notices by itself in the end.
+        let _ = select(pin!(self.farewell()), patience).await;
     }
 }
 

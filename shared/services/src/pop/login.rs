@@ -6,14 +6,13 @@ use dial::{Dialer, Endpoint, Tls};
 use model::Account;
 use pop::{Listed, Session};
 use store::seal::Credential;
-use wire::within;
+use wire::{Host, within};
 
 use super::maildrop::Maildrop;
 use crate::login::{AccountReport, Detail, FolderSummary, Line, no_server, unproven};
-use crate::world::Host;
 
 /// Opens a line, says hello, logs in.
-pub(crate) async fn open<H: Host>(
+pub async fn open<H: Host>(
     dialer: &Dialer<'_, H>,
     endpoint: &Endpoint,
     account: &Account,
@@ -83,7 +82,7 @@ fn credentials(account: &Account, credential: &Credential) -> pop::Credentials {
 }
 
 /// Tries an account out: the login, and whether the maildrop can be a source.
-pub(crate) async fn check<H: Host>(
+pub async fn check<H: Host>(
     dialer: &Dialer<'_, H>,
     endpoint: &Endpoint,
     (account, credential): (&Account, &Credential),

@@ -17,6 +17,7 @@ impl From<&Reply> for Rejection {
             Some(Code::Throttled) => Reason::Throttled,
             Some(Code::Unavailable | Code::InUse) => Reason::Unavailable,
             Some(Code::TryCreate | Code::NonExistent) => Reason::NoFolder,
+            Some(Code::AlreadyExists) => Reason::Exists,
             Some(Code::Permission | Code::Cannot | Code::ClientBug) => Reason::Forbidden,
             Some(_) | None => Reason::Other,
         };

@@ -4,7 +4,7 @@ use wire::Bytes;
 
 /// The most octets held: twice what common servers let a mail have is more than a component's
 /// memory bears beside everything else. A larger message is read twice, first to count.
-pub(crate) const SPOOL_MAX: u64 = if cfg!(test) { 1 << 10 } else { 16 << 20 };
+pub const SPOOL_MAX: u64 = 16 << 20;
 
 /// Smaller pieces are put together: a stream that comes in single octets would otherwise cost
 /// many times their memory.
@@ -12,14 +12,14 @@ const PIECE_MIN: usize = 4 << 10;
 
 /// Octets in order.
 #[derive(Debug, Default)]
-pub(crate) struct Spool {
+pub struct Spool {
     pieces: std::collections::VecDeque<Bytes>,
     small: Vec<u8>,
 }
 
 impl Spool {
     /// Adds a piece.
-    pub(crate) fn push(&mut self, bytes: Bytes) {
+    pub fn push(&mut self, bytes: Bytes) {
         if bytes.len() < PIECE_MIN {
             self.small.extend_from_slice(&bytes);
             if self.small.len() >= PIECE_MIN {
@@ -34,12 +34,12 @@ impl Spool {
     }
 
     /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         *self = Spool::default();
     }
 
     /// Takes the first octets; `None` when nothing is left.
-    pub(crate) fn pop(&mut self) -> Option<Bytes> {
+    pub fn pop(&mut self) -> Option<Bytes> {
         let last = || (!self.small.is_empty()).then(|| std::mem::take(&mut self.small).into());
         self.pieces.pop_front().or_else(last)
     }

@@ -3,18 +3,18 @@
 //! RFC 5322 section 3.3, with what is really written: zones by unknown names or none, which count
 //! as UTC.
 
-use mailbox::InternalDate;
+use crate::date::InternalDate;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 /// The date of a `Received` field: what follows its last semicolon (RFC 5321 section 4.4).
-pub(crate) fn of_received(value: &[u8]) -> Option<InternalDate> {
+pub fn of_received(value: &[u8]) -> Option<InternalDate> {
     let at = memchr::memrchr(b';', value)?;
     of_date(value.get(at + 1..)?)
 }
 
 /// The date of a `Date` field.
-pub(crate) fn of_date(value: &[u8]) -> Option<InternalDate> {
+pub fn of_date(value: &[u8]) -> Option<InternalDate> {
     let text = std::str::from_utf8(value).ok()?;
     let text = text.trim();
     let date = OffsetDateTime::parse(text, &Rfc2822).ok().or_else(|| {

@@ -3,10 +3,9 @@
 //! RFC 5322 section 2.2: fields up to the first empty line. Only the first `Message-ID` and the
 //! first `Subject` are kept, each with a limit; nothing else is held.
 
-use mailbox::InternalDate;
+use crate::arrival;
+use crate::date::InternalDate;
 use sha2::{Digest, Sha256};
-
-use crate::pop::arrival;
 
 /// The most bytes kept of a field; RFC 5322 section 2.1.1 allows lines of 998, folded ones more.
 const FIELD_MAX_BYTES: usize = 4096;
@@ -15,19 +14,19 @@ const HEADER_MAX_BYTES: usize = 1 << 20;
 
 /// What a header said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Header {
+pub struct Header {
     /// The value of `Message-ID`, unfolded and trimmed; empty where there is none.
-    pub(crate) message_id: Vec<u8>,
+    pub message_id: Vec<u8>,
     /// The value of `Subject`, unfolded and trimmed, not decoded.
-    pub(crate) subject: Vec<u8>,
+    pub subject: Vec<u8>,
     /// SHA-256 of the whole message, where it was asked for.
-    pub(crate) digest: Option<[u8; 32]>,
+    pub digest: Option<[u8; 32]>,
     /// How many octets of the whole message are LF, where that was counted: some servers count a
     /// line end as one octet.
-    pub(crate) line_feeds: u64,
+    pub line_feeds: u64,
     /// When the message arrived, where the source does not keep that: the date of the topmost
     /// `Received` that has one, else the `Date`.
-    pub(crate) date: Option<InternalDate>,
+    pub date: Option<InternalDate>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ enum Field {
 }
 
 /// Reads a header that comes in pieces of any size.
-pub(crate) struct HeaderReader {
+pub struct HeaderReader {
     found: Header,
     line: Vec<u8>,
     seen_bytes: usize,
@@ -74,12 +73,12 @@ impl Default for HeaderReader {
 
 impl HeaderReader {
     /// One that also looks when the message arrived.
-    pub(crate) fn dating() -> Self {
+    pub fn dating() -> Self {
         HeaderReader { dates: Some(Dates::default()), ..HeaderReader::default() }
     }
 
     /// Takes the next octets of the message; those after the header cost nothing.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+    pub fn feed(&mut self, mut bytes: &[u8]) {
         while !self.ended && !bytes.is_empty() {
             let end = memchr::memchr(b'\n', bytes);
             let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |at| at + 1));
@@ -100,7 +99,7 @@ impl HeaderReader {
     }
 
     /// What was found; a header that never ended counts as far as it went.
-    pub(crate) fn finish(mut self) -> Header {
+    pub fn finish(mut self) -> Header {
         if !self.ended && !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             self.line_ends(&line);
@@ -169,7 +168,7 @@ impl HeaderReader {
 }
 
 /// A number for a Message-ID, the same in every version of this program (it is stored); 0 for none.
-pub(crate) fn identity(message_id: &[u8]) -> u64 {
+pub fn identity(message_id: &[u8]) -> u64 {
     let trimmed = message_id.trim_ascii();
     if trimmed.is_empty() {
         return 0;
