@@ -21,10 +21,11 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/store", &["model", "wire"]),
     ("shared/mailbox", &[]),
     ("shared/ledger", &["model", "store", "wire", "mailbox"]),
-    ("shared/imap", &["wire", "mailbox"]),
-    ("shared/pop", &["wire"]),
+    ("shared/sasl", &["wire"]),
+    ("shared/imap", &["wire", "sasl", "mailbox"]),
+    ("shared/pop", &["wire", "sasl"]),
     ("shared/services", &["model", "store", "wire", "mailbox", "dial", "imap", "pop"]),
-    ("shared/smtp", &["wire"]),
+    ("shared/smtp", &["wire", "sasl"]),
     ("shared/web", &["wire"]),
     ("shared/tls", &["wire"]),
     ("shared/dial", &["wire", "tls", "web"]),
@@ -75,7 +76,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("tests/counting", &[]),
     ("tests/fake-imap", &["wire"]),
     ("tests/fake-tls", &["wire"]),
-    ("tests/laws", &[]),
+    ("tests/laws", &["wire"]),
 ];
 
 /// Longest file without its tests: one subject fits.

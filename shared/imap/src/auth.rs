@@ -1,8 +1,7 @@
 //! Logging in (RFC 9051 sections 6.2.2 and 6.2.3).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use wire::{Random, Secret, Stream};
+use sasl::{Credentials, Exchange, Line, Mechanism, Unsendable};
+use wire::{Random, Stream};
 
 use crate::capability::Capabilities;
 use crate::command::Dialect;
@@ -10,45 +9,17 @@ use crate::dialogue::{Heard, UNASKED_MAX};
 use crate::error::Error;
 use crate::input::Bodies;
 use crate::reply::{Reply, Status};
-use crate::scram::{Proven, Scram};
 use crate::session::Session;
-
-/// How to log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// With a password.
-    Password {
-        /// Login name; forms like `user*master` are the server's business.
-        login: String,
-        /// The password.
-        password: Secret,
-        /// The account to act for, where `login` is an administrator's (RFC 4616).
-        authorise_as: Option<String>,
-    },
-    /// With an OAuth 2.0 access token (RFC 7628, XOAUTH2).
-    Token {
-        /// The account.
-        login: String,
-        /// The access token.
-        token: Secret,
-    },
-}
 
 /// Most ways tried one after the other: each refused one may count towards a lock-out.
 const WAYS_MAX: usize = 3;
 
-/// Most challenges of one exchange; SCRAM has two.
-const CHALLENGES_MAX: usize = 5;
-
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    Scram,
-    Plain,
+    Sasl(Mechanism),
+    /// RFC 9051 section 6.2.3.
     LoginCommand,
-    AuthLogin,
-    OAuthBearer,
-    XOAuth2,
 }
 
 impl<S: Stream> Session<S> {
@@ -70,19 +41,17 @@ impl<S: Stream> Session<S> {
         let ways = ways(&self.state.capabilities, credentials, self.state.encrypted);
         let mut refused = None;
         for way in ways.into_iter().take(WAYS_MAX) {
-            let mut nonce = [0; 18];
-            random.fill(&mut nonce);
             // What was announced before the login does not hold after it.
             let before = std::mem::take(&mut self.state.capabilities);
             let dialect = Dialect::new(&before, self.state.spelling);
-            let reply = self.log_in(way, credentials, nonce, dialect, &before).await?;
+            let reply = self.log_in(way, credentials, (dialect, &before), random).await?;
             if reply.is_ok() {
                 self.learn_capabilities().await?;
                 self.state.choose_quirks();
                 return Ok(());
             }
             self.state.capabilities = before;
-            let next = way == Way::Scram || reply.status == Status::Bad;
+            let next = way.is_proof() || reply.status == Status::Bad;
             let stop = reply.is_temporary() || !next;
             refused = Some(reply);
             if stop {
@@ -106,139 +75,50 @@ impl<S: Stream> Session<S> {
         &mut self,
         way: Way,
         credentials: &Credentials,
-        nonce: [u8; 18],
-        dialect: Dialect,
-        before: &Capabilities,
+        (dialect, before): (Dialect, &Capabilities),
+        random: &impl Random,
     ) -> Result<Reply, Error> {
-        let (login, secret, authorise_as) = credentials.parts();
-        if [login, secret, authorise_as.unwrap_or_default()].iter().any(|part| part.contains('\0'))
-        {
-            return Err(Error::Unsendable { what: "a login or password with a NUL" });
-        }
-        let sasl_ir = before.sasl_ir();
-        // From here on: whatever the server says of it, at whatever time, is handed on without it.
-        self.input.sent.text(secret);
+        credentials.check().map_err(unsendable)?;
         match way {
+            Way::Sasl(mechanism) => {
+                let mut nonce = [0; 18];
+                random.fill(&mut nonce);
+                let sent = &mut self.input.sent;
+                let exchange = Exchange::begin(mechanism, credentials, nonce, sent);
+                self.exchange(exchange.map_err(unsendable)?, before.sasl_ir()).await
+            }
             Way::LoginCommand => {
+                let (login, secret, _) = credentials.parts();
+                // From here on: whatever the server says of it, at whatever time, is handed on
+                // without it.
+                self.input.sent.text(secret);
                 let what = "a login or password with a NUL";
                 let command = self.command_in(dialect, "LOGIN");
                 let command = command.string(login.as_bytes(), what)?;
                 self.answer(command.string(secret.as_bytes(), what)?, |_| Ok(())).await
             }
-            Way::Plain => {
-                let text = format!("{}\0{login}\0{secret}", authorise_as.unwrap_or_default());
-                self.exchange("PLAIN", Some(text), sasl_ir, |_| None).await
-            }
-            Way::AuthLogin => {
-                // draft-murchison-sasl-login-00 section 2: two prompts, name and password.
-                let mut answers = [login, secret].map(str::to_owned).into_iter();
-                self.exchange("LOGIN", None, false, |_| answers.next()).await
-            }
-            Way::OAuthBearer => {
-                let escaped = login.replace('=', "=3D").replace(',', "=2C");
-                let text = format!("n,a={escaped},\x01auth=Bearer {secret}\x01\x01");
-                self.token_exchange("OAUTHBEARER", text, "\x01", sasl_ir).await
-            }
-            Way::XOAuth2 => {
-                let text = format!("user={login}\x01auth=Bearer {secret}\x01\x01");
-                self.token_exchange("XOAUTH2", text, "", sasl_ir).await
-            }
-            Way::Scram => {
-                self.scram_exchange(Scram::new(login, authorise_as, nonce), secret, sasl_ir).await
-            }
         }
     }
 
-    /// A refused token is explained in a challenge (RFC 7628 section 3.2.2), which must be
-    /// answered before the server says NO; its words go into the reply.
-    async fn token_exchange(
-        &mut self,
-        mechanism: &str,
-        first: String,
-        acknowledgement: &str,
-        sasl_ir: bool,
-    ) -> Result<Reply, Error> {
-        let mut explained = String::new();
-        let explain = |challenge: &[u8]| {
-            explained = wire::words(challenge);
-            Some(acknowledgement.to_owned())
-        };
-        let mut reply = self.exchange(mechanism, Some(first), sasl_ir, explain).await?;
-        if !reply.is_ok() && !explained.is_empty() {
-            let explained = self.input.sent.cleaned(&explained);
-            reply.text = format!("{} {}", reply.text, explained.trim()).trim().to_owned();
-        }
-        Ok(reply)
-    }
-
-    async fn scram_exchange(
-        &mut self,
-        scram: Scram,
-        password: &str,
-        sasl_ir: bool,
-    ) -> Result<Reply, Error> {
-        let mut proven: Option<Proven> = None;
-        let mut verified = None;
-        let step = |challenge: &[u8]| match &proven {
-            None => {
-                let (proof, next) = scram.prove(challenge, password).ok()?;
-                proven = Some(next);
-                Some(proof)
-            }
-            Some(proven) => {
-                let checked = proven.verify(challenge);
-                verified = Some(checked.is_ok());
-                checked.ok().map(|()| String::new())
-            }
-        };
-        let first = scram.first();
-        let reply = self.exchange("SCRAM-SHA-256", Some(first), sasl_ir, step).await?;
-        // Without the proof anybody could have said OK.
-        if verified == Some(false) || (reply.is_ok() && verified.is_none()) {
-            return Err(Error::ServerNotProven);
-        }
-        Ok(reply)
-    }
-
-    /// AUTHENTICATE: `first` goes with the command (RFC 4959) or after the first `+`; `step`
-    /// answers the challenges, `None` cancels.
-    async fn exchange(
-        &mut self,
-        mechanism: &str,
-        first: Option<String>,
-        sasl_ir: bool,
-        mut step: impl FnMut(&[u8]) -> Option<String>,
-    ) -> Result<Reply, Error> {
+    /// AUTHENTICATE: the first response goes with the command (RFC 4959) or after the first `+`.
+    async fn exchange(&mut self, mut exchange: Exchange, sasl_ir: bool) -> Result<Reply, Error> {
         self.idle()?;
-        let command = self.command("AUTHENTICATE").text(" ").text(mechanism);
+        let command = self.command("AUTHENTICATE").text(" ").text(exchange.name());
         let tag = command.tag;
-        if let Some(first) = &first {
-            self.input.sent.answer(first.as_bytes());
-        }
-        let mut first = first.map(|first| STANDARD.encode(first));
-        let command = match first.take_if(|_| sasl_ir) {
+        let initial = if sasl_ir { exchange.initial(usize::MAX) } else { None };
+        let command = match initial {
             Some(first) => command.text(" ").text(&first),
             None => command,
         };
         self.send(command).await?;
         self.flush().await?;
-        let mut challenges = 0;
         for _ in 0..UNASKED_MAX {
             match self.hear(Bodies::Within).await? {
-                Heard::Tagged(own, reply) if own == tag => return Ok(reply),
+                Heard::Tagged(own, reply) if own == tag => return self.settled(&exchange, reply),
                 Heard::Tagged(..) => return Err(self.stranger()),
                 Heard::Status(_) | Heard::Data(_) => {}
                 Heard::Continue(challenge) => {
-                    challenges += 1;
-                    let answer = match first.take() {
-                        Some(first) => Some(first),
-                        None if challenges > CHALLENGES_MAX => None,
-                        // What is no base64 is a prompt of AUTH=LOGIN, or empty.
-                        None => step(&STANDARD.decode(&challenge).unwrap_or_default())
-                            .map(|answer| STANDARD.encode(answer)),
-                    };
-                    let answer = answer.as_deref().unwrap_or("*");
-                    self.input.sent.encoded(answer);
+                    let answer = exchange.respond(&challenge, &mut self.input.sent);
                     self.output.extend_from_slice(answer.as_bytes());
                     self.output.extend_from_slice(b"\r\n");
                     self.flush().await?;
@@ -247,42 +127,39 @@ impl<S: Stream> Session<S> {
         }
         Err(self.endless())
     }
-}
 
-impl Credentials {
-    /// Login, secret, and whom to act for where that is somebody else.
-    fn parts(&self) -> (&str, &str, Option<&str>) {
-        match self {
-            Credentials::Password { login, password, authorise_as } => {
-                let other = authorise_as.as_deref().filter(|other| other != login);
-                (login, password.expose(), other)
-            }
-            Credentials::Token { login, token } => (login, token.expose(), None),
+    fn settled(&self, exchange: &Exchange, mut reply: Reply) -> Result<Reply, Error> {
+        exchange.settle(reply.is_ok()).map_err(|_| Error::ServerNotProven)?;
+        if !reply.is_ok() {
+            reply.text = exchange.explain(&reply.text, &self.input.sent);
         }
+        Ok(reply)
     }
 }
 
+impl Way {
+    fn is_proof(self) -> bool {
+        matches!(self, Way::Sasl(mechanism) if mechanism.is_proof())
+    }
+}
+
+fn unsendable(Unsendable(what): Unsendable) -> Error {
+    Error::Unsendable { what }
+}
+
+/// The mechanisms that fit, and LOGIN before AUTH=LOGIN, which says the same in more round trips.
 fn ways(capabilities: &Capabilities, credentials: &Credentials, encrypted: bool) -> Vec<Way> {
-    let (login, secret, authorise_as) = credentials.parts();
-    let possible: &[(Way, bool)] = match credentials {
-        Credentials::Token { .. } => &[
-            (Way::OAuthBearer, capabilities.auth("OAUTHBEARER")),
-            (Way::XOAuth2, capabilities.auth("XOAUTH2")),
-        ],
-        Credentials::Password { .. } => {
-            let scram = capabilities.auth("SCRAM-SHA-256") && login.is_ascii() && secret.is_ascii();
-            let plain = capabilities.auth("PLAIN");
-            let alone = authorise_as.is_none();
-            let login_command = alone && !capabilities.login_disabled();
-            let auth_login = alone && capabilities.auth("LOGIN");
-            let (first, second) = match encrypted {
-                true => ((Way::Plain, plain), (Way::Scram, scram)),
-                false => ((Way::Scram, scram), (Way::Plain, plain)),
-            };
-            &[first, second, (Way::LoginCommand, login_command), (Way::AuthLogin, auth_login)]
-        }
-    };
-    possible.iter().filter(|way| way.1).map(|way| way.0).collect()
+    // Whether a line that is not encrypted may be used at all is decided where it is opened.
+    let line = if encrypted { Line::Private } else { Line::Open { clear_permitted: true } };
+    let mechanisms = sasl::choose(|name| capabilities.auth(name), credentials, line);
+    let mut ways: Vec<Way> = mechanisms.into_iter().map(Way::Sasl).collect();
+    let is_password = matches!(credentials, Credentials::Password { .. });
+    let (_, _, authorise_as) = credentials.parts();
+    if is_password && authorise_as.is_none() && !capabilities.login_disabled() {
+        let last = ways.iter().position(|way| *way == Way::Sasl(Mechanism::Login));
+        ways.insert(last.unwrap_or(ways.len()), Way::LoginCommand);
+    }
+    ways
 }
 
 #[cfg(test)]
@@ -290,6 +167,10 @@ mod tests {
     use super::*;
     use crate::reply::Code;
     use crate::testing::play;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use wire::Secret;
+    use wire::echo::Sent;
 
     /// Draws the same bytes each time, so that a dialogue can be written down.
     struct Fixed;
@@ -532,19 +413,21 @@ mod tests {
         // The server's side was computed with the formulas of RFC 5802 section 3.
         let nonce = STANDARD.encode([7; 18]);
         let challenge = format!("r={nonce}xyz,s={},i=16", STANDARD.encode("salt"));
-        let scram = Scram::new("user", None, [7; 18]);
-        let (proof, _) = scram.prove(challenge.as_bytes(), "pencil").unwrap();
+        let user = password("user", "pencil");
+        let (mechanism, mut sent) = (Mechanism::ScramSha256, Sent::default());
+        let mut exchange = Exchange::begin(mechanism, &user, [7; 18], &mut sent).unwrap();
+        let first = exchange.initial(usize::MAX).unwrap();
+        let proof = exchange.respond(STANDARD.encode(&challenge).as_bytes(), &mut sent);
         let dialogue = format!(
             "C: A1 AUTHENTICATE SCRAM-SHA-256 {FIRST}
              S: + {}
              C: {}
              ",
             STANDARD.encode(&challenge),
-            STANDARD.encode(&proof)
+            *proof
         );
-        assert_eq!(STANDARD.encode(scram.first()), FIRST);
+        assert_eq!(*first, FIRST);
         let capabilities = "AUTH=SCRAM-SHA-256 SASL-IR LOGINDISABLED";
-        let user = password("user", "pencil");
         let unproven = check(capabilities, &user, &format!("{dialogue}S: A1 OK in"));
         assert_eq!(unproven, Err(Error::ServerNotProven));
         let false_proof = STANDARD.encode(format!("v={}", STANDARD.encode([0; 32])));

@@ -14,12 +14,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures::executor::block_on;
+use sasl::Credentials;
 use wire::fed::{Fed, cuts};
 use wire::{Random, Secret};
 
 use crate::Capabilities;
 use crate::append::AppendHead;
-use crate::auth::Credentials;
 use crate::error::Error;
 use crate::fetch::{Attributes, FetchEvent, FetchItems, Sequence};
 use crate::input::{Bodies, Input};

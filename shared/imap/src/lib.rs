@@ -4,8 +4,8 @@
 //! any [`wire::Stream`]. Out of scope: opening connections, TLS and compression (the caller wraps
 //! the stream and resumes), what is migrated and why, when to try again.
 //!
-//! Reading order: [`Session`] in `session.rs` (one connection), `auth.rs` and `scram.rs` (logging
-//! in), `list.rs` and `mailboxes.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
+//! Reading order: [`Session`] in `session.rs` (one connection), `auth.rs` (logging in, with
+//! the mechanisms of crate `sasl`), `list.rs` and `mailboxes.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
 //! `messages.rs` (flags, copies, searches); below them `dialogue.rs` (which answer belongs to
 //! which command), `command.rs` (what is sent), `input.rs` and `response/` (what is read); the
 //! values `reply.rs`, `capability.rs`, `flags.rs` (those of crate `mailbox`, read); `quirks.rs`, what named servers do differently, as data.
@@ -36,13 +36,11 @@ mod messages;
 mod quirks;
 mod reply;
 mod response;
-mod scram;
 mod session;
 #[cfg(test)]
 mod testing;
 
 pub use append::{AppendHead, Appended, Started};
-pub use auth::Credentials;
 pub use capability::Capabilities;
 pub use error::Error;
 pub use fetch::{Attributes, FetchEvent, FetchItems, Sequence};
@@ -52,4 +50,5 @@ pub use mailboxes::{Mode, Selected};
 pub use messages::{Change, Criteria, Quota, QuotaResource};
 pub use quirks::Quirks;
 pub use reply::{Code, CopyUid, Reply, Status};
+pub use sasl::Credentials;
 pub use session::{Resume, Session};

@@ -1,107 +1,94 @@
 //! Logging in: AUTH (RFC 5034), APOP, USER and PASS (RFC 1939 section 7).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
-use wire::{Secret, Stream};
+use sasl::{Credentials, Exchange, Line, Mechanism, Unsendable};
+use wire::{Random, Stream};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, unreadable};
 use crate::reply::Reply;
-use crate::session::Session;
+use crate::session::{Session, State};
 
 /// Longest command with its line end that may carry a first answer (RFC 2449 section 4, RFC 5034
 /// section 4); a longer one waits to be asked for.
 const INITIAL_MAX: usize = 255;
 
-/// Most challenges of one exchange; LOGIN has two.
-const CHALLENGES_MAX: usize = 5;
-
-/// How to log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// With a password.
-    Password {
-        /// Login name.
-        login: String,
-        /// The password.
-        password: Secret,
-        /// The account to act for, where `login` is an administrator's (RFC 4616).
-        authorise_as: Option<String>,
-    },
-    /// With an OAuth 2.0 access token (RFC 7628, XOAUTH2).
-    Token {
-        /// The account.
-        login: String,
-        /// The access token.
-        token: Secret,
-    },
-}
-
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    Plain,
+    Sasl(Mechanism),
     UserPass,
-    AuthLogin,
     Apop,
-    OAuthBearer,
-    XOAuth2,
 }
 
 impl<S: Stream> Session<S> {
     /// Logs in, by the best way that both sides know, in one attempt: each refused one may count
-    /// towards a lock-out. Afterwards [`Session::capabilities`] are those of a session that is
-    /// logged in.
+    /// towards a lock-out. Only where a proof of the password (SCRAM) is refused the next way is
+    /// tried, since servers announce it even for accounts that have no password in that form.
+    /// Afterwards [`Session::capabilities`] are those of a session that is logged in.
     ///
     /// On a line known to be encrypted ([`Session::set_encrypted`]) that is PLAIN, which takes one
-    /// round trip, then USER and PASS, then LOGIN; on another one APOP, which hides the password,
-    /// and after it the same only where the caller permits it ([`Session::permit_clear`]).
-    pub async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Error> {
+    /// round trip, then USER and PASS, then SCRAM and LOGIN; on another one APOP and SCRAM, which
+    /// hide the password, and after them the same only where the caller permits it
+    /// ([`Session::permit_clear`]).
+    pub async fn authenticate(
+        &mut self,
+        credentials: &Credentials,
+        random: &impl Random,
+    ) -> Result<(), Error> {
         self.learn_capabilities().await?;
-        let Some(way) = self.way(credentials) else {
-            let capabilities = &self.state.capabilities;
-            let user = capabilities.user().then(|| "USER".to_owned());
-            let announced = capabilities.mechanisms().map(str::to_owned).chain(user).collect();
-            return Err(Error::NoMechanism { announced });
-        };
-        let (login, secret, authorise_as) = credentials.parts();
-        if [login, secret, authorise_as.unwrap_or_default()].iter().any(|part| part.contains('\0'))
-        {
-            return Err(Error::Unsendable { what: "a login or password with a NUL" });
+        let ways = self.ways(credentials);
+        let mut refused = None;
+        for way in ways {
+            let mut reply = self.log_in(way, credentials, random).await?;
+            if reply.ok {
+                return self.learn_capabilities().await;
+            }
+            if reply.code == Some(crate::Code::LoginDelay) {
+                reply.wait_s = self.state.capabilities.login_delay_s();
+            }
+            let stop = !way.is_proof() || reply.is_temporary();
+            refused = Some(reply);
+            if stop {
+                break;
+            }
         }
-        // From here on: whatever the server says of it, at whatever time, is handed on without it.
-        self.state.sent.text(secret);
-        let mut reply = self.log_in(way, credentials).await?;
-        if reply.code == Some(crate::Code::LoginDelay) {
-            reply.wait_s = self.state.capabilities.login_delay_s();
-        }
-        match (reply.ok, &reply.code) {
-            (true, _) => self.learn_capabilities().await,
-            (false, Some(crate::Code::SysPerm)) => Err(Error::Refused(reply)),
-            (false, _) if reply.is_temporary() => Err(Error::Refused(reply)),
-            (false, _) => Err(Error::AuthenticationFailed(reply)),
+        match refused {
+            None => {
+                let capabilities = &self.state.capabilities;
+                let user = capabilities.user().then(|| "USER".to_owned());
+                let announced = capabilities.mechanisms().map(str::to_owned).chain(user).collect();
+                Err(Error::NoMechanism { announced })
+            }
+            Some(reply) if reply.is_temporary() => Err(Error::Refused(reply)),
+            Some(reply) if reply.code == Some(crate::Code::SysPerm) => Err(Error::Refused(reply)),
+            Some(reply) => Err(Error::AuthenticationFailed(reply)),
         }
     }
 
-    fn way(&self, credentials: &Credentials) -> Option<Way> {
-        let capabilities = &self.state.capabilities;
-        let clear = self.state.encrypted || self.state.clear_permitted;
-        let (_, _, authorise_as) = credentials.parts();
-        let alone = authorise_as.is_none();
-        let possible: &[(Way, bool)] = match credentials {
-            Credentials::Token { .. } => &[
-                (Way::OAuthBearer, clear && capabilities.auth("OAUTHBEARER")),
-                (Way::XOAuth2, clear && capabilities.auth("XOAUTH2")),
-            ],
-            Credentials::Password { .. } => &[
-                (Way::Apop, alone && !self.state.encrypted && self.timestamp().is_some()),
-                (Way::Plain, clear && capabilities.auth("PLAIN")),
-                (Way::UserPass, clear && alone && capabilities.user()),
-                (Way::AuthLogin, clear && alone && capabilities.auth("LOGIN")),
-            ],
+    fn ways(&self, credentials: &Credentials) -> Vec<Way> {
+        let State { capabilities, encrypted, clear_permitted, .. } = &self.state;
+        let line = match *encrypted {
+            true => Line::Private,
+            false => Line::Open { clear_permitted: *clear_permitted },
         };
-        possible.iter().find(|way| way.1).map(|way| way.0)
+        let mechanisms = sasl::choose(|name| capabilities.auth(name), credentials, line);
+        let mut ways: Vec<Way> = mechanisms.into_iter().map(Way::Sasl).collect();
+        let (_, _, authorise_as) = credentials.parts();
+        let is_password = matches!(credentials, Credentials::Password { .. });
+        if is_password && authorise_as.is_none() {
+            if (*encrypted || *clear_permitted) && capabilities.user() {
+                let plain = ways.iter().position(|way| *way == Way::Sasl(Mechanism::Plain));
+                // Behind what hides the password where somebody may listen.
+                let proof = ways.iter().position(|way| !encrypted && way.is_proof());
+                let behind = plain.or(proof).map_or(0, |at| at + 1);
+                ways.insert(behind, Way::UserPass);
+            }
+            if !encrypted && self.timestamp().is_some() {
+                ways.insert(0, Way::Apop);
+            }
+        }
+        ways
     }
 
     /// The `msg-id` of the greeting, which says that the server knows APOP.
@@ -111,18 +98,23 @@ impl<S: Stream> Session<S> {
         from.get(..=from.find('>')?).filter(|id| id.contains('@'))
     }
 
-    async fn log_in(&mut self, way: Way, credentials: &Credentials) -> Result<Reply, Error> {
-        let (login, secret, authorise_as) = credentials.parts();
+    async fn log_in(
+        &mut self,
+        way: Way,
+        credentials: &Credentials,
+        random: &impl Random,
+    ) -> Result<Reply, Error> {
+        credentials.check().map_err(unsendable)?;
+        let (login, secret, _) = credentials.parts();
+        // From here on: whatever the server says of it, at whatever time, is handed on without it.
+        self.state.sent.text(secret);
         match way {
-            Way::Plain => {
-                let other = authorise_as.unwrap_or_default();
-                let text = Zeroizing::new(format!("{other}\0{login}\0{secret}"));
-                self.exchange("PLAIN", Some(&text), |_| None).await
-            }
-            Way::AuthLogin => {
-                // draft-murchison-sasl-login-00 section 2: two prompts, name and password.
-                let mut answers = [login, secret].into_iter();
-                self.exchange("LOGIN", None, |_| answers.next()).await
+            Way::Sasl(mechanism) => {
+                let mut nonce = [0; 18];
+                random.fill(&mut nonce);
+                let sent = &mut self.state.sent;
+                let exchange = Exchange::begin(mechanism, credentials, nonce, sent);
+                self.exchange(exchange.map_err(unsendable)?).await
             }
             Way::UserPass => {
                 // Before the name goes out, so that nothing is left half-way.
@@ -142,93 +134,54 @@ impl<S: Stream> Session<S> {
                 self.state.sent.encoded(&digest);
                 self.command(&format!("APOP {login} {digest}")).await
             }
-            Way::OAuthBearer => {
-                let escaped = login.replace('=', "=3D").replace(',', "=2C");
-                let text = format!("n,a={escaped},\x01auth=Bearer {secret}\x01\x01");
-                self.token_exchange("OAUTHBEARER", &Zeroizing::new(text), "\x01").await
-            }
-            Way::XOAuth2 => {
-                let text = format!("user={login}\x01auth=Bearer {secret}\x01\x01");
-                self.token_exchange("XOAUTH2", &Zeroizing::new(text), "").await
-            }
         }
     }
 
-    /// A refused token is explained in a challenge (RFC 7628 section 3.2.2), which must be
-    /// answered before the server says no; its words go into the reply.
-    async fn token_exchange(
-        &mut self,
-        mechanism: &str,
-        first: &str,
-        acknowledgement: &'static str,
-    ) -> Result<Reply, Error> {
-        let mut explained = String::new();
-        let explain = |challenge: &[u8]| {
-            explained = String::from_utf8_lossy(challenge).into_owned();
-            Some(acknowledgement)
-        };
-        let mut reply = self.exchange(mechanism, Some(first), explain).await?;
-        if !reply.ok && !explained.is_empty() {
-            let explained = self.state.sent.cleaned(&explained);
-            reply.text = format!("{} {}", reply.text, explained.trim()).trim().to_owned();
-        }
-        Ok(reply)
-    }
-
-    /// AUTH: `first` goes with the command where it is short enough, or after the first `+`;
-    /// `step` answers the challenges, `None` cancels.
-    async fn exchange<'a>(
-        &mut self,
-        mechanism: &str,
-        first: Option<&str>,
-        mut step: impl FnMut(&[u8]) -> Option<&'a str>,
-    ) -> Result<Reply, Error> {
-        if let Some(first) = first {
-            self.state.sent.answer(first.as_bytes());
-        }
-        let mut first = first.map(|first| Zeroizing::new(STANDARD.encode(first)));
-        let command = format!("AUTH {mechanism}");
-        let initial = first.take_if(|first| command.len() + first.len() + 3 <= INITIAL_MAX);
-        match initial {
-            Some(first) => self.put(&Zeroizing::new(format!("{command} {}", first.as_str())))?,
+    /// AUTH: the first response goes with the command where it is short enough, or after the first
+    /// `+`.
+    async fn exchange(&mut self, mut exchange: Exchange) -> Result<Reply, Error> {
+        let command = format!("AUTH {}", exchange.name());
+        let room = INITIAL_MAX.saturating_sub(command.len() + " \r\n".len());
+        match exchange.initial(room) {
+            Some(first) => self.put(&Zeroizing::new(format!("{command} {}", *first)))?,
             None => self.put(&command)?,
         }
         self.flush().await?;
-        for _ in 0..=CHALLENGES_MAX {
+        // The reply comes after the last one.
+        for _ in 0..=sasl::CHALLENGES_MAX {
             let line = self.input.line(&mut self.stream).await;
             let line = line.map_err(|error| self.discreet(error))?;
             if let Some(reply) = Reply::read(&line) {
-                return Ok(self.discreet_reply(reply));
+                let reply = self.discreet_reply(reply);
+                return self.settled(&exchange, reply);
             }
             let Some(challenge) = line.strip_prefix(b"+") else {
                 return Err(self.unreadable("this is neither a status nor a challenge", &line));
             };
-            // What is no base64 is a prompt of LOGIN, or empty.
-            let challenge = STANDARD.decode(challenge.trim_ascii()).unwrap_or_default();
-            let answer = match first.take() {
-                Some(first) => Some(first),
-                None => step(&challenge).map(|answer| Zeroizing::new(STANDARD.encode(answer))),
-            };
-            let answer = answer.as_ref().map_or("*", |answer| answer.as_str());
-            self.state.sent.encoded(answer);
-            self.put(answer)?;
+            let answer = exchange.respond(challenge, &mut self.state.sent);
+            self.put(&answer)?;
             self.flush().await?;
         }
         Err(unreadable("challenges without end", b""))
     }
+
+    fn settled(&self, exchange: &Exchange, mut reply: Reply) -> Result<Reply, Error> {
+        exchange.settle(reply.ok).map_err(|_| Error::ServerNotProven)?;
+        if !reply.ok {
+            reply.text = exchange.explain(&reply.text, &self.state.sent);
+        }
+        Ok(reply)
+    }
 }
 
-impl Credentials {
-    /// Login, secret, and whom to act for where that is somebody else.
-    fn parts(&self) -> (&str, &str, Option<&str>) {
-        match self {
-            Credentials::Password { login, password, authorise_as } => {
-                let other = authorise_as.as_deref().filter(|other| other != login);
-                (login, password.expose(), other)
-            }
-            Credentials::Token { login, token } => (login, token.expose(), None),
-        }
+impl Way {
+    fn is_proof(self) -> bool {
+        matches!(self, Way::Sasl(mechanism) if mechanism.is_proof())
     }
+}
+
+fn unsendable(Unsendable(what): Unsendable) -> Error {
+    Error::Unsendable { what }
 }
 
 #[cfg(test)]
@@ -236,6 +189,19 @@ mod tests {
     use super::*;
     use crate::reply::Code;
     use crate::testing::play;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use wire::Secret;
+    use wire::echo::Sent;
+
+    /// Draws the same bytes each time, so that a dialogue can be written down.
+    struct Fixed;
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
 
     fn password(login: &str, password: &str) -> Credentials {
         let password = Secret::new(password.into());
@@ -258,7 +224,7 @@ mod tests {
     fn encrypted(capabilities: &str, credentials: &Credentials, login: &str) -> Result<(), Error> {
         play(&dialogue(capabilities, login), async |session| {
             session.set_encrypted();
-            session.authenticate(credentials).await
+            session.authenticate(credentials, &Fixed).await
         })
     }
 
@@ -328,7 +294,7 @@ mod tests {
                     if over_tls {
                         session.set_encrypted();
                     }
-                    let error = session.authenticate(credentials).await.unwrap_err();
+                    let error = session.authenticate(credentials, &Fixed).await.unwrap_err();
                     format!("{error} {error:?}")
                 });
                 discreet(&words, &derived);
@@ -341,7 +307,7 @@ mod tests {
         );
         let later = play(&dialogue, async |session| {
             session.set_encrypted();
-            session.authenticate(&known).await.unwrap();
+            session.authenticate(&known, &Fixed).await.unwrap();
             format!("{:?} {:?}", session.announced(), session.noop().await)
         });
         discreet(&later, &plain);
@@ -389,7 +355,7 @@ mod tests {
         let old = "C: CAPA\nS: -ERR what?\nC: USER a\nS: +OK\nC: PASS b\nS: +OK\nC: CAPA\nS: -ERR";
         let done = play(old, async |session| {
             session.set_encrypted();
-            session.authenticate(&password("a", "b")).await
+            session.authenticate(&password("a", "b"), &Fixed).await
         });
         assert_eq!(done, Ok(()));
     }
@@ -412,24 +378,24 @@ mod tests {
             S: +OK maildrop has 1 message (369 octets)";
         let credentials = password("mrose", "tanstaaf");
         let done = play(&dialogue("USER, SASL PLAIN", login), async |session| {
-            session.authenticate(&credentials).await
+            session.authenticate(&credentials, &Fixed).await
         });
         assert_eq!(done, Ok(()));
         let refused = play(&capa("USER, SASL PLAIN LOGIN XOAUTH2"), async |session| {
             session.state.greeting.clear();
-            session.authenticate(&credentials).await
+            session.authenticate(&credentials, &Fixed).await
         });
         let announced = ["PLAIN", "LOGIN", "XOAUTH2", "USER"].map(str::to_owned).to_vec();
         assert_eq!(refused, Err(Error::NoMechanism { announced }));
         let token = Credentials::Token { login: "a".into(), token: Secret::new("t".into()) };
         let refused =
-            play(&capa("SASL XOAUTH2"), async |session| session.authenticate(&token).await);
+            play(&capa("SASL XOAUTH2"), async |session| session.authenticate(&token, &Fixed).await);
         assert!(matches!(refused, Err(Error::NoMechanism { .. })));
         let permitted = "C: AUTH PLAIN AG1yb3NlAHRhbnN0YWFm\nS: +OK";
         let done = play(&dialogue("SASL PLAIN", permitted), async |session| {
             session.state.greeting.clear();
             session.permit_clear();
-            session.authenticate(&credentials).await
+            session.authenticate(&credentials, &Fixed).await
         });
         assert_eq!(done, Ok(()));
     }
@@ -476,7 +442,7 @@ mod tests {
         for (login, secret) in [("a\0", "b"), ("a\r\nQUIT", "b"), ("a", "b\nc")] {
             let done = play(&capa("USER"), async |session| {
                 session.set_encrypted();
-                session.authenticate(&password(login, secret)).await
+                session.authenticate(&password(login, secret), &Fixed).await
             });
             assert!(matches!(done, Err(Error::Unsendable { .. })), "{login:?} {done:?}");
         }
@@ -489,8 +455,80 @@ mod tests {
         let login = format!("C: AUTH LOGIN\n{answers}S: + \nC: *");
         let done = play(&format!("{}{login}", capa("SASL LOGIN")), async |session| {
             session.set_encrypted();
-            session.authenticate(&password("a", "b")).await
+            session.authenticate(&password("a", "b"), &Fixed).await
         });
         assert!(matches!(done, Err(Error::Unreadable { .. })), "{done:?}");
+    }
+
+    /// A dialogue with a server that asks for a proof, up to it.
+    fn proof(credentials: &Credentials) -> String {
+        let nonce = STANDARD.encode([7; 18]);
+        let challenge = format!("r={nonce}xyz,s={},i=16", STANDARD.encode("salt"));
+        let challenge = STANDARD.encode(challenge);
+        let (mechanism, mut sent) = (Mechanism::ScramSha256, Sent::default());
+        let mut exchange = Exchange::begin(mechanism, credentials, [7; 18], &mut sent).unwrap();
+        let first = exchange.initial(usize::MAX).unwrap();
+        let proof = exchange.respond(challenge.as_bytes(), &mut sent);
+        format!("C: AUTH SCRAM-SHA-256 {}\nS: + {challenge}\nC: {}\n", *first, *proof)
+    }
+
+    #[test]
+    fn a_proof_may_go_over_an_open_line() {
+        let user = password("user", "pencil");
+        let over_an_open_line = |login: &str, permitted: bool| {
+            let dialogue = format!("{}{login}", capa("SASL PLAIN SCRAM-SHA-256"));
+            play(&dialogue, async |session| {
+                session.state.greeting.clear();
+                if permitted {
+                    session.permit_clear();
+                }
+                session.authenticate(&user, &Fixed).await
+            })
+        };
+        let unproven = format!("{}S: +OK", proof(&user));
+        assert_eq!(over_an_open_line(&unproven, false), Err(Error::ServerNotProven));
+        let refused = format!("{}S: -ERR [AUTH] no", proof(&user));
+        let error = over_an_open_line(&refused, false);
+        assert!(matches!(error, Err(Error::AuthenticationFailed(_))), "{error:?}");
+        // Announced, but this account has no password in that form.
+        let capa = capa("SASL PLAIN SCRAM-SHA-256");
+        let plain = format!("{refused}\nC: AUTH PLAIN AHVzZXIAcGVuY2ls\nS: +OK\n{capa}");
+        assert_eq!(over_an_open_line(&plain, true), Ok(()));
+    }
+
+    /// What is tried, in order, by what a server announces.
+    #[test]
+    fn the_order_of_ways() {
+        let ways = |announced: &str, stamp: bool, encrypted: bool, permitted: bool| {
+            let known = password("anna", "geheim");
+            play(&capa(announced), async |session| {
+                session.state.encrypted = encrypted;
+                session.state.clear_permitted = permitted;
+                if !stamp {
+                    session.state.greeting.clear();
+                }
+                session.learn_capabilities().await.unwrap();
+                let name = |way: &Way| match way {
+                    Way::Sasl(mechanism) => mechanism.name(),
+                    Way::UserPass => "USER",
+                    Way::Apop => "APOP",
+                };
+                session.ways(&known).iter().map(name).collect::<Vec<_>>().join(" ")
+            })
+        };
+        let all = "USER, SASL LOGIN PLAIN SCRAM-SHA-256";
+        for (announced, stamp, encrypted, permitted, expected) in [
+            (all, true, true, false, "PLAIN USER SCRAM-SHA-256 LOGIN"),
+            (all, true, false, false, "APOP SCRAM-SHA-256"),
+            (all, true, false, true, "APOP SCRAM-SHA-256 PLAIN USER LOGIN"),
+            (all, false, false, true, "SCRAM-SHA-256 PLAIN USER LOGIN"),
+            ("USER, SASL LOGIN", false, true, false, "USER LOGIN"),
+            ("USER, SASL SCRAM-SHA-1", false, true, false, "USER SCRAM-SHA-1"),
+            ("USER, SASL SCRAM-SHA-1", false, false, true, "SCRAM-SHA-1 USER"),
+            ("USER", true, false, false, "APOP"),
+            ("USER", false, false, false, ""),
+        ] {
+            assert_eq!(ways(announced, stamp, encrypted, permitted), expected, "{announced}");
+        }
     }
 }

@@ -46,6 +46,9 @@ pub enum Error {
     /// The server does not offer STLS.
     #[error("the server offers no encryption (STLS) on this port")]
     NoStartTls,
+    /// The server's proof of the password is wrong (SCRAM, RFC 5802): somebody sits in between.
+    #[error("the server did not prove that it knows the password")]
+    ServerNotProven,
     /// A value of the caller's cannot be said in POP3.
     #[error("{what} cannot be sent over POP3")]
     Unsendable {

@@ -12,10 +12,10 @@
 use std::fmt::Write as _;
 
 use futures::executor::block_on;
-use wire::Secret;
+use sasl::Credentials;
 use wire::fed::{Fed, cuts};
+use wire::{Random, Secret};
 
-use crate::auth::Credentials;
 use crate::error::Error;
 use crate::messages::{Command, Listed};
 use crate::session::Session;
@@ -133,6 +133,14 @@ fn whole_content_is_unstuffed(text: &[u8]) {
     }
 }
 
+struct Nines;
+
+impl Random for Nines {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(9);
+    }
+}
+
 /// Logging in: the same however the answers arrive.
 pub fn login(bytes: &[u8]) {
     for encrypted in [true, false] {
@@ -150,7 +158,7 @@ pub fn login(bytes: &[u8]) {
                     password: Secret::new("secret".into()),
                     authorise_as: None,
                 };
-                let done = session.authenticate(&credentials).await;
+                let done = session.authenticate(&credentials, &Nines).await;
                 format!("{:?} {:?}", done.map_err(|error| shown(&error)), session.capabilities())
             })
         });

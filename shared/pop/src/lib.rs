@@ -32,9 +32,9 @@ mod session;
 #[cfg(test)]
 mod testing;
 
-pub use auth::Credentials;
 pub use capability::Capabilities;
 pub use error::Error;
 pub use messages::{Command, Listed, MESSAGES_MAX};
 pub use reply::{Code, Reply};
+pub use sasl::Credentials;
 pub use session::{Resume, Session};

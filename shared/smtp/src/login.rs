@@ -1,32 +1,31 @@
 //! Logging in (RFC 4954).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use sasl::{Credentials, Exchange, Line, Unsendable};
 use wire::{Secret, Stream};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::reply::Reply;
-use crate::session::Session;
+use crate::session::{COMMAND_MAX, Session};
 
 impl<S: Stream> Session<S> {
     /// Logs in by PLAIN (RFC 4616), or by LOGIN where only that is offered. The line must be
     /// encrypted, or one that the operator trusts without.
     pub async fn authenticate(&mut self, login: &str, password: &Secret) -> Result<(), Error> {
-        if login.contains('\0') || password.expose().contains('\0') {
-            return Err(Error::Unsendable { what: "a login or password with a NUL" });
-        }
-        // From here on: whatever the server says of it, at whatever time, is handed on without it.
-        self.sent.secret(password);
-        let plain = Zeroizing::new(format!("\0{login}\0{}", password.expose()));
-        self.sent.answer(plain.as_bytes());
-        let reply = if self.extensions.offers("PLAIN") {
-            self.auth_plain(login, password).await?
-        } else if self.extensions.offers("LOGIN") {
-            self.auth_login(login, password).await?
-        } else {
+        let (login, password) = (login.to_owned(), password.clone());
+        let credentials = Credentials::Password { login, password, authorise_as: None };
+        credentials.check().map_err(unsendable)?;
+        // Nobody listens from whom SCRAM would hide the password.
+        let offers = |name: &str| !name.starts_with("SCRAM") && self.extensions.offers(name);
+        let mechanisms = sasl::choose(offers, &credentials, Line::Private);
+        let Some(&mechanism) = mechanisms.first() else {
             return Err(Error::NoMechanism { announced: self.extensions.mechanisms.clone() });
         };
+        // Which is for SCRAM alone.
+        let nonce = [0; 18];
+        // From here on: whatever the server says of it, at whatever time, is handed on without it.
+        let exchange = Exchange::begin(mechanism, &credentials, nonce, &mut self.sent);
+        let reply = self.exchange(exchange.map_err(unsendable)?).await?;
         match reply.is_done() {
             true => Ok(()),
             // RFC 4954 section 6: 454 is a failure of the moment.
@@ -35,29 +34,37 @@ impl<S: Stream> Session<S> {
         }
     }
 
-    async fn auth_plain(&mut self, login: &str, password: &Secret) -> Result<Reply, Error> {
-        let message = Zeroizing::new(format!("\0{login}\0{}", password.expose()));
-        let encoded = Zeroizing::new(STANDARD.encode(message.as_bytes()));
-        self.command(&Zeroizing::new(format!("AUTH PLAIN {}", encoded.as_str()))).await
-    }
-
-    /// No RFC defines LOGIN; draft-murchison-sasl-login-00 section 2 describes the two prompts.
-    async fn auth_login(&mut self, login: &str, password: &Secret) -> Result<Reply, Error> {
-        let mut reply = self.command("AUTH LOGIN").await?;
-        for answer in [login, password.expose()] {
+    /// AUTH: the first response goes with the command, others after each 334.
+    async fn exchange(&mut self, mut exchange: Exchange) -> Result<Reply, Error> {
+        let command = format!("AUTH {}", exchange.name());
+        let room = COMMAND_MAX.saturating_sub(command.len() + " ".len());
+        let command = match exchange.initial(room) {
+            Some(first) => Zeroizing::new(format!("{command} {}", *first)),
+            None => Zeroizing::new(command),
+        };
+        let mut reply = self.command(&command).await?;
+        for _ in 0..sasl::CHALLENGES_MAX {
             if !reply.wants_more() {
-                return Ok(reply);
+                break;
             }
-            reply = self.command(&Zeroizing::new(STANDARD.encode(answer))).await?;
+            let challenge = reply.lines.first().map(String::as_str).unwrap_or_default();
+            let answer = exchange.respond(challenge.as_bytes(), &mut self.sent);
+            reply = self.command(&answer).await?;
         }
         Ok(reply)
     }
+}
+
+fn unsendable(Unsendable(what): Unsendable) -> Error {
+    Error::Unsendable { what }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::play;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use wire::script::Script;
 
     fn logged_in(auth: &str, tail: &str) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use crate::reply::{Input, Reply};
 
 /// Longest command line that is sent. RFC 5321 section 4.5.3.1.4 has 512 octets; RFC 4954
 /// section 4 gives AUTH 12,288.
-const COMMAND_MAX: usize = 12_288;
+pub(crate) const COMMAND_MAX: usize = 12_288;
 
 /// A session with a server that has greeted.
 #[derive(Debug)]

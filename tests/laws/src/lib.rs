@@ -12,6 +12,12 @@
     reason = "test code: a panic is a failed test"
 )]
 
+mod cut;
+mod taker;
+
+pub use cut::any_cut_gives_the_same;
+pub use taker::Taker;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -34,7 +34,7 @@ async fn logged_in<H: Host>(
         }
         told => told,
     })?;
-    session.authenticate(&credentials(account, credential)).await?;
+    session.authenticate(&credentials(account, credential), dialer.host).await?;
     Ok(session)
 }
 

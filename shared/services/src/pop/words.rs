@@ -42,6 +42,7 @@ impl From<Error> for Trouble {
             }
             Error::NoMechanism { .. }
             | Error::NoStartTls
+            | Error::ServerNotProven
             | Error::Unsendable { .. }
             | Error::OutOfTurn { .. } => Trouble::Impossible(Lack::Other, words),
             Error::Unreadable { .. } | Error::NotPop { .. } => Trouble::Unreadable(words),
