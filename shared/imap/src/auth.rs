@@ -114,7 +114,11 @@ impl<S: Stream> Session<S> {
         self.flush().await?;
         for _ in 0..UNASKED_MAX {
             match self.hear(Bodies::Within).await? {
-                Heard::Tagged(own, reply) if own == tag => return self.settled(&exchange, reply),
+                Heard::Tagged(own, mut reply) if own == tag => {
+                    let (accepted, sent) = (reply.is_ok(), &self.input.sent);
+                    let settled = exchange.settle(accepted, &mut reply.text, sent);
+                    return settled.map(|()| reply).map_err(|_| Error::ServerNotProven);
+                }
                 Heard::Tagged(..) => return Err(self.stranger()),
                 Heard::Status(_) | Heard::Data(_) => {}
                 Heard::Continue(challenge) => {
@@ -126,14 +130,6 @@ impl<S: Stream> Session<S> {
             }
         }
         Err(self.endless())
-    }
-
-    fn settled(&self, exchange: &Exchange, mut reply: Reply) -> Result<Reply, Error> {
-        exchange.settle(reply.is_ok()).map_err(|_| Error::ServerNotProven)?;
-        if !reply.is_ok() {
-            reply.text = exchange.explain(&reply.text, &self.input.sent);
-        }
-        Ok(reply)
     }
 }
 
@@ -169,26 +165,17 @@ mod tests {
     use crate::testing::play;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
+    use laws::{Same, tell_nothing_of};
     use wire::Secret;
     use wire::echo::Sent;
 
-    /// Draws the same bytes each time, so that a dialogue can be written down.
-    struct Fixed;
-
-    impl Random for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
-
     fn password(login: &str, password: &str) -> Credentials {
-        let password = Secret::new(password.into());
-        Credentials::Password { login: login.into(), password, authorise_as: None }
+        Credentials::password(login, Secret::new(password.into()))
     }
 
     fn check(capabilities: &str, credentials: &Credentials, dialogue: &str) -> Result<(), Error> {
         play(capabilities, dialogue, async |session| {
-            session.authenticate(credentials, &Fixed).await
+            session.authenticate(credentials, &FIXED).await
         })
     }
 
@@ -199,22 +186,13 @@ mod tests {
     ) -> Result<(), Error> {
         play(capabilities, dialogue, async |session| {
             session.set_encrypted();
-            session.authenticate(credentials, &Fixed).await
+            session.authenticate(credentials, &FIXED).await
         })
     }
 
+    /// Draws the same octets each time, so that a dialogue can be written down.
+    const FIXED: Same = Same(7);
     const SECRET: &str = "Zq7-secret-of-anna-Zq7";
-
-    /// Nothing of the secret and of what went out is in `words`, and something was there.
-    fn discreet(words: &str, derived: &str) {
-        assert!(words.contains("***"), "{words}");
-        let alone = STANDARD.encode(SECRET);
-        let (first, last) = SECRET.split_at(11);
-        let upper = SECRET.to_uppercase();
-        for piece in [SECRET, &upper, first, last, &alone, derived] {
-            assert!(!words.contains(piece), "{piece} in {words}");
-        }
-    }
 
     /// A server that answers each step of each way to log in with what it was told.
     #[test]
@@ -264,10 +242,10 @@ mod tests {
                 let script = wire::script::Script::new(&transcript, usize::MAX);
                 let words = futures::executor::block_on(async {
                     let mut session = Session::greet(script).await.unwrap();
-                    let error = session.authenticate(credentials, &Fixed).await.unwrap_err();
+                    let error = session.authenticate(credentials, &FIXED).await.unwrap_err();
                     format!("{error} {error:?}")
                 });
-                discreet(&words, derived);
+                tell_nothing_of(SECRET, &[derived], &words);
             }
         }
         let later = play(
@@ -277,11 +255,11 @@ mod tests {
              C: A2 NOOP\nS: A2 NO {SECRET}"
             ),
             async |session| {
-                session.authenticate(&known, &Fixed).await.unwrap();
+                session.authenticate(&known, &FIXED).await.unwrap();
                 format!("{:?} {:?}", session.announced(), session.noop().await)
             },
         );
-        discreet(&later, &plain);
+        tell_nothing_of(SECRET, &[&plain], &later);
     }
 
     #[test]
@@ -324,7 +302,7 @@ mod tests {
              S: * CAPABILITY IMAP4rev1 UIDPLUS
              S: A2 OK done",
             async |session| {
-                session.authenticate(&password("a", "b"), &Fixed).await?;
+                session.authenticate(&password("a", "b"), &FIXED).await?;
                 Ok::<_, Error>(session.capabilities().uidplus())
             },
         );
@@ -335,7 +313,7 @@ mod tests {
              S: A1 OK done";
         let refused = futures::executor::block_on(async {
             let stream = wire::script::Script::new(transcript, usize::MAX);
-            Session::greet(stream).await?.authenticate(&password("a", "b"), &Fixed).await
+            Session::greet(stream).await?.authenticate(&password("a", "b"), &FIXED).await
         });
         assert_eq!(refused, Err(Error::NoMechanism { announced: vec![], login_disabled: true }));
     }

@@ -89,8 +89,3 @@ impl Error {
         }
     }
 }
-
-/// The start of `bytes` for people: escaped, at most 80 octets of it.
-pub(crate) fn sample(bytes: &[u8]) -> String {
-    bytes.iter().take(80).flat_map(|byte| byte.escape_ascii()).map(char::from).collect()
-}

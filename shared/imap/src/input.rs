@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use wire::Stream;
 use wire::echo::Sent;
 
-use crate::error::{Error, sample};
+use crate::error::Error;
 
 /// Longest response, literals within it included, bodies excluded, in octets. It must hold a
 /// SEARCH answer without ESEARCH (some 250,000 UIDs) and a LIST or VANISHED line of any real
@@ -63,12 +63,7 @@ impl Input {
     }
 
     pub(crate) fn unreadable(&self, what: &'static str, bytes: &[u8]) -> Error {
-        // Before the sample is cut off, so that no cut hides a piece.
-        let shown = match self.sent.is_empty() {
-            true => sample(bytes),
-            false => sample(self.sent.cleaned(&String::from_utf8_lossy(bytes)).as_bytes()),
-        };
-        Error::Unreadable { offset: self.taken, what, sample: shown }
+        Error::Unreadable { offset: self.taken, what, sample: self.sent.sample(bytes) }
     }
 
     /// What is there without waiting for more.

@@ -14,9 +14,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures::executor::block_on;
+use laws::{Same, any_cut_gives_the_same};
 use sasl::Credentials;
-use wire::fed::{Fed, cuts};
-use wire::{Random, Secret};
+use wire::Secret;
+use wire::fed::Fed;
 
 use crate::Capabilities;
 use crate::append::AppendHead;
@@ -36,14 +37,6 @@ use mailbox::{MailboxName, Spelling};
 const EVENTS_MAX: usize = 10_000;
 /// Most numbers of a set that are compared one by one.
 const NUMBERS_MAX: u64 = 2_000;
-
-/// What `run` finds out does not depend on how the bytes arrive.
-fn any_cut_gives_the_same(bytes: &[u8], run: impl Fn(Fed) -> String) {
-    let whole = run(Fed::new(bytes, &[]));
-    for bites in cuts(bytes) {
-        assert_eq!(whole, run(Fed::new(bytes, &bites)), "cut into {bites:?}");
-    }
-}
 
 /// An error without what depends on the buffers: how far they were read, and what they hold.
 fn shown(error: &Error) -> String {
@@ -194,14 +187,6 @@ pub fn search(bytes: &[u8]) {
     });
 }
 
-struct Nines;
-
-impl Random for Nines {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(9);
-    }
-}
-
 /// Logging in, ID, ENABLE and an APPEND: the same however the answers arrive.
 pub fn dialogue(bytes: &[u8]) {
     for encrypted in [true, false] {
@@ -214,12 +199,9 @@ pub fn dialogue(bytes: &[u8]) {
                 if encrypted {
                     session.set_encrypted();
                 }
-                let credentials = Credentials::Password {
-                    login: "anna".into(),
-                    password: Secret::new("secret".into()),
-                    authorise_as: None,
-                };
-                let done = session.authenticate(&credentials, &Nines).await;
+                let password = Secret::new("secret".into());
+                let credentials = Credentials::password("anna", password);
+                let done = session.authenticate(&credentials, &Same(9)).await;
                 let mut said = format!("{:?}", done.map_err(|error| shown(&error)));
                 let done = session.id("trasloco", "1").await;
                 let _ = write!(said, "{:?}", done.map_err(|error| shown(&error)));

@@ -7,7 +7,7 @@ use wire::echo::Sent;
 use crate::append::Appending;
 use crate::capability::Capabilities;
 use crate::dialogue::Heard;
-use crate::error::{Error, sample};
+use crate::error::Error;
 use crate::fetching::Fetching;
 use crate::input::{Bodies, Input};
 use crate::quirks::Quirks;
@@ -72,7 +72,7 @@ impl<S: Stream> Session<S> {
             }
             match input.more(&mut stream).await {
                 Err(Error::Wire(wire::Error::Closed)) if !input.is_empty() => {
-                    return Err(Error::NotImap { said: sample(input.buffered()) });
+                    return Err(Error::NotImap { said: wire::sample(input.buffered()) });
                 }
                 more => more?,
             }
@@ -274,7 +274,7 @@ impl<S: Stream> Session<S> {
 
 impl State {
     fn greeted(line: &[u8]) -> Result<Self, Error> {
-        let not_imap = || Error::NotImap { said: sample(line.trim_ascii_end()) };
+        let not_imap = || Error::NotImap { said: wire::sample(line.trim_ascii_end()) };
         let text = line.trim_ascii_end().strip_prefix(b"* ").ok_or_else(not_imap)?;
         let (status, rest) = match memchr::memchr(b' ', text) {
             Some(at) => text.split_at(at),

@@ -17,20 +17,12 @@ pub(crate) fn play<T: PartialEq + Debug>(
     run: impl AsyncFn(&mut Session<Script>) -> T,
 ) -> T {
     let transcript = format!("S: * OK [CAPABILITY IMAP4rev1 {capabilities}] ready\n{dialogue}");
-    let results = [usize::MAX, 1, 7].map(|bite| {
-        block_on(async {
-            let mut session = Session::greet(Script::new(&transcript, bite)).await.unwrap();
-            let result = run(&mut session).await;
-            let followed = session.stream.finish();
-            assert_eq!(followed, Ok(()), "bite {bite}, result {result:?}");
-            assert!(session.input.is_empty(), "bite {bite}: unread octets");
-            result
-        })
-    });
-    let [whole, single, small] = results;
-    assert_eq!(whole, single);
-    assert_eq!(whole, small);
-    whole
+    laws::play(&transcript, async |script| {
+        let mut session = Session::greet(script).await.unwrap();
+        let result = run(&mut session).await;
+        assert!(session.input.is_empty(), "unread octets");
+        (result, Some(session.stream))
+    })
 }
 
 /// As [`play`], for dialogues that end in an error and leave the rest unread.

@@ -152,8 +152,9 @@ impl<S: Stream> Session<S> {
             let line = self.input.line(&mut self.stream).await;
             let line = line.map_err(|error| self.discreet(error))?;
             if let Some(reply) = Reply::read(&line) {
-                let reply = self.discreet_reply(reply);
-                return self.settled(&exchange, reply);
+                let mut reply = self.discreet_reply(reply);
+                let settled = exchange.settle(reply.ok, &mut reply.text, &self.state.sent);
+                return settled.map(|()| reply).map_err(|_| Error::ServerNotProven);
             }
             let Some(challenge) = line.strip_prefix(b"+") else {
                 return Err(self.unreadable("this is neither a status nor a challenge", &line));
@@ -163,14 +164,6 @@ impl<S: Stream> Session<S> {
             self.flush().await?;
         }
         Err(unreadable("challenges without end", b""))
-    }
-
-    fn settled(&self, exchange: &Exchange, mut reply: Reply) -> Result<Reply, Error> {
-        exchange.settle(reply.ok).map_err(|_| Error::ServerNotProven)?;
-        if !reply.ok {
-            reply.text = exchange.explain(&reply.text, &self.state.sent);
-        }
-        Ok(reply)
     }
 }
 
@@ -191,21 +184,12 @@ mod tests {
     use crate::testing::play;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
+    use laws::{Same, tell_nothing_of};
     use wire::Secret;
     use wire::echo::Sent;
 
-    /// Draws the same bytes each time, so that a dialogue can be written down.
-    struct Fixed;
-
-    impl Random for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
-
     fn password(login: &str, password: &str) -> Credentials {
-        let password = Secret::new(password.into());
-        Credentials::Password { login: login.into(), password, authorise_as: None }
+        Credentials::password(login, Secret::new(password.into()))
     }
 
     /// CAPA before and after a login that succeeds.
@@ -224,22 +208,13 @@ mod tests {
     fn encrypted(capabilities: &str, credentials: &Credentials, login: &str) -> Result<(), Error> {
         play(&dialogue(capabilities, login), async |session| {
             session.set_encrypted();
-            session.authenticate(credentials, &Fixed).await
+            session.authenticate(credentials, &FIXED).await
         })
     }
 
+    /// Draws the same octets each time, so that a dialogue can be written down.
+    const FIXED: Same = Same(7);
     const SECRET: &str = "Zq7-secret-of-anna-Zq7";
-
-    /// Nothing of the secret, of its base64 and of `derived` is in `words`, and something was there.
-    fn discreet(words: &str, derived: &str) {
-        assert!(words.contains("***"), "{words}");
-        let alone = STANDARD.encode(SECRET);
-        let (first, last) = SECRET.split_at(11);
-        let upper = SECRET.to_uppercase();
-        for piece in [SECRET, &upper, first, last, &alone, derived] {
-            assert!(!words.contains(piece), "{piece} in {words}");
-        }
-    }
 
     /// A server that answers each step of each way to log in with what it was told.
     #[test]
@@ -294,10 +269,10 @@ mod tests {
                     if over_tls {
                         session.set_encrypted();
                     }
-                    let error = session.authenticate(credentials, &Fixed).await.unwrap_err();
+                    let error = session.authenticate(credentials, &FIXED).await.unwrap_err();
                     format!("{error} {error:?}")
                 });
-                discreet(&words, &derived);
+                tell_nothing_of(SECRET, &[&derived], &words);
             }
         }
         let dialogue = format!(
@@ -307,10 +282,10 @@ mod tests {
         );
         let later = play(&dialogue, async |session| {
             session.set_encrypted();
-            session.authenticate(&known, &Fixed).await.unwrap();
+            session.authenticate(&known, &FIXED).await.unwrap();
             format!("{:?} {:?}", session.announced(), session.noop().await)
         });
-        discreet(&later, &plain);
+        tell_nothing_of(SECRET, &[&plain], &later);
     }
 
     #[test]
@@ -355,7 +330,7 @@ mod tests {
         let old = "C: CAPA\nS: -ERR what?\nC: USER a\nS: +OK\nC: PASS b\nS: +OK\nC: CAPA\nS: -ERR";
         let done = play(old, async |session| {
             session.set_encrypted();
-            session.authenticate(&password("a", "b"), &Fixed).await
+            session.authenticate(&password("a", "b"), &FIXED).await
         });
         assert_eq!(done, Ok(()));
     }
@@ -378,24 +353,24 @@ mod tests {
             S: +OK maildrop has 1 message (369 octets)";
         let credentials = password("mrose", "tanstaaf");
         let done = play(&dialogue("USER, SASL PLAIN", login), async |session| {
-            session.authenticate(&credentials, &Fixed).await
+            session.authenticate(&credentials, &FIXED).await
         });
         assert_eq!(done, Ok(()));
         let refused = play(&capa("USER, SASL PLAIN LOGIN XOAUTH2"), async |session| {
             session.state.greeting.clear();
-            session.authenticate(&credentials, &Fixed).await
+            session.authenticate(&credentials, &FIXED).await
         });
         let announced = ["PLAIN", "LOGIN", "XOAUTH2", "USER"].map(str::to_owned).to_vec();
         assert_eq!(refused, Err(Error::NoMechanism { announced }));
         let token = Credentials::Token { login: "a".into(), token: Secret::new("t".into()) };
         let refused =
-            play(&capa("SASL XOAUTH2"), async |session| session.authenticate(&token, &Fixed).await);
+            play(&capa("SASL XOAUTH2"), async |session| session.authenticate(&token, &FIXED).await);
         assert!(matches!(refused, Err(Error::NoMechanism { .. })));
         let permitted = "C: AUTH PLAIN AG1yb3NlAHRhbnN0YWFm\nS: +OK";
         let done = play(&dialogue("SASL PLAIN", permitted), async |session| {
             session.state.greeting.clear();
             session.permit_clear();
-            session.authenticate(&credentials, &Fixed).await
+            session.authenticate(&credentials, &FIXED).await
         });
         assert_eq!(done, Ok(()));
     }
@@ -442,7 +417,7 @@ mod tests {
         for (login, secret) in [("a\0", "b"), ("a\r\nQUIT", "b"), ("a", "b\nc")] {
             let done = play(&capa("USER"), async |session| {
                 session.set_encrypted();
-                session.authenticate(&password(login, secret), &Fixed).await
+                session.authenticate(&password(login, secret), &FIXED).await
             });
             assert!(matches!(done, Err(Error::Unsendable { .. })), "{login:?} {done:?}");
         }
@@ -455,7 +430,7 @@ mod tests {
         let login = format!("C: AUTH LOGIN\n{answers}S: + \nC: *");
         let done = play(&format!("{}{login}", capa("SASL LOGIN")), async |session| {
             session.set_encrypted();
-            session.authenticate(&password("a", "b"), &Fixed).await
+            session.authenticate(&password("a", "b"), &FIXED).await
         });
         assert!(matches!(done, Err(Error::Unreadable { .. })), "{done:?}");
     }
@@ -482,7 +457,7 @@ mod tests {
                 if permitted {
                     session.permit_clear();
                 }
-                session.authenticate(&user, &Fixed).await
+                session.authenticate(&user, &FIXED).await
             })
         };
         let unproven = format!("{}S: +OK", proof(&user));

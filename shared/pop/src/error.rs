@@ -1,5 +1,7 @@
 //! What can go wrong in a dialogue, by who must act.
 
+use wire::sample;
+
 use crate::reply::Reply;
 
 /// Why a command has no result.
@@ -64,11 +66,6 @@ pub enum Error {
     /// The line broke.
     #[error(transparent)]
     Wire(#[from] wire::Error),
-}
-
-/// The start of `bytes` for people: escaped, at most 80 octets of it.
-pub(crate) fn sample(bytes: &[u8]) -> String {
-    bytes.iter().take(80).flat_map(|byte| byte.escape_ascii()).map(char::from).collect()
 }
 
 pub(crate) fn unreadable(what: &'static str, bytes: &[u8]) -> Error {

@@ -12,21 +12,14 @@
 use std::fmt::Write as _;
 
 use futures::executor::block_on;
+use laws::{Same, any_cut_gives_the_same};
 use sasl::Credentials;
+use wire::Secret;
 use wire::fed::{Fed, cuts};
-use wire::{Random, Secret};
 
 use crate::error::Error;
 use crate::messages::{Command, Listed};
 use crate::session::Session;
-
-/// What `run` finds out does not depend on how the bytes arrive.
-fn any_cut_gives_the_same(bytes: &[u8], run: impl Fn(Fed) -> String) {
-    let whole = run(Fed::new(bytes, &[]));
-    for bites in cuts(bytes) {
-        assert_eq!(whole, run(Fed::new(bytes, &bites)), "cut into {bites:?}");
-    }
-}
 
 /// An error without the bytes that happened to be at hand.
 fn shown(error: &Error) -> String {
@@ -133,14 +126,6 @@ fn whole_content_is_unstuffed(text: &[u8]) {
     }
 }
 
-struct Nines;
-
-impl Random for Nines {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(9);
-    }
-}
-
 /// Logging in: the same however the answers arrive.
 pub fn login(bytes: &[u8]) {
     for encrypted in [true, false] {
@@ -153,12 +138,9 @@ pub fn login(bytes: &[u8]) {
                 if encrypted {
                     session.set_encrypted();
                 }
-                let credentials = Credentials::Password {
-                    login: "anna".into(),
-                    password: Secret::new("secret".into()),
-                    authorise_as: None,
-                };
-                let done = session.authenticate(&credentials, &Nines).await;
+                let password = Secret::new("secret".into());
+                let credentials = Credentials::password("anna", password);
+                let done = session.authenticate(&credentials, &Same(9)).await;
                 format!("{:?} {:?}", done.map_err(|error| shown(&error)), session.capabilities())
             })
         });

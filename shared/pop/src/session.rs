@@ -5,7 +5,7 @@ use wire::Stream;
 use wire::echo::Sent;
 
 use crate::capability::{Capabilities, LINES_MAX};
-use crate::error::{Error, sample, unreadable};
+use crate::error::{Error, unreadable};
 use crate::input::Input;
 use crate::reply::{Code, Reply};
 
@@ -49,7 +49,7 @@ impl<S: Stream> Session<S> {
             Err(Error::Unreadable { sample, .. }) => return Err(Error::NotPop { said: sample }),
             line => line?,
         };
-        let not_pop = || Error::NotPop { said: sample(&line) };
+        let not_pop = || Error::NotPop { said: wire::sample(&line) };
         let reply = Reply::read(&line).ok_or_else(not_pop)?;
         if !reply.ok {
             return Err(Error::Refused(reply));
@@ -186,14 +186,7 @@ impl<S: Stream> Session<S> {
 
     /// What cannot be read, without what the server was told while it was logged in to.
     pub(crate) fn unreadable(&self, what: &'static str, line: &[u8]) -> Error {
-        match self.state.sent.is_empty() {
-            true => unreadable(what, line),
-            // Before the sample is cut off, so that no cut hides a piece.
-            false => {
-                let words = self.state.sent.cleaned(&String::from_utf8_lossy(line));
-                unreadable(what, words.as_bytes())
-            }
-        }
+        Error::Unreadable { what, sample: self.state.sent.sample(line) }
     }
 
     /// An error without it.

@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use futures::executor::block_on;
 use wire::script::Script;
 
 use crate::session::Session;
@@ -15,18 +14,10 @@ pub(crate) fn play<T: PartialEq + Debug>(
 ) -> T {
     let greeting = "S: +OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>";
     let transcript = format!("{greeting}\n{dialogue}");
-    let results = [usize::MAX, 1, 7].map(|bite| {
-        block_on(async {
-            let mut session = Session::greet(Script::new(&transcript, bite)).await.unwrap();
-            let result = run(&mut session).await;
-            let followed = session.stream.finish();
-            assert_eq!(followed, Ok(()), "bite {bite}, result {result:?}");
-            assert!(session.input.is_empty(), "bite {bite}: unread octets");
-            result
-        })
-    });
-    let [whole, single, small] = results;
-    assert_eq!(whole, single);
-    assert_eq!(whole, small);
-    whole
+    laws::play(&transcript, async |script| {
+        let mut session = Session::greet(script).await.unwrap();
+        let result = run(&mut session).await;
+        assert!(session.input.is_empty(), "unread octets");
+        (result, Some(session.stream))
+    })
 }

@@ -29,6 +29,11 @@ pub enum Credentials {
 pub struct Unsendable(pub &'static str);
 
 impl Credentials {
+    /// A login and a password, for oneself.
+    pub fn password(login: &str, password: Secret) -> Credentials {
+        Credentials::Password { login: login.to_owned(), password, authorise_as: None }
+    }
+
     /// Login, secret, and whom to act for where that is somebody else.
     pub fn parts(&self) -> (&str, &str, Option<&str>) {
         match self {

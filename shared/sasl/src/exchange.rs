@@ -160,28 +160,28 @@ impl Exchange {
     }
 
     /// Whether the server's last word, `accepted` or not, is to be believed: without the proof
-    /// anybody could have said yes.
-    pub fn settle(&self, accepted: bool) -> Result<(), NotProven> {
+    /// anybody could have said yes. A refusal's `words` get what the server explained in a
+    /// challenge, without what was sent: why a token is refused (RFC 7628 section 3.2.2), or a
+    /// proof (RFC 5802 section 7).
+    pub fn settle(&self, accepted: bool, words: &mut String, sent: &Sent) -> Result<(), NotProven> {
         match &self.rest {
-            Rest::Lied => Err(NotProven),
-            Rest::Unproven(_) | Rest::Proving(_) | Rest::Refused if accepted => Err(NotProven),
+            Rest::Lied => return Err(NotProven),
+            Rest::Unproven(_) | Rest::Proving(_) | Rest::Refused if accepted => {
+                return Err(NotProven);
+            }
             Rest::Unproven(_)
             | Rest::Proving(_)
             | Rest::Refused
             | Rest::Done
             | Rest::Prompts(_)
             | Rest::Acknowledgement(_)
-            | Rest::ServerProven => Ok(()),
+            | Rest::ServerProven => {}
         }
-    }
-
-    /// A refusal's words with what the server explained in a challenge: why a token is refused
-    /// (RFC 7628 section 3.2.2), or a proof (RFC 5802 section 7). Without what was sent.
-    pub fn explain(&self, refusal: &str, sent: &Sent) -> String {
-        match self.explained.trim() {
-            "" => refusal.to_owned(),
-            explained => format!("{refusal} {}", sent.cleaned(explained)).trim().to_owned(),
+        let explained = self.explained.trim();
+        if !accepted && !explained.is_empty() {
+            *words = format!("{words} {}", sent.cleaned(explained)).trim().to_owned();
         }
+        Ok(())
     }
 }
 
@@ -198,6 +198,11 @@ mod tests {
     fn token() -> Credentials {
         let token = Secret::new("vF9dft4qmT".into());
         Credentials::Token { login: "user@example.com".into(), token }
+    }
+
+    fn settled(exchange: &Exchange, accepted: bool) -> Result<String, NotProven> {
+        let mut words = "no".to_owned();
+        exchange.settle(accepted, &mut words, &Sent::default()).map(|()| words)
     }
 
     /// What is said to each challenge, none of which is base64 yet; with the first response in the
@@ -226,7 +231,7 @@ mod tests {
                 let line = format!(" {} ", STANDARD.encode(challenge));
                 said.push(decode(exchange.respond(line.as_bytes(), &mut sent)));
             }
-            (said, exchange.settle(true), exchange)
+            (said, settled(&exchange, true).map(drop), exchange)
         });
         assert_eq!((&early.0, early.1), (&late.0, late.1));
         late
@@ -269,9 +274,10 @@ mod tests {
             let (said, believed, exchange) = played(mechanism, &token(), &[explanation]);
             assert_eq!(said, [first, acknowledgement]);
             assert_eq!(believed, Ok(()));
-            let words = exchange.explain("no", &Sent::default());
-            assert_eq!(words, format!("no {explanation}"));
-            assert_eq!(exchange.explain("", &Sent::default()), explanation);
+            assert_eq!(settled(&exchange, false), Ok(format!("no {explanation}")));
+            let mut wordless = String::new();
+            exchange.settle(false, &mut wordless, &Sent::default()).unwrap();
+            assert_eq!(wordless, explanation);
         }
     }
 
@@ -302,11 +308,15 @@ mod tests {
                 said.get(1..),
                 Some(&*answers.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
             );
-            assert_eq!((believed, exchange.settle(false)), (accepted, refused), "{challenges:?}");
+            assert_eq!(
+                (believed, settled(&exchange, false).map(drop)),
+                (accepted, refused),
+                "{challenges:?}"
+            );
         }
         let (_, _, exchange) =
             played(Mechanism::ScramSha256, &user, &[&challenge, "e=invalid-proof"]);
-        assert_eq!(exchange.explain("no", &Sent::default()), "no invalid-proof");
+        assert_eq!(settled(&exchange, false).as_deref(), Ok("no invalid-proof"));
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //!     let mut exchange = Exchange::begin(mechanism, credentials, nonce, &mut sent)?;
 //!     // AUTHENTICATE exchange.name(), and exchange.initial() where the protocol has room for it
 //!     // for each challenge: the line exchange.respond(challenge, &mut sent)
-//!     // at the end: exchange.settle(whether the server said yes)?
+//!     // at the end: exchange.settle(whether the server said yes, its words)?
 //! }
 //! ```
 //!

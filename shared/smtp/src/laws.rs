@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use futures::executor::block_on;
 use wire::Secret;
-use wire::fed::{Fed, cuts};
+use wire::fed::Fed;
 
 use crate::error::Error;
 use crate::session::Session;
@@ -20,10 +20,7 @@ use crate::submission::Envelope;
 /// A whole submission, from the greeting to the farewell: the same however the replies arrive.
 /// Panics where it is not.
 pub fn replies(bytes: &[u8]) {
-    let whole = block_on(submitted(Fed::new(bytes, &[])));
-    for bites in cuts(bytes) {
-        assert_eq!(whole, block_on(submitted(Fed::new(bytes, &bites))), "cut into {bites:?}");
-    }
+    laws::any_cut_gives_the_same(bytes, |stream| block_on(submitted(stream)));
 }
 
 /// An error without the bytes that happened to be at hand.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use memchr::memchr;
 use wire::Stream;
 
-use crate::error::{Error, sample};
+use crate::error::Error;
 
 /// Longest line of a reply. RFC 5321 section 4.5.3.1.5 allows 512 octets; some servers put long
 /// addresses of help pages into theirs.
@@ -133,7 +133,7 @@ impl Input {
 }
 
 fn unreadable(what: &'static str, line: &[u8]) -> Error {
-    Error::Unreadable { what, sample: sample(line) }
+    Error::Unreadable { what, sample: wire::sample(line) }
 }
 
 /// Code, whether more lines follow, text: `Reply-line = *( Reply-code "-" [ textstring ] CRLF )

@@ -121,29 +121,10 @@ impl<S: Stream> Session<S> {
     }
 }
 
-/// Plays a dialogue, whole and in small bites, and compares the results.
-#[cfg(test)]
-pub(crate) fn play<T: PartialEq + std::fmt::Debug>(
-    dialogue: &str,
-    run: impl AsyncFn(wire::script::Script) -> (T, Option<wire::script::Script>),
-) -> T {
-    let results = [usize::MAX, 1, 7].map(|bite| {
-        let script = wire::script::Script::new(dialogue, bite);
-        let (result, script) = futures::executor::block_on(run(script));
-        if let Some(script) = script {
-            assert_eq!(script.finish(), Ok(()), "bite {bite}, result {result:?}");
-        }
-        result
-    });
-    let [whole, single, small] = results;
-    assert_eq!(whole, single);
-    assert_eq!(whole, small);
-    whole
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use laws::play;
     use wire::script::Script;
 
     fn greeted(dialogue: &str) -> Result<Extensions, Error> {

@@ -117,7 +117,7 @@ fn stuffed(message: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::play;
+    use laws::play;
     use wire::script::Script;
 
     const ENVELOPE: Envelope<'static> = Envelope { from: "t@a.example", to: "anna@b.example" };

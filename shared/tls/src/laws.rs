@@ -20,6 +20,7 @@ use chacha20poly1305::KeyInit;
 use chacha20poly1305::aead::AeadInOut;
 use fake_tls::{Authority, NOW_MS};
 use futures::executor::block_on;
+use laws::Taker;
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, Iv, MessageDecrypter, MessageEncrypter, OutboundPlainMessage,
 };
@@ -38,37 +39,13 @@ use crate::record_layer::RecordLayer;
 use crate::stream::TlsStream;
 use crate::trust::Trust;
 
-/// Takes numbers and pieces off the front of an input; zeros and nothing at its end.
-struct Taker<'a>(&'a [u8]);
-
-impl<'a> Taker<'a> {
-    fn octet(&mut self) -> usize {
-        self.piece(1).first().copied().map_or(0, usize::from)
-    }
-
-    fn number(&mut self) -> usize {
-        self.octet() << 8 | self.octet()
-    }
-
-    fn piece(&mut self, length: usize) -> &'a [u8] {
-        let (piece, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        piece
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let piece = self.piece(N);
-        std::array::from_fn(|at| piece.get(at).copied().unwrap_or(0))
-    }
-}
-
 /// ChaCha20-Poly1305 seals as RustCrypto does, opens what it sealed, and nothing else.
 pub fn chacha20(bytes: &[u8]) {
-    let mut input = Taker(bytes);
+    let mut input = Taker::new(bytes);
     let (key, nonce, flip) = (input.array::<32>(), input.array::<12>(), input.number());
-    let length = input.octet();
+    let length = input.small();
     let aad = input.piece(length);
-    let plain = input.0;
+    let plain = input.rest();
     let ours = ChaCha20Poly1305::new(&key).unwrap();
     let mut sealed = plain.to_vec();
     let tag = ours.seal(&nonce, aad, &mut sealed);
@@ -133,18 +110,18 @@ const SUITES: [CipherSuite; 4] = [
 /// Records: what rustls seals we open, what we seal rustls opens, and whatever else arrives, both
 /// make the same of it.
 pub fn records(bytes: &[u8]) {
-    let mut input = Taker(bytes);
-    let suite = SUITES[input.octet() % SUITES.len()];
+    let mut input = Taker::new(bytes);
+    let suite = SUITES[input.small() % SUITES.len()];
     let (key, iv) = (input.array(), input.array());
     let (mut reading, mut writing, (mut sealer, mut opener)) = directions(suite, key, iv);
     for sequence in 0..20 {
-        if input.0.is_empty() {
+        if input.rest().is_empty() {
             return;
         }
-        let (how, kind) = (input.octet() % 4, ContentType::from(input.octet() as u8));
+        let (how, kind) = (input.small() % 4, ContentType::from(input.octet()));
         let mut plain = Vec::new();
-        for _ in 0..=input.octet() % 3 {
-            let (length, times) = (input.octet(), input.number() % 300);
+        for _ in 0..=input.small() % 3 {
+            let (length, times) = (input.small(), input.number() % 300);
             plain.extend(input.piece(length % 64).repeat(times));
         }
         plain.truncate(PLAIN_MAX);
@@ -161,7 +138,7 @@ pub fn records(bytes: &[u8]) {
             0 | 1 => {}
             2 => {
                 let at = HEADER + input.number() % (record.len() - HEADER);
-                record[at] ^= 1 << (input.octet() % 8);
+                record[at] ^= 1 << (input.small() % 8);
             }
             _ => {
                 record.truncate(HEADER);
@@ -257,8 +234,8 @@ pub fn connection(bytes: &[u8]) {
 
 /// What the client read and how that ended, and what the server heard.
 fn converse(records: RecordLayer, bytes: &[u8]) -> (Vec<u8>, String, Vec<u8>) {
-    let mut input = Taker(bytes);
-    let config = SERVERS[input.octet() % SERVERS.len()].clone();
+    let mut input = Taker::new(bytes);
+    let config = SERVERS[input.small() % SERVERS.len()].clone();
     let mut connection = ServerConnection::new(config).unwrap();
     connection.set_buffer_limit(None);
     let server = Rc::new(RefCell::new(Server {
@@ -278,7 +255,7 @@ fn converse(records: RecordLayer, bytes: &[u8]) -> (Vec<u8>, String, Vec<u8>) {
     };
     {
         let mut server = server.borrow_mut();
-        server.bites = (0..input.octet() % 4).map(|_| input.number() % 20_000).collect();
+        server.bites = (0..input.small() % 4).map(|_| input.number() % 20_000).collect();
         say(&mut server, &mut input);
     }
     let (mut read, mut end) = (Vec::new(), String::new());
@@ -304,7 +281,7 @@ fn converse(records: RecordLayer, bytes: &[u8]) -> (Vec<u8>, String, Vec<u8>) {
 /// Plays the server's part.
 fn say(server: &mut Server, input: &mut Taker<'_>) {
     for _ in 0..12 {
-        match input.octet() % 8 {
+        match input.small() % 8 {
             0 => break,
             1 => server.connection.refresh_traffic_keys().unwrap_or(()),
             2 => {
@@ -317,11 +294,11 @@ fn say(server: &mut Server, input: &mut Taker<'_>) {
                 let length = server.ready.len();
                 if length > 0 {
                     let at = behind_the_type(&server.ready, input.number() % length);
-                    server.ready[at] ^= 1 << (input.octet() % 8);
+                    server.ready[at] ^= 1 << (input.small() % 8);
                 }
             }
             _ => {
-                let (text, times) = (input.octet() as u8, input.number());
+                let (text, times) = (input.octet(), input.number());
                 server.connection.writer().write_all(&vec![text; times]).unwrap();
             }
         }

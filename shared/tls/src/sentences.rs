@@ -2,6 +2,7 @@
 
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use time::OffsetDateTime;
 
 /// Most names of a certificate that are shown; some are for hundreds.
 const NAMES_SHOWN: usize = 5;
@@ -129,17 +130,12 @@ fn list(presented: &[String]) -> String {
 
 /// The day, `2026-11-22`, in UTC.
 fn date(at: UnixTime) -> String {
-    // Days to civil date: era of 400 years, year beginning in March (proleptic Gregorian).
-    let days = at.as_secs() / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    match OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(at) => at.date().to_string(),
+        // No certificate can say it, RFC 5280 section 4.1.2.5.
+        Err(_) => "a day after the year 9999".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +153,7 @@ mod tests {
         check(951_868_800, "2000-03-01");
         check(1_735_689_599, "2024-12-31");
         check(4_107_542_400, "2100-03-01");
+        check(u64::MAX, "a day after the year 9999");
     }
 
     #[test]

@@ -8,10 +8,10 @@
 use std::collections::HashSet;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::Secret;
+use crate::{Secret, sample};
 
 /// What stands where something was taken out.
 pub const MASK: &str = "***";
@@ -106,11 +106,6 @@ impl Sent {
         self.encoded(&Zeroizing::new(secret.bytes().map(percent).collect::<String>()));
     }
 
-    /// Remembers an answer to a challenge as it went out, in base64, and what is derived from it.
-    pub fn answer(&mut self, octets: &[u8]) {
-        self.encoded(&Zeroizing::new(STANDARD.encode(octets)));
-    }
-
     /// Remembers what went out in an encoding of its own, such as a digest.
     pub fn encoded(&mut self, text: &str) {
         self.form(text, ENCODED_PIECE_CHARS);
@@ -149,6 +144,15 @@ impl Sent {
             return lines.to_vec();
         }
         self.cleaned(&lines.join("\n")).split('\n').map(str::to_owned).collect()
+    }
+
+    /// The start of what cannot be read, for people, without what was sent.
+    pub fn sample(&self, bytes: &[u8]) -> String {
+        match self.is_empty() {
+            true => sample(bytes),
+            // Before it is cut off, so that no cut hides a piece.
+            false => sample(self.cleaned(&String::from_utf8_lossy(bytes)).as_bytes()),
+        }
     }
 }
 
@@ -214,6 +218,7 @@ fn letters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::engine::general_purpose::STANDARD;
 
     fn sent(secret: &str) -> Sent {
         let mut sent = Sent::default();
@@ -246,7 +251,7 @@ mod tests {
     #[test]
     fn every_spelling_goes() {
         let mut sent = sent(SECRET);
-        sent.answer(format!("\0anna\0{SECRET}").as_bytes());
+        sent.encoded(&STANDARD.encode(format!("\0anna\0{SECRET}")));
         for spelling in spellings() {
             let cleaned = sent.cleaned(&format!("LOGIN anna {spelling} is not known here"));
             assert!(cleaned.starts_with("LOGIN anna "), "{cleaned}");

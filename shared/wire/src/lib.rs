@@ -24,7 +24,7 @@ use std::pin::pin;
 pub use bytes::Bytes;
 use futures::future::{Either, select};
 pub use secret::Secret;
-pub use words::{WORDS_MAX, cut, plain, words};
+pub use words::{WORDS_MAX, cut, plain, sample, words};
 
 /// The line broke; neither side said anything about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,15 @@ pub fn words(bytes: &[u8]) -> String {
     String::from_utf8_lossy(enough).chars().take(WORDS_MAX).collect()
 }
 
+/// Octets of a sample.
+const SAMPLE_OCTETS: usize = 80;
+
+/// The start of what cannot be read, for people: escaped, at most 80 octets of it.
+pub fn sample(bytes: &[u8]) -> String {
+    let start = bytes.iter().take(SAMPLE_OCTETS);
+    start.flat_map(|byte| byte.escape_ascii()).map(char::from).collect()
+}
+
 /// The beginning of `text`, at most `octets` long, on a character's boundary.
 pub fn cut(text: &str, octets: usize) -> &str {
     text.get(..text.floor_char_boundary(octets)).unwrap_or(text)
@@ -37,6 +46,12 @@ mod tests {
             assert!(!words(shifted.as_bytes()).contains('\u{fffd}'));
         }
         assert_eq!(words(&[0xff; 5_000]), "\u{fffd}".repeat(WORDS_MAX));
+    }
+
+    #[test]
+    fn samples_are_escaped() {
+        assert_eq!(sample(b"* OK\r\n\xff"), "* OK\\r\\n\\xff");
+        assert_eq!(sample(&[b'x'; 5_000]).len(), SAMPLE_OCTETS);
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! Holds a law of a reader against many inputs, without any fuzzer.
+//! Holds a law of a reader against many inputs, without any fuzzer; and what laws and dialogues are
+//! written with.
 //!
 //! A law is a function of bytes that panics where it is broken. The fuzz targets in `fuzz/` look
 //! for such bytes with the coverage of the code; [`hold`] runs the same laws in the test suite, on
 //! the same seeds (`fuzz/seeds/TARGET/`), on mutations of them and on random bytes. The inputs
 //! follow from the target's name and the number of the try alone, so a failure comes again.
+//!
+//! [`Taker`] takes an input apart, [`any_cut_gives_the_same`] and [`play`] hold a reader to the law
+//! that it does not matter how octets arrive, [`tell_nothing_of`] to that no secret is told.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,9 +17,13 @@
 )]
 
 mod cut;
+mod dialogue;
+mod discreet;
 mod taker;
 
 pub use cut::any_cut_gives_the_same;
+pub use dialogue::play;
+pub use discreet::{Same, tell_nothing_of};
 pub use taker::Taker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
