@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+/// Percent-encodes a query value.
+pub use wire::percent::encode as encoded;
 
 use crate::http::{Response, get, post, request};
 use crate::process::{Running, free_port, repository, target_dir};
@@ -293,14 +295,6 @@ pub fn migrate(setup: &Setup, state: &Path, flags: &[&str], passwords: (&str, &s
     command.env("TRASLOCO_SOURCE_PASSWORD", passwords.0);
     command.env("TRASLOCO_DESTINATION_PASSWORD", passwords.1);
     command.output().expect("the binary runs")
-}
-
-/// Percent-encodes a query value.
-pub fn encoded(text: &str) -> String {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~".contains(&octet);
-    text.bytes()
-        .map(|it| if plain(it) { (it as char).to_string() } else { format!("%{it:02X}") })
-        .collect()
 }
 
 /// The last lines of a log.

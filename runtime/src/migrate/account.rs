@@ -1,6 +1,7 @@
 //! Account URLs of the command line: `imaps://login@host:993`, `ovh://login`, …
 
 use anyhow::{Context, Result, bail, ensure};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// One side of a migration, as the API takes it, without the password.
@@ -63,21 +64,14 @@ impl Account {
 
 /// Undoes percent-encoding (RFC 3986 section 2.1).
 fn unescape(text: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        let (high, low) = (digit(rest.next()), digit(rest.next()));
-        let (Some(high), Some(low)) = (high, low) else {
-            bail!("a % in a login is written %25");
-        };
-        bytes.push(u8::try_from(high * 16 + low)?);
+    // The library leaves a % as it is that is followed by something else.
+    for rest in text.split('%').skip(1) {
+        let digits = rest.as_bytes().first_chunk::<2>();
+        let is_octet = digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        ensure!(is_octet, "a % in a login is written %25");
     }
-    String::from_utf8(bytes).context("the login is not UTF-8")
+    let login = percent_decode_str(text).decode_utf8().context("the login is not UTF-8")?;
+    Ok(login.into_owned())
 }
 
 #[cfg(test)]

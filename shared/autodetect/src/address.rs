@@ -44,15 +44,7 @@ impl Address {
 
     /// The address within a path or a query (RFC 3986 section 2.3), where `@` is written `%40`.
     pub fn encoded(&self) -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let mut encoded = String::new();
-        for byte in self.to_string().bytes() {
-            match plain(byte) {
-                true => encoded.push(char::from(byte)),
-                false => encoded.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        encoded
+        wire::percent::encode(&self.to_string())
     }
 }
 

@@ -290,26 +290,8 @@ fn split_authority(rest: &str) -> (Option<&str>, &str, &str) {
     }
 }
 
-/// Percent-decoded (RFC 3986 section 2.1).
 fn decoded(text: &str) -> Result<String, UrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        if first != b'%' {
-            bytes.push(first);
-            continue;
-        }
-        let (&[high, low], after) = rest.split_first_chunk::<2>().ok_or(UrlError::Login)?;
-        bytes.push(hex(high)? * 16 + hex(low)?);
-        rest = after;
-    }
-    String::from_utf8(bytes).map_err(|_| UrlError::Login)
-}
-
-fn hex(digit: u8) -> Result<u8, UrlError> {
-    let value = char::from(digit).to_digit(16).ok_or(UrlError::Login)?;
-    u8::try_from(value).map_err(|_| UrlError::Login)
+    wire::percent::decode(text).ok_or(UrlError::Login)
 }
 
 fn take_host_port(text: &str) -> Result<(String, Option<u16>), UrlError> {

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Secret, sample};
+use crate::{Secret, percent, sample};
 
 /// What stands where something was taken out.
 pub const MASK: &str = "***";
@@ -97,13 +97,7 @@ impl Sent {
         }
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         self.encoded(&Zeroizing::new(hex));
-        let percent = |byte: u8| match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02x}"),
-        };
-        self.encoded(&Zeroizing::new(secret.bytes().map(percent).collect::<String>()));
+        self.encoded(&Zeroizing::new(percent::encode(secret)));
     }
 
     /// Remembers what went out in an encoding of its own, such as a digest.

@@ -4,7 +4,7 @@
 //! broken line, and the doubles that tests play transcripts with. Out of scope: any protocol,
 //! and any implementation; `host` puts Spin behind these traits.
 //!
-//! Reading order: [`Stream`], [`Network`], [`Http`], [`Clock`], [`Random`], [`Secret`], [`echo`], then
+//! Reading order: [`Stream`], [`Network`], [`Http`], [`Clock`], [`Random`], [`Secret`], [`echo`], [`percent`], then
 //! [`script`], [`pipe`] and [`fed`], the doubles.
 //!
 //! Invariant: components are single-threaded, so nothing here asks for `Send`.
@@ -12,6 +12,7 @@
 
 pub mod echo;
 pub mod fed;
+pub mod percent;
 pub mod pipe;
 pub mod script;
 mod secret;

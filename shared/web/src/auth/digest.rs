@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use md5::Md5;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256, Sha512_256};
 use wire::Secret;
 
@@ -130,16 +131,7 @@ impl Session {
         if user.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) {
             return format!("username={}", quoted(user));
         }
-        let mut field = "username*=UTF-8''".to_owned();
-        for byte in user.bytes() {
-            match byte.is_ascii_alphanumeric() {
-                true => field.push(char::from(byte)),
-                false => {
-                    let _ = write!(field, "%{byte:02X}");
-                }
-            }
-        }
-        field
+        format!("username*=UTF-8''{}", utf8_percent_encode(user, NON_ALPHANUMERIC))
     }
 }
 
