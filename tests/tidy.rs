@@ -24,7 +24,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/sasl", &["wire"]),
     ("shared/imap", &["wire", "sasl", "mailbox"]),
     ("shared/pop", &["wire", "sasl"]),
-    ("shared/services", &["model", "store", "wire", "mailbox", "dial", "imap", "pop"]),
+    ("shared/services", &["model", "store", "wire", "mailbox", "dial", "sasl", "imap", "pop"]),
     ("shared/smtp", &["wire", "sasl"]),
     ("shared/web", &["wire"]),
     ("shared/tls", &["wire"]),

@@ -5,10 +5,12 @@
 //! when (`migrate`). Nobody else names a protocol's crate.
 //!
 //! Reading order: [`trouble`], [`mail`], then the adapters [`imap`] and [`pop`], and
-//! [`source`] and [`destination`], which name them, and [`login`], which opens them.
+//! [`source`] and [`destination`], which name them, and [`login`], which opens them with
+//! `credentials`.
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+mod credentials;
 pub mod destination;
 pub mod imap;
 pub mod login;

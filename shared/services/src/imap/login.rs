@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 
 use dial::{Dialer, Endpoint};
-use imap::{Credentials, Session};
+use imap::Session;
 use mailbox::MailboxName;
 use model::Account;
 use store::seal::Credential;
 use wire::{Host, Stream, within};
 
 use super::service::Imap;
+use crate::credentials::credentials;
 use crate::login::{AccountReport, Detail, FolderSummary, Inbox, Line, no_server, unproven};
 use crate::mail::{FOLDERS_MAX, MailService};
 use crate::trouble::{Side, Trouble};
@@ -76,21 +77,6 @@ async fn greeted<H: Host>(
         session.set_encrypted();
     }
     Ok(session)
-}
-
-fn credentials(account: &Account, credential: &Credential) -> Credentials {
-    let (login, authorise_as) = match &account.delegate {
-        Some(admin) => (admin.clone(), Some(account.login.clone())),
-        None => (account.login.clone(), None),
-    };
-    match credential {
-        Credential::Password(password) => {
-            Credentials::Password { login, password: password.clone(), authorise_as }
-        }
-        Credential::Token { access_token } => {
-            Credentials::Token { login: account.login.clone(), token: access_token.clone() }
-        }
-    }
 }
 
 impl<S: Stream> Imap<dial::Line<S>> {

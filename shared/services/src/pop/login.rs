@@ -9,6 +9,7 @@ use store::seal::Credential;
 use wire::{Host, within};
 
 use super::maildrop::Maildrop;
+use crate::credentials::credentials;
 use crate::login::{AccountReport, Detail, FolderSummary, Line, no_server, unproven};
 
 /// Opens a line, says hello, logs in.
@@ -64,21 +65,6 @@ async fn greeted<H: Host>(
         Tls::Implicit | Tls::StartTls | Tls::None => {}
     }
     Ok(session)
-}
-
-fn credentials(account: &Account, credential: &Credential) -> pop::Credentials {
-    let (login, authorise_as) = match &account.delegate {
-        Some(admin) => (admin.clone(), Some(account.login.clone())),
-        None => (account.login.clone(), None),
-    };
-    match credential {
-        Credential::Password(password) => {
-            pop::Credentials::Password { login, password: password.clone(), authorise_as }
-        }
-        Credential::Token { access_token } => {
-            pop::Credentials::Token { login: account.login.clone(), token: access_token.clone() }
-        }
-    }
 }
 
 /// Tries an account out: the login, and whether the maildrop can be a source.
