@@ -25,6 +25,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("shared/imap", &["wire", "sasl", "mailbox"]),
     ("shared/pop", &["wire", "sasl"]),
     ("shared/services", &["model", "store", "wire", "mailbox", "dial", "sasl", "imap", "pop"]),
+    ("shared/objects", &["model", "store", "wire", "services"]),
     ("shared/smtp", &["wire", "sasl"]),
     ("shared/web", &["wire"]),
     ("shared/tls", &["wire"]),

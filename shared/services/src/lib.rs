@@ -4,7 +4,7 @@
 //! that no protocol owns. Out of scope: the protocols themselves (crates `imap`, `pop`), what is asked and
 //! when (`migrate`). Nobody else names a protocol's crate.
 //!
-//! Reading order: [`trouble`], [`mail`], then the adapters [`imap`] and [`pop`], and
+//! Reading order: [`trouble`], [`mail`], [`objects`], then the adapters [`imap`] and [`pop`], and
 //! [`source`] and [`destination`], which name them, and [`login`], which opens them with
 //! `credentials`.
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ pub mod destination;
 pub mod imap;
 pub mod login;
 pub mod mail;
+pub mod objects;
 pub mod pop;
 pub mod source;
 pub mod trouble;

@@ -123,6 +123,41 @@ pub fn manifest(id: &MigrationId, folder: u32, segment: u32) -> String {
     format!("m/{id}/manifest/{folder}/{segment}")
 }
 
+/// How far the lane of objects is: contacts, events, tasks and others that are held whole.
+pub fn objects(id: &MigrationId) -> String {
+    format!("m/{id}/objects")
+}
+
+/// The objects that are being put or removed.
+pub fn objects_intention(id: &MigrationId) -> String {
+    format!("m/{id}/objects/intention")
+}
+
+/// A collection of objects.
+pub fn collection(id: &MigrationId, number: u32) -> String {
+    format!("m/{id}/objects/{number}")
+}
+
+/// A segment of the journal of one collection.
+pub fn objects_journal(id: &MigrationId, number: u32, segment: u32) -> String {
+    format!("m/{id}/objects/{number}/journal/{segment}")
+}
+
+/// A page of what is still to be done in one collection.
+pub fn objects_work(id: &MigrationId, number: u32, page: u32) -> String {
+    format!("m/{id}/objects/{number}/work/{page}")
+}
+
+/// A page of what stands in a collection of the destination that we did not bring.
+pub fn objects_standing(id: &MigrationId, number: u32, page: u32) -> String {
+    format!("m/{id}/objects/{number}/standing/{page}")
+}
+
+/// What a document was before it was replaced, to be put back.
+pub fn objects_before(id: &MigrationId, number: u32) -> String {
+    format!("m/{id}/objects/{number}/before")
+}
+
 /// A project, with its options.
 pub fn project(id: &ProjectId) -> String {
     format!("p/{id}")
@@ -299,6 +334,7 @@ pub fn kind(key: &str) -> &'static str {
         Some("failures") => "the list of failures",
         Some("journal") => "the list of what was copied",
         Some("manifest") => "the manifest",
+        Some("objects") => "the list of contacts, events and other objects",
         Some(_) | None => "its records",
     }
 }
@@ -318,6 +354,8 @@ pub fn of_migration(id: &MigrationId) -> Vec<String> {
         intention,
         moving,
         removing,
+        objects,
+        objects_intention,
         notices,
         delivery,
         webhook_secret,

@@ -1,0 +1,12 @@
+//! What is known of both sides of the collection that is worked on.
+
+use crate::known::Known;
+use crate::standing::Stock;
+
+/// What is known of both sides of the collection that is worked on.
+pub(crate) struct Sides<'s, S> {
+    pub(crate) source: &'s mut S,
+    pub(crate) destination: &'s mut S,
+    pub(crate) known: Known,
+    pub(crate) stock: Stock,
+}
