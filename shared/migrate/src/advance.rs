@@ -16,8 +16,11 @@ use model::MigrationId;
 use store::due::Task;
 use store::{Error, Store, clock, due, lease};
 
+use crate::ended::Advanced;
+
+pub use crate::ended::Ended;
 use crate::limits::SLICES_MAX;
-use crate::slice::{self, Advanced};
+use crate::slice::{self};
 use crate::world::{Host, World};
 use crate::{erase, fruitless, projects, upkeep, watch};
 
@@ -33,18 +36,6 @@ pub struct Tick {
     /// What the store could not do, for the operator's log: each was about one record, and the rest
     /// was done all the same.
     pub troubles: Vec<String>,
-}
-
-/// How one slice ended, for whoever fans out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// It worked; whether anything is left to do by itself.
-    Worked {
-        /// Whether the migration is due again, now or later.
-        active: bool,
-    },
-    /// Somebody else is at it, or it died: it is tried again later.
-    Busy,
 }
 
 /// Does slices elsewhere, several at a time.

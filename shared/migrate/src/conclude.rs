@@ -4,13 +4,14 @@ use model::{Migration, Phase, Status, Timestamp, Waiting};
 use services::{Side, Trouble, Verdict, trouble};
 use store::{Store, keys, metrics};
 
-use crate::fruitless::Before;
-use crate::holding::{self, HeldBy};
+use crate::counted::Before;
+use crate::ended::{Advanced, tidy_up};
+use crate::endings::outcome;
+use crate::owner::holding::{self, HeldBy};
 use crate::run::Run;
-use crate::slice::{Advanced, tidy_up};
 use crate::trouble::Halt;
 use crate::world::Host;
-use crate::{lifecycle, pairs, projects};
+use crate::{pairs, projects};
 
 /// Writes how the slice ended and says when the migration is due again.
 pub(crate) async fn conclude<H: Host, S: Store>(
@@ -34,7 +35,7 @@ pub(crate) async fn conclude<H: Host, S: Store>(
         Err(_) => return Ok(Advanced::Busy),
     }
     // While it stands there as ended.
-    lifecycle::tell(&mut run, now);
+    crate::conclude::tell(&mut run, now);
     let ended = due_ms.is_none();
     let next = (ended && !needs_owner).then(|| run.migration.plan_next_run(now)).flatten();
     if next.is_some() {
@@ -61,7 +62,8 @@ pub(crate) async fn conclude<H: Host, S: Store>(
     }
     projects::due(run.world.store, &run.migration, due_ms, now).await?;
     run.lease.release(run.world.store).await?;
-    let due_ms = holding::asked_meanwhile(run.world.store, &run.migration, (due_ms, now)).await?;
+    let due_ms =
+        crate::requests::asked_meanwhile(run.world.store, &run.migration, (due_ms, now)).await?;
     if ended {
         count(run.world.store, &run.migration).await;
     }
@@ -78,7 +80,7 @@ fn halted<H: Host, S: Store>(run: &mut Run<'_, H, S>, halt: Halt, now: Timestamp
             Some(now.0)
         }
         Halt::Stopped => {
-            lifecycle::end(&mut run.migration, Status::Stopped, now);
+            crate::endings::end(&mut run.migration, Status::Stopped, now);
             None
         }
         Halt::Paused => {
@@ -156,7 +158,7 @@ fn finish<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) -> Option<
     let verdict = model::Verdict::overall(verdicts);
     let clean = run.cursor.losses == 0 && met && verdict != model::Verdict::Differs;
     let status = if clean { Status::Completed } else { Status::CompletedWithErrors };
-    lifecycle::end(&mut run.migration, status, now);
+    crate::endings::end(&mut run.migration, status, now);
     if let Some(point) = run.migration.sync_points.last_mut() {
         point.verdict = Some(verdict);
     }
@@ -169,7 +171,7 @@ fn fail<H: Host, S: Store>(
     sentence: String,
     now: Timestamp,
 ) -> Option<u64> {
-    lifecycle::end(&mut run.migration, Status::Failed, now);
+    crate::endings::end(&mut run.migration, Status::Failed, now);
     run.migration.last_error = Some(sentence);
     None
 }
@@ -198,4 +200,14 @@ fn troubled<H: Host, S: Store>(
     run.migration.last_error = Some(sentence.clone());
     run.migration.waiting = Some(Waiting { until, reason: sentence });
     Some(until.0)
+}
+
+/// Has the owner told how a slice left the migration: that it ended, or waits for too long.
+pub(crate) fn tell<H: Host, S: Store>(run: &mut Run<'_, H, S>, now: Timestamp) {
+    let Some(outbox) = &mut run.outbox else { return };
+    if run.migration.status.is_final() {
+        outbox.ended(&run.migration, outcome(&run.migration, &run.folders), now);
+    } else {
+        outbox.settled(&run.migration, run.progressed, now);
+    }
 }

@@ -14,9 +14,9 @@ use store::lease::{Holder, LEASE_MS, Seized};
 use store::{Error, Store, begun, calendar, due, keys, lease, metrics, records};
 use wire::Clock;
 
-use crate::lifecycle::{self, Outcome};
-use crate::numbers::NAMES_PER_PAGE;
-use crate::slice::Advanced;
+use crate::ended::Advanced;
+use crate::mail::numbers::NAMES_PER_PAGE;
+use crate::owner::lifecycle::Outcome;
 use crate::world::{Host, World};
 use crate::{pairs, projects, servers};
 
@@ -57,7 +57,7 @@ pub async fn erase(
     id: &MigrationId,
     boot: &str,
 ) -> Result<Outcome, Error> {
-    if lifecycle::read(store, id).await?.is_none() {
+    if crate::stored::read(store, id).await?.is_none() {
         return Ok(Outcome::Gone);
     }
     begin(store, id, clock.now_ms(), boot).await?;

@@ -8,13 +8,13 @@
 
 use model::{Migration, MigrationId, Status, Timestamp};
 use notify::Outbox;
-use serde::{Deserialize, Serialize};
 use store::lease::Lease;
 use store::{Error, Store, due, keys, records};
 
-use crate::slice::{Advanced, tidy_up};
+use crate::counted::Before;
+use crate::ended::{Advanced, tidy_up};
+use crate::projects;
 use crate::world::{Host, World};
-use crate::{lifecycle, projects};
 
 /// So many slices in a row may end without a result. A server that makes a slice end this way does
 /// so again; what the machine did (memory, a restart) is over by then.
@@ -23,51 +23,6 @@ pub const FRUITLESS_MAX: u32 = 10;
 /// Where nothing can be written of a migration, since its own record cannot be read, it is tried
 /// once more after this long: only an operator can mend it.
 pub(crate) const DAMAGED_LOOK_MS: u64 = 3_600_000;
-
-/// What is known of the slices before, as it is stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Before {
-    /// Slices in a row that were begun and had no result.
-    #[serde(default)]
-    pub(crate) fruitless: u32,
-    /// Which process began the last one; empty where nobody can tell.
-    #[serde(default)]
-    boot: String,
-    /// Whether the last one with a result ended because a server was too slow.
-    #[serde(default)]
-    pub(crate) slow: bool,
-}
-
-impl Before {
-    /// What is stored. A count that cannot be read is none: it is written anew.
-    pub(crate) async fn read(store: &impl Store, id: &MigrationId) -> Result<Self, Error> {
-        match records::read(store, &keys::fruitless(id)).await {
-            Err(Error::Unreadable { .. }) => Ok(Before::default()),
-            read => Ok(read?.unwrap_or_default()),
-        }
-    }
-
-    /// Counts a slice that begins. That the process before ended, with all its slices, is no fault
-    /// of one of them.
-    pub(crate) async fn begin(
-        self,
-        store: &impl Store,
-        id: &MigrationId,
-        boot: &str,
-    ) -> Result<(), Error> {
-        let restarted = !boot.is_empty() && !self.boot.is_empty() && self.boot != boot;
-        let fruitless = self.fruitless.saturating_sub(u32::from(restarted)) + 1;
-        let after = Before { fruitless, boot: boot.to_owned(), slow: self.slow };
-        records::write(store, &keys::fruitless(id), &after).await
-    }
-
-    /// The pair to write with a result.
-    pub(crate) fn cleared(id: &MigrationId, slow: bool) -> Result<(String, Vec<u8>), Error> {
-        let key = keys::fruitless(id);
-        let record = records::encode(&key, &Before { slow, ..Before::default() })?;
-        Ok((key, record))
-    }
-}
 
 /// The sentence for the owner after [`FRUITLESS_MAX`] slices.
 pub(crate) fn too_many() -> String {
@@ -134,7 +89,7 @@ pub(crate) async fn give_up<H: Host, S: Store>(
     if !held.renew(store, world.moment()).await? {
         return Ok(Advanced::Busy);
     }
-    let mut migration = match lifecycle::read(store, id).await {
+    let mut migration = match crate::stored::read(store, id).await {
         Ok(Some(migration)) => migration,
         Ok(None) => {
             due::set(store, id, None).await?;
@@ -143,7 +98,7 @@ pub(crate) async fn give_up<H: Host, S: Store>(
         Err(Error::Unreadable { .. }) => return put_off(world, id, held).await,
         Err(error) => return Err(error),
     };
-    lifecycle::end(&mut migration, Status::Failed, now);
+    crate::endings::end(&mut migration, Status::Failed, now);
     migration.last_error = Some(sentence);
     if !write(store, &held, &migration, now).await? {
         return Ok(Advanced::Busy);
@@ -169,7 +124,7 @@ async fn write(
     // Where it cannot be read whom to tell, it is told on the page alone.
     let mut outbox = Outbox::read(store, migration).await.unwrap_or_default();
     if let Some(outbox) = &mut outbox {
-        outbox.ended(migration, lifecycle::outcome(migration, &[]), now);
+        outbox.ended(migration, crate::endings::outcome(migration, &[]), now);
         pairs.extend(outbox.take_change(id)?);
     }
     if !held.write(store, pairs).await? {

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use store::records;
 use wire::fed::cuts;
 
-use crate::repair::mended;
+use crate::mail::repair::mended;
 
 /// A segment of the journal: read or refused, and what is read is written as the same.
 pub fn journal(bytes: &[u8]) {

@@ -3,14 +3,17 @@
 //! In scope: what to do next, doing it, writing it down; logging in at both sides; what users are
 //! told. Out of scope: bytes of a protocol (`imap`), connections (`dial`), keys (`store`).
 //!
-//! Reading order: [`advance`] (what is due), `upkeep.rs` (what is old), `slice.rs` (one slice of
-//! one migration), `watch.rs` with `gauge.rs` and [`limits`] (what ends it from beside), `lines.rs` (both accounts), `source.rs` with `pop/` (where from, whatever it speaks),
-//! `run.rs` (its state and its checkpoints), then the phases `discover.rs` with
-//! `renames.rs`, `folders.rs`, `changes.rs` (flags, what is gone), `copy.rs` with `listing.rs`,
-//! `adopt.rs`, `moves.rs`, `transfer.rs`, `settle.rs`, `reconcile.rs`, `repair.rs`, `verify.rs`, and
-//! `remove.rs` with [`removal`]; crate `ledger` is what all of it is written down in;
-//! [`mapping`] is pure; `trouble.rs` says what follows from an error;
-//! [`manifest`] lists what arrived; [`projects`] is how many migrations share one queue, `servers.rs` how they share servers; [`lifecycle`], [`hook`], [`erase`] and [`report`] are what pages and API call, [`login`] and [`finding`] what both call; [`preflight`] looks before anything begins.
+//! Reading order: [`advance`] (what is due) with `ended.rs`, `upkeep.rs` (what is old), `slice.rs` (one slice of
+//! one migration: claimed, begun, ended) with `counted.rs`, `fruitless.rs` and `conclude.rs`, `work.rs` (what it
+//! does), `watch.rs` with `gauge.rs` and [`limits`] (what ends it from beside), `run.rs` (its state and its
+//! checkpoints) with `requests.rs` (what the owner asked for) and `trouble.rs` (why it goes no further); then
+//! `mail/` (the lane of mail), `owner/` (what pages and API call: [`lifecycle`], [`hook`], [`report`]) and `before/`
+//! ([`preflight`]). [`projects`] is how many migrations share one queue, `servers.rs` how they share servers,
+//! [`pairs`] that of two migrations of the same accounts one is at work; [`finding`] looks servers up, [`tries`]
+//! counts log-ins, [`erase`] erases. Crate `ledger` is what all of it is written down in, crate `services` whom it
+//! asks.
+//!
+//! Arrows between modules point one way: nobody below `slice.rs` knows it, no lane knows another.
 //!
 //! Invariants: an intention is written before a batch goes out and settled after it; nothing is
 //! deleted at the source, no code for it exists; no message is held, but one of a maildrop up to a
@@ -18,65 +21,42 @@
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
-mod adopt;
 pub mod advance;
-mod ahead;
-mod attempt;
 pub mod backlog;
-mod brought;
-mod changes;
-mod compare;
+mod before;
 mod conclude;
-mod copy;
-mod discover;
+mod counted;
+mod ended;
+mod endings;
 pub mod erase;
 pub mod finding;
-mod folders;
-mod forecast;
 pub mod fruitless;
 mod gauge;
-mod holding;
-pub mod hook;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
-pub mod lifecycle;
-mod limited;
 pub mod limits;
-mod lines;
-mod listing;
-pub mod mapping;
-mod moves;
-mod numbers;
-mod orphans;
-mod pairing;
+mod mail;
+mod owner;
 pub mod pairs;
-pub mod preflight;
 pub mod projects;
-mod proof;
-mod reconcile;
-pub mod removal;
-mod remove;
-mod renames;
-mod renumbered;
-mod repair;
-pub mod report;
+mod requests;
 mod run;
 mod servers;
-mod settle;
 mod slice;
-mod standing;
+mod stored;
 #[cfg(test)]
 mod tests;
-mod transfer;
 pub mod tries;
 mod trouble;
 mod upkeep;
-mod verify;
 mod watch;
-mod windows;
+mod work;
 mod world;
 
+pub use before::preflight;
 pub use ledger::manifest;
+pub use mail::{mapping, removal};
+pub use owner::{hook, lifecycle, report};
 pub use services::{Side, login};
 pub use watch::long_slices;
 pub use world::{Host, World};

@@ -10,7 +10,6 @@ use model::{Account, Migration, MigrationId, Status};
 use sha2::{Digest, Sha256};
 use store::{Error, Store, pairs};
 
-use crate::lifecycle;
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
@@ -74,7 +73,7 @@ pub async fn claim(
         match claim_unless(store, &pair, id, is_active).await? {
             Ok(()) => return Ok(Ok(())),
             Err(other) => {
-                if let Some(first) = lifecycle::read(store, &other).await? {
+                if let Some(first) = crate::stored::read(store, &other).await? {
                     wake(store, &first).await?;
                     return Ok(Err(first));
                 }
@@ -90,7 +89,7 @@ pub(crate) async fn claim_many(
     claims: &[(String, MigrationId)],
 ) -> Result<Vec<(usize, MigrationId)>, Error> {
     let has = async |other: &MigrationId| {
-        let migration = lifecycle::read(store, other).await?;
+        let migration = crate::stored::read(store, other).await?;
         Ok(migration.is_some_and(|migration| is_active(migration.status)))
     };
     pairs::claim_many(store, claims, has).await
@@ -105,7 +104,7 @@ pub async fn holder(
     let Some(id) = pairs::claimed_by(store, &name(source, destination)).await? else {
         return Ok(None);
     };
-    let migration = lifecycle::read(store, &id).await?;
+    let migration = crate::stored::read(store, &id).await?;
     Ok(migration.filter(|migration| is_active(migration.status)))
 }
 
@@ -124,7 +123,7 @@ async fn claim_unless(
     has: fn(Status) -> bool,
 ) -> Result<Result<(), MigrationId>, Error> {
     let has = async |other: &MigrationId| {
-        let migration = lifecycle::read(store, other).await?;
+        let migration = crate::stored::read(store, other).await?;
         Ok(migration.is_some_and(|migration| has(migration.status)))
     };
     pairs::claim(store, pair, id, has).await

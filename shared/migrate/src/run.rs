@@ -11,9 +11,8 @@ use notify::Outbox;
 use store::lease::Lease;
 use store::{Store, keys, records};
 
-use crate::fruitless::Before;
+use crate::counted::Before;
 use crate::trouble::Halt;
-use crate::watch;
 use crate::world::{Host, World};
 
 /// One slice of one migration.
@@ -146,7 +145,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     pub(crate) async fn checkpoint(&mut self) -> Result<(), Halt> {
         self.hold().await?;
         self.write().await?;
-        watch::look_for_requests(self.store(), &self.migration).await?;
+        crate::requests::look_for_requests(self.store(), &self.migration).await?;
         match self.migration.quiet_until(self.now()) {
             Some(until) => Err(Halt::Quiet(until)),
             None => Ok(()),

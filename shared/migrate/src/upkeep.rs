@@ -10,10 +10,8 @@ use project::record;
 use store::{Error, Store, calendar, keys, lease};
 
 use crate::world::{Host, World};
-use crate::{erase, lifecycle, projects};
+use crate::{erase, projects};
 
-/// A new migration is looked at for the first time after this long: by then most have ended.
-const FIRST_LOOK_MS: u64 = 3_600_000;
 /// Where someone works on a migration, or where its record cannot be read, it is looked at again
 /// after this long.
 const LATER_MS: u64 = 3_600_000;
@@ -23,11 +21,6 @@ const GOING_ON_LOOK_MS: u64 = 86_400_000;
 const LOOKS_MAX: usize = if cfg!(test) { 2 } else { 50 };
 /// While so many erasures are under way, no further ones are begun: their list is one record.
 const ERASURES_MAX: usize = 2_000;
-
-/// When a new migration is looked at for the first time (ms since 1970).
-pub(crate) fn first_look_ms(migration: &Migration) -> u64 {
-    migration.created_at.0.saturating_add(FIRST_LOOK_MS)
-}
 
 /// Looks at migrations whose slot of the calendar is over; `erasures` are under way already.
 pub(crate) async fn sweep<H: Host, S: Store>(
@@ -133,7 +126,7 @@ async fn decide<H: Host, S: Store>(
     id: &MigrationId,
     now: Timestamp,
 ) -> Result<Option<(Migration, Due)>, Error> {
-    let Some(migration) = lifecycle::read(world.store, id).await? else { return Ok(None) };
+    let Some(migration) = crate::stored::read(world.store, id).await? else { return Ok(None) };
     let sealed = world.store.get(&keys::credentials(id)).await?;
     let has_credentials = sealed.is_some_and(|sealed| !sealed.is_empty());
     let due = due(&migration, has_credentials, now, world.retention_ms);

@@ -11,26 +11,27 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use futures::future::{Either, select};
-use model::{Migration, Status};
-use project::record;
+use model::Migration;
 use services::{Side, Trouble, trouble};
-use store::control::Request;
 use store::hosts::{self, Holder};
 use store::lease::{LEASE_MS, Lease};
 use store::{Store, control};
 use wire::Clock;
 
+use crate::conclude::conclude;
+use crate::ended::Advanced;
 use crate::gauge::{Gauged, Gauges};
 use crate::limits::{
     LEAST_BYTES_PER_S, LONG_SLICES_MAX, LOOK_MS, PRESSED_WINDOW_MS, SLICE_MAX_MS, WINDOW_MS,
     YIELD_AFTER_MS,
 };
+use crate::mail::reconcile;
+use crate::requests::{asked_for, look_for_project, sync_point};
 use crate::run::Run;
 use crate::servers::{self, LONG_SLICES, SLICES};
-use crate::slice::{Advanced, conclude, work};
 use crate::trouble::Halt;
+use crate::work::work;
 use crate::world::{Host, World};
-use crate::{lifecycle, reconcile};
 
 /// How the pace of a slice is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +150,7 @@ async fn as_stored<'a, H: Host, S: Store>(
     dropped: Run<'a, H, S>,
     result: &Result<(), Halt>,
 ) -> Result<Option<Run<'a, H, S>>, store::Error> {
-    let Some(migration) = lifecycle::read(dropped.store(), dropped.id()).await? else {
+    let Some(migration) = crate::stored::read(dropped.store(), dropped.id()).await? else {
         return Ok(None);
     };
     let mut run = Run::load(dropped.world, dropped.lease, migration).await?;
@@ -212,43 +213,6 @@ async fn look<H: Host, S: Store>(
             }
         },
     }
-}
-
-/// The run that a slice of `migration` works on: one that closed its sync point begins the next.
-pub(crate) fn sync_point(migration: &Migration) -> u32 {
-    let open = migration.sync_points.last().is_some_and(|point| point.finished_at.is_none());
-    let begins = !open && migration.status != Status::Removing;
-    migration.sync_point() + u32::from(begins)
-}
-
-/// Ends the slice where its owner asked for that, and meant this run.
-pub(crate) fn asked_for(asked: Option<Request>, current: u32) -> Result<(), Halt> {
-    match asked {
-        Some(Request::Stop { sync_point }) if sync_point >= current => Err(Halt::Stopped),
-        Some(Request::Pause { sync_point }) if sync_point >= current => Err(Halt::Paused),
-        Some(Request::Stop { .. } | Request::Pause { .. } | Request::Resume { .. }) | None => {
-            Ok(())
-        }
-    }
-}
-
-/// Ends the slice of a run that has begun where its owner asked for that.
-pub(crate) async fn look_for_requests(
-    store: &impl Store,
-    migration: &Migration,
-) -> Result<(), Halt> {
-    asked_for(control::read(store, &migration.id).await?, migration.sync_point())?;
-    look_for_project(store, migration).await
-}
-
-/// Ends the slice where its project is held. The word that was left for it may be old: what counts
-/// is how the project stands now.
-async fn look_for_project(store: &impl Store, migration: &Migration) -> Result<(), Halt> {
-    let Some(membership) = &migration.project else { return Ok(()) };
-    let held = migration.status != Status::Removing
-        && control::is_hinted(store, &migration.id).await?
-        && record::queue(store, &membership.project).await?.paused;
-    if held { Err(Halt::Held) } else { Ok(()) }
 }
 
 /// How long whoever takes a lease that was not released waits before it sends anything: an earlier
@@ -413,15 +377,5 @@ mod tests {
         assert!(matches!(paced(thinks), (7_200, Pace::Over(_))));
         let dries_up = |second| if second < 100 { 10_000 } else { 0 };
         assert!(matches!(paced(dries_up), (190, Pace::Slow { .. })), "{:?}", paced(dries_up));
-    }
-
-    #[test]
-    fn what_was_asked_of_an_earlier_run_is_nothing_to_this() {
-        let stop = |sync_point| asked_for(Some(Request::Stop { sync_point }), 2);
-        assert!(stop(1).is_ok());
-        assert!(matches!(stop(2), Err(Halt::Stopped)));
-        let pause = asked_for(Some(Request::Pause { sync_point: 3 }), 2);
-        assert!(matches!(pause, Err(Halt::Paused)));
-        assert!(asked_for(None, 0).is_ok());
     }
 }

@@ -4,8 +4,10 @@
 //! sees until the queue counts them. That one swap is what adds them. Of an addition that broke off
 //! before it, everything is erased again.
 
-use model::{Account, Item, Membership, Migration, MigrationId, Notify, Options, Project};
-use model::{ProjectId, Timestamp};
+use model::{
+    Account, Item, Membership, Migration, MigrationId, Notify, Options, Project, ProjectId,
+    Timestamp,
+};
 use project::members::{self, ROWS_PER_PAGE, Row};
 use project::queue::Place;
 use project::record::{self, Importing};

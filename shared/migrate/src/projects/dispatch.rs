@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use model::{MigrationId, Project, ProjectId, Status, Timestamp};
-use project::members;
 use project::queue::{Deeds, Left, Queue};
-use project::record;
+use project::{members, record};
 use store::{Error, Store, due, hosts, keys, records};
 
 use super::{add, erase};
-use crate::holding;
-use crate::lifecycle::{self, Outcome};
-use crate::slice::Advanced;
+use crate::ended::Advanced;
+use crate::owner::holding;
+use crate::owner::lifecycle::Outcome;
 use crate::world::{Host, World};
 
 /// Rounds of deciding and doing; each one that does nothing ends it.
@@ -120,7 +119,7 @@ async fn resume_one(
         Outcome::Done => return Ok(true),
         Outcome::Gone => forget(store, project, number).await?,
         Outcome::Taken | Outcome::NotInThisState(_) => {
-            let migration = lifecycle::read(store, id).await?;
+            let migration = crate::stored::read(store, id).await?;
             let Some(held) = migration.filter(|it| it.status == Status::Paused) else {
                 // Somebody else was quicker: it goes on, or has come to its end.
                 return Ok(true);
@@ -167,7 +166,7 @@ async fn settle_paused(
     (number, id): (u32, Option<&MigrationId>),
 ) -> Result<(), Error> {
     let Some(id) = id else { return Ok(()) };
-    let migration = lifecycle::read(store, id).await?;
+    let migration = crate::stored::read(store, id).await?;
     let Some(held) = migration.filter(|it| it.status == Status::Paused) else { return Ok(()) };
     let left = if held.held_by_project { Left::Held } else { Left::HeldByOwner };
     record::change_queue(store, project, |queue| queue.settle(number, left)).await

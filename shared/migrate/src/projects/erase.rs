@@ -6,8 +6,8 @@ use project::record;
 use serde::{Deserialize, Serialize};
 use store::{Error, Store, calendar, due, keys, records};
 
+use crate::ended::Advanced;
 use crate::erase as migrations;
-use crate::slice::Advanced;
 use crate::world::{Host, World};
 
 /// Where many migrations are being erased already, it goes on after this long.

@@ -4,7 +4,7 @@ use model::Timestamp;
 use store::seal::Seal;
 
 use super::bed::{Bed, KEY, credentials};
-use crate::lifecycle;
+use crate::owner::lifecycle;
 
 impl Bed {
     /// Takes back what the sync points from `from` on brought.

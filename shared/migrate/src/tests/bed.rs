@@ -20,8 +20,9 @@ use wire::{Bytes, Clock, Error, Http, Network, Random, Secret};
 use super::fake_pop::PopServer;
 use super::lines::{Cuttable, Speed, Timers};
 use super::power::{Failing, Power};
+use crate::World;
 use crate::advance::{Alone, Tick, tick};
-use crate::{World, lifecycle};
+use crate::owner::lifecycle;
 
 /// One side's server.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ fn bed() -> Bed {
 #[track_caller]
 fn complete(bed: &Bed, told: &str) {
     let migration = bed.finish();
-    let failures = crate::report::failures(&bed.memory, &bed.id, 0, 100);
+    let failures = crate::owner::report::failures(&bed.memory, &bed.id, 0, 100);
     let failures = futures::executor::block_on(failures).unwrap();
     assert_eq!(migration.status, Status::Completed, "{told}: {failures:#?}");
     assert!(failures.is_empty(), "{told}: {failures:#?}");
@@ -87,7 +87,7 @@ fn a_removal() {
         assert_eq!(migration.status, Status::Completed, "{told}: {:?}", migration.last_error);
         let inbox = bed.destination.mailboxes.messages("INBOX");
         assert!(inbox.is_empty(), "{told}: {} messages stay", inbox.len());
-        let failures = crate::report::failures(&bed.memory, &bed.id, 0, 100);
+        let failures = crate::owner::report::failures(&bed.memory, &bed.id, 0, 100);
         let failures = futures::executor::block_on(failures).unwrap();
         assert!(failures.is_empty(), "{told}: {failures:#?}");
     });
@@ -102,7 +102,7 @@ fn a_destination_that_tells_nothing() {
     let _ = bed.destination.faults.clone().on(At::every("UID FETCH"), act);
     let migration = bed.finish();
     assert_eq!(migration.status, Status::CompletedWithErrors);
-    let failures = crate::report::failures(&bed.memory, &bed.id, 0, 100);
+    let failures = crate::owner::report::failures(&bed.memory, &bed.id, 0, 100);
     let failures = futures::executor::block_on(failures).unwrap();
     let says = |text: &str| failures.iter().filter(|(_, it)| it.reason.contains(text)).count();
     assert_eq!(says("refuses to tell"), 13, "{failures:#?}");

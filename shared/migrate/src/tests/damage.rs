@@ -13,7 +13,7 @@ use super::fake_pop::PopServer;
 use super::power::Failing;
 use super::whole::{fill, sample};
 use crate::fruitless::FRUITLESS_MAX;
-use crate::lifecycle;
+use crate::owner::lifecycle;
 
 /// Somebody else's migration in the same store, with other accounts at the same servers.
 fn other(bed: &Bed) -> MigrationId {

@@ -9,7 +9,7 @@ use store::{Store, due, keys, metrics, records};
 
 use super::bed::Bed;
 use super::whole::fill;
-use crate::lifecycle::{self, Outcome};
+use crate::owner::lifecycle::{self, Outcome};
 use ledger::Cursor;
 use ledger::folder::FOLDERS_PER_PAGE;
 

@@ -7,7 +7,7 @@ use super::bed::Bed;
 use super::whole::fill;
 
 fn failures(bed: &Bed) -> Vec<FailureCode> {
-    let work = crate::report::failures(&bed.memory, &bed.id, 0, 100);
+    let work = crate::owner::report::failures(&bed.memory, &bed.id, 0, 100);
     let listed = futures::executor::block_on(work).unwrap();
     listed.into_iter().map(|(_, failure)| failure.code).collect()
 }

@@ -64,7 +64,7 @@ fn only_what_was_refused_is_tried_again() {
     let mail = second.progress[&Item::Mail];
     assert_eq!((mail.total, mail.migrated, mail.failed), (failed, failed, 0));
     assert_eq!(second.status, Status::Completed);
-    let told = crate::report::failures(&bed.memory, &bed.id, 0, 99);
+    let told = crate::owner::report::failures(&bed.memory, &bed.id, 0, 99);
     assert_eq!(futures::executor::block_on(told).unwrap(), [], "nothing is missing any more");
     // The others come with the next synchronisation.
     bed.synchronise();
@@ -88,7 +88,7 @@ fn what_fails_again_is_told_again() {
         let again = bed.finish();
         assert_eq!(again.progress[&Item::Mail].failed, failed);
         assert_eq!(again.status, Status::CompletedWithErrors);
-        let told = crate::report::failures(&bed.memory, &bed.id, 0, 99);
+        let told = crate::owner::report::failures(&bed.memory, &bed.id, 0, 99);
         assert_eq!(futures::executor::block_on(told).unwrap().len() as u64, failed);
     }
 }

@@ -9,7 +9,7 @@ use ledger::folder::{FOLDERS_PER_PAGE, Folder};
 use ledger::{Cursor, Uids};
 
 fn failures(bed: &Bed) -> Vec<model::Failure> {
-    let work = crate::report::failures(&bed.memory, &bed.id, 0, 1_000);
+    let work = crate::owner::report::failures(&bed.memory, &bed.id, 0, 1_000);
     let listed = futures::executor::block_on(work).unwrap();
     listed.into_iter().map(|(_, failure)| failure).collect()
 }
@@ -103,7 +103,8 @@ fn a_page_of_giant_folders_comes_back() {
             records::write(&bed.memory, &key, &cursor).await.unwrap();
             let back = ledger::table::all(&bed.memory, &bed.id, cursor.folders).await.unwrap();
             assert!(back.iter().eq(rows), "{count}");
-            let told = crate::report::folders(&bed.memory, &bed.id, 0).await.unwrap().unwrap();
+            let told =
+                crate::owner::report::folders(&bed.memory, &bed.id, 0).await.unwrap().unwrap();
             assert_eq!(told.len(), count.min(FOLDERS_PER_PAGE));
         }
     });

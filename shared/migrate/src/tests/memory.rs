@@ -11,10 +11,10 @@ use wire::{Bytes, Error, Stream};
 
 use super::bed::Bed;
 use super::whole::fill;
-use crate::brought::Brought;
-use crate::orphans::ORPHANS_MAX;
-use crate::proof::Known;
-use crate::standing::{STANDING_MAX, Standing};
+use crate::mail::brought::Brought;
+use crate::mail::orphans::ORPHANS_MAX;
+use crate::mail::proof::Known;
+use crate::mail::standing::{STANDING_MAX, Standing};
 use ledger::Message;
 use ledger::fold::WINDOW_ROWS;
 use ledger::folder::Folder;
@@ -143,7 +143,7 @@ fn journalled() -> (Memory, MigrationId, Folder) {
 /// What the verification, a folder that is numbered anew and the walk through a ledger hold.
 #[test]
 fn a_journal_of_a_million_messages() {
-    crate::windows::TESTED.set(WINDOW_ROWS);
+    crate::mail::windows::TESTED.set(WINDOW_ROWS);
     let (memory, id, mut folder) = journalled();
     let all: mailbox::UidSet = (1..=MILLION + 1).collect();
 
@@ -153,7 +153,7 @@ fn a_journal_of_a_million_messages() {
     assert!(peak < 32 * MIB, "known: {} MiB", peak / MIB);
 
     let (count, peak) = counting::peak_of(|| {
-        let mut windows = crate::windows::of(&id, 0, folder.segments);
+        let mut windows = crate::mail::windows::of(&id, 0, folder.segments);
         let mut count = 0;
         while let Some(ledger) = block_on(windows.next(&memory)).unwrap() {
             count += ledger.rows.len();
@@ -182,7 +182,7 @@ fn a_million_messages_that_left_their_folders() {
         ..Segment::default()
     });
     let (mut orphans, peak) =
-        counting::peak_of(|| crate::orphans::Orphans::of_pages(3, pages, ORPHANS_MAX));
+        counting::peak_of(|| crate::mail::orphans::Orphans::of_pages(3, pages, ORPHANS_MAX));
     assert!(peak < 32 * MIB, "{} MiB", peak / MIB);
     for n in (1..=count).step_by(1_000) {
         assert!(orphans.take(1, &entry(n).message()).is_some());

@@ -34,7 +34,7 @@ fn contents(server: &Server) -> BTreeMap<(String, Vec<u8>), u32> {
 }
 
 pub(super) fn failures(bed: &Bed) -> Vec<FailureCode> {
-    let work = crate::report::failures(&bed.memory, &bed.id, 0, 1_000);
+    let work = crate::owner::report::failures(&bed.memory, &bed.id, 0, 1_000);
     let listed = futures::executor::block_on(work).unwrap();
     let losses = listed.into_iter().map(|(_, failure)| failure.code);
     losses.filter(|code| code.is_loss()).collect()

@@ -81,7 +81,7 @@ fn assert_untouched(pop: &PopServer) {
 }
 
 fn failures(bed: &Bed) -> Vec<(FailureCode, String)> {
-    let work = crate::report::failures(&bed.memory, &bed.id, 0, 100);
+    let work = crate::owner::report::failures(&bed.memory, &bed.id, 0, 100);
     let listed = futures::executor::block_on(work).unwrap();
     listed.into_iter().map(|(_, failure)| (failure.code, failure.reason)).collect()
 }
@@ -100,7 +100,8 @@ fn everything_arrives_as_it_is_unread_and_dated() {
     let dates: Vec<&str> = all.iter().map(|message| message.internal_date.as_str()).collect();
     assert_eq!(dates[0], " 1-Jan-2020 10:00:00 +0100");
     assert!(dates.iter().any(|date| date.contains("1970")), "{dates:?}");
-    let report = futures::executor::block_on(crate::report::folders(&bed.memory, &bed.id, 0));
+    let report =
+        futures::executor::block_on(crate::owner::report::folders(&bed.memory, &bed.id, 0));
     let report = report.unwrap().unwrap();
     assert_eq!((report.len(), report[0].remarks.len()), (1, 0), "{report:?}");
     assert_eq!(pop.0.borrow().said.last().map(String::as_str), Some("QUIT"));

@@ -47,7 +47,7 @@ fn broken(bed: &Bed, pop: &PopServer, migration: &Migration) -> Vec<String> {
     let more =
         |one: &String, n: &u32| one != "\\r\\n" && source.get(one).is_some_and(|own| own < n);
     let doubled: Vec<_> = here.iter().filter(|(one, n)| more(one, n)).collect();
-    let failures = crate::report::failures(&bed.memory, &bed.id, 0, 100);
+    let failures = crate::owner::report::failures(&bed.memory, &bed.id, 0, 100);
     let failures = futures::executor::block_on(failures).unwrap();
     if !doubled.is_empty() {
         broken.push(format!("there more often: {doubled:?}"));

@@ -6,8 +6,8 @@ use model::Options;
 
 use super::bed::{Bed, credentials};
 use super::whole::fill;
+use crate::before::preflight::{self, Preflight, Reason, Refused};
 use crate::login::Refusal;
-use crate::preflight::{self, Preflight, Reason, Refused};
 
 fn bed(destination: Features) -> Bed {
     let bed = Bed::new(Features::modern(), destination);

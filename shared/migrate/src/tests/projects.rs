@@ -388,9 +388,15 @@ fn whoever_is_synchronised_goes_through_the_queue_again() {
     let seal = Seal::from_variable(KEY).unwrap();
     let (random, now) = (Counter::default(), Timestamp(bed.now_ms()));
     let (own, credentials) = (ids[1].clone(), credentials());
-    let again =
-        crate::lifecycle::synchronise(&bed.memory, (&seal, &random), &own, &credentials, now, "");
-    assert_eq!(block_on(again), Ok(crate::lifecycle::Outcome::Done));
+    let again = crate::owner::lifecycle::synchronise(
+        &bed.memory,
+        (&seal, &random),
+        &own,
+        &credentials,
+        now,
+        "",
+    );
+    assert_eq!(block_on(again), Ok(crate::owner::lifecycle::Outcome::Done));
     assert_eq!(statuses(&bed)[1], Status::Pending);
     bed.settle();
     assert_moved(&bed);

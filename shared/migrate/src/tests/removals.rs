@@ -40,7 +40,7 @@ fn the_report_judges_nothing_that_was_taken_back() {
     fill(&bed);
     bed.finish();
     let report = |bed: &Bed| {
-        let page = crate::report::folders(&bed.memory, &bed.id, 0);
+        let page = crate::owner::report::folders(&bed.memory, &bed.id, 0);
         let folders = futures::executor::block_on(page).unwrap().unwrap();
         let inbox = folders.into_iter().find(|folder| folder.source == "INBOX").unwrap();
         (inbox.verdict, inbox.destination_messages, inbox.migrated)

@@ -11,7 +11,7 @@ use store::memory::Memory;
 
 use super::bed::Bed;
 use super::projects::{add_to, assert_arrived, bed, entries, id, statuses};
-use crate::lifecycle::{self, Outcome};
+use crate::owner::lifecycle::{self, Outcome};
 use crate::projects::{self, add::Added};
 
 /// What an owner asks for.

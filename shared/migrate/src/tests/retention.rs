@@ -8,7 +8,7 @@ use store::{Store, due, keys};
 
 use super::bed::{Bed, RETENTION_MS};
 use super::whole::fill;
-use crate::lifecycle;
+use crate::owner::lifecycle;
 
 const HOUR_MS: u64 = 3_600_000;
 

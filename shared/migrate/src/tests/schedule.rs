@@ -7,8 +7,8 @@ use store::{Store, keys};
 
 use super::bed::{Bed, Server};
 use super::whole::{fill, sample};
-use crate::hook;
-use crate::lifecycle::Outcome;
+use crate::owner::hook;
+use crate::owner::lifecycle::Outcome;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;

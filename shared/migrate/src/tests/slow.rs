@@ -8,8 +8,8 @@ use store::memory::Memory;
 use super::bed::{Bed, Server};
 use super::lines::Speed;
 use super::whole::{fill, sample};
-use crate::lifecycle;
 use crate::limits::{LONG_SLICES_MAX, SLICES_MAX, WINDOW_MS, YIELD_AFTER_MS};
+use crate::owner::lifecycle;
 
 /// The longest that a slice may last whose server brings nothing: its budget, a window, a look.
 const SLICE_END_MS: u64 = 10_000 + WINDOW_MS + 2_000;

@@ -38,7 +38,8 @@ fn check(source: Features, destination: Features) {
     let bed = Bed::new(source, destination);
     fill(&bed);
     let migration = bed.finish();
-    let told = futures::executor::block_on(crate::report::failures(&bed.memory, &bed.id, 0, 9));
+    let told =
+        futures::executor::block_on(crate::owner::report::failures(&bed.memory, &bed.id, 0, 9));
     assert_eq!(migration.status, Status::Completed, "{:?} {told:?}", migration.last_error);
     let names = bed.destination.mailboxes.mailboxes();
     assert_eq!(bed.source.mailboxes.digest(), bed.destination.mailboxes.digest(), "{names:?}");
