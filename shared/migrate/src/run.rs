@@ -53,8 +53,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         let cursor = stored.unwrap_or_default();
         let folders = table::all(world.store, &id, cursor.folders).await?;
         let outbox = Outbox::read(world.store, &migration).await?;
-        let bytes_before =
-            migration.progress.get(&Item::Mail).map_or(0, |mail| mail.bytes_migrated);
+        let bytes_before = bytes_migrated(&migration);
         Ok(Run {
             world,
             source_dialer: None,
@@ -87,9 +86,9 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
         Timestamp(self.world.host.now_ms())
     }
 
-    /// The counters of mail.
-    pub(crate) fn mail(&mut self) -> &mut Counters {
-        self.migration.progress.entry(Item::Mail).or_default()
+    /// The counters of one kind of item.
+    pub(crate) fn counters(&mut self, item: Item) -> &mut Counters {
+        self.migration.progress.entry(item).or_default()
     }
 
     /// A folder to read.
@@ -117,7 +116,7 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     /// Adds a failure (or a remark) to the next checkpoint.
     pub(crate) fn fail(&mut self, failure: Failure) {
         if failure.code.is_loss() {
-            self.mail().failed += 1;
+            self.counters(failure.item).failed += 1;
             self.cursor.losses += 1;
             if let Some(point) = self.migration.sync_points.last_mut() {
                 point.failed += 1;
@@ -217,16 +216,23 @@ impl<'a, H: Host, S: Store> Run<'a, H, S> {
     fn measure(&mut self) {
         let ms = self.world.host.monotonic_ms().saturating_sub(self.started_ms).max(1);
         let before = self.bytes_before;
-        let mail = *self.mail();
-        let moved = mail.bytes_migrated.saturating_sub(before);
+        let all = bytes_migrated(&self.migration);
+        let moved = all.saturating_sub(before);
         if moved > 0 {
             self.migration.bytes_per_second = moved.saturating_mul(1000) / ms;
         }
-        let left = mail.bytes_total.saturating_sub(mail.bytes_migrated);
+        let totals = self.migration.progress.values().map(|counters| counters.bytes_total);
+        let left = totals.fold(0, u64::saturating_add).saturating_sub(all);
         let rate = self.migration.bytes_per_second;
         let copying = self.cursor.phase == Phase::Mail && rate > 0;
         self.migration.eta_seconds = copying.then(|| left / rate.max(1));
     }
+}
+
+/// Octets of all kinds of items that were put at the destination in this sync point.
+fn bytes_migrated(migration: &Migration) -> u64 {
+    let all = migration.progress.values().map(|counters| counters.bytes_migrated);
+    all.fold(0, u64::saturating_add)
 }
 
 /// Octets kept of a failure's texts: with all in quotation marks a page of them is below a mebibyte.

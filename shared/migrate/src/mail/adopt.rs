@@ -12,6 +12,7 @@ use services::Side;
 use services::mail::{MailService, MailSource};
 use store::Store;
 
+use crate::mail::ITEM;
 use crate::mail::journals::{segment_for, stage_segment};
 use crate::mail::lines::Lines;
 use crate::mail::reading::digests;
@@ -114,7 +115,7 @@ pub(crate) async fn adopted<H: Host, S: Store>(
         });
         // What this sync point put there is counted as migrated, and what an earlier one did was
         // counted then.
-        run.mail().skipped += (all - ours(&standing.ours_now)) as u64;
+        run.counters(ITEM).skipped += (all - ours(&standing.ours_now)) as u64;
         let folder = run.folder_mut(at)?;
         // The slice may end before the rest of the window is through.
         found.iter().for_each(|(message, _)| folder.moved_uids.0.insert(message.uid));

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use ledger::journal::{Entry, Intention, Origin};
 use ledger::{Message, Uids, journal};
 use mailbox::UidSet;
-use model::{Failure, FailureCode, Item, Options, Phase, Timestamp};
+use model::{Failure, FailureCode, Options, Phase, Timestamp};
 use services::Side;
 use services::mail::{MailDestination, MailService, MailSource};
 use store::{Store, keys};
 
+use crate::mail::ITEM;
 use crate::mail::adopt::{adopted, standing};
 use crate::mail::ahead::{self, Opening};
 use crate::mail::attempt::attempt;
@@ -185,7 +186,7 @@ async fn window_through<H: Host, S: Store>(
     let listed = window.messages.len();
     if run.folder(at)?.found.bytes == 0 {
         let bytes: u64 = window.messages.iter().map(|message| message.size).sum();
-        run.mail().bytes_total += bytes;
+        run.counters(ITEM).bytes_total += bytes;
     }
     let moved = run.folder(at)?.moved_uids.0.clone();
     let fresh = window.messages.into_iter().filter(|message| !moved.contains(message.uid));
@@ -209,7 +210,7 @@ async fn window_through<H: Host, S: Store>(
     folder.done_uid = folder.done_uid.max(window.last_uid);
     let done_uid = folder.done_uid;
     folder.moved_uids = Uids(folder.moved_uids.0.iter().filter(|uid| *uid > done_uid).collect());
-    run.mail().skipped += window.elsewhere;
+    run.counters(ITEM).skipped += window.elsewhere;
     if left_out + window.elsewhere > 0 {
         run.checkpoint().await?;
     }
@@ -294,7 +295,7 @@ fn chosen<H: Host, S: Store>(
     let before = messages.len();
     messages.retain(|message| !is_left_out(&options, message));
     let left_out = (before - messages.len()) as u64;
-    run.mail().left_out += left_out;
+    run.counters(ITEM).left_out += left_out;
     run.folder_mut(at)?.counts.left_out += left_out;
     Ok(messages)
 }
@@ -324,7 +325,7 @@ async fn learn_flags<H: Host, S: Store>(
         );
         folder.remark(reason.clone());
         let failure = Failure {
-            item: Item::Mail,
+            item: ITEM,
             folder: folder.source_path.clone(),
             subject: String::new(),
             date: None,

@@ -6,11 +6,12 @@ use futures::try_join;
 use ledger::folder::{Counts, Folder, State};
 use ledger::{FolderName, Uids};
 use mailbox::{MailboxName, SpecialUse, Spelling};
-use model::{Failure, FailureCode, Item, Phase};
+use model::{Failure, FailureCode, Phase};
 use services::Side;
 use services::mail::{FOLDERS_MAX, Found, FoundFolder, MailService, NAME_OCTETS_MAX};
 use store::Store;
 
+use crate::mail::ITEM;
 use crate::mail::lines::Lines;
 use crate::mail::mapping::{self, Listed, Mapped};
 use crate::mail::renames;
@@ -59,7 +60,7 @@ const OVERLONG_TOLD_MAX: usize = 100;
 /// Says which folders are left out since their names are too long.
 fn refuse_overlong<H: Host, S: Store>(run: &mut Run<'_, H, S>, names: &[String]) {
     let line = |folder: &str, reason: String| Failure {
-        item: Item::Mail,
+        item: ITEM,
         folder: folder.to_owned(),
         subject: String::new(),
         date: None,
@@ -276,7 +277,7 @@ fn count<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
         bytes += folder.found.bytes;
         settled += settled_before(folder);
     }
-    let mail = run.mail();
+    let mail = run.counters(ITEM);
     // What an interrupted batch had left was settled in this sync point, before it came here.
     let settled = settled.saturating_sub(mail.migrated + mail.failed);
     mail.total = mail.total.max(messages);

@@ -2,9 +2,10 @@
 
 use ledger::Message;
 use ledger::journal::Entry;
-use model::{Failure, FailureCode, Item, Timestamp};
+use model::{Failure, FailureCode, Timestamp};
 use store::Store;
 
+use crate::mail::ITEM;
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
@@ -25,7 +26,7 @@ pub(crate) fn lost<H: Host, S: Store>(
     }
     let seconds = u64::try_from(message.date.unix_s()).unwrap_or(0);
     let failure = Failure {
-        item: Item::Mail,
+        item: ITEM,
         folder: folder.source_path.clone(),
         subject: String::from_utf8_lossy(subject).into_owned(),
         date: Some(Timestamp(seconds * 1000).rfc3339()),
@@ -47,7 +48,7 @@ pub(crate) fn lost_folder<H: Host, S: Store>(
     let lost = folder.found.messages;
     (folder.counts.failed, folder.done) = (lost, true);
     let further = lost.saturating_sub(u64::from(folder.refused));
-    run.mail().failed += further;
+    run.counters(ITEM).failed += further;
     if let Some(point) = run.migration.sync_points.last_mut() {
         point.failed += further;
     }
@@ -61,7 +62,7 @@ pub(crate) fn failure_of(folder: String, entry: Option<&Entry>, reason: String) 
         Timestamp(seconds.saturating_mul(1000)).rfc3339()
     });
     Failure {
-        item: Item::Mail,
+        item: ITEM,
         folder,
         subject: String::new(),
         date,

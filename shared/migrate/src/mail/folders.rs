@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use ledger::FolderName;
 use ledger::folder::Folder;
 use mailbox::{MailboxName, SpecialUse};
-use model::{Failure, FailureCode, Item, Phase};
+use model::{Failure, FailureCode, Phase};
 use services::mail::{MailDestination, MailService};
 use services::{Reason, Rejection, Side, Trouble};
 use store::Store;
 
+use crate::mail::ITEM;
 use crate::mail::lines::Lines;
 use crate::mail::renames;
 use crate::run::Run;
@@ -129,7 +130,7 @@ async fn plainer<H: Host, S: Store>(
     );
     folder.remark(reason.clone());
     let failure = Failure {
-        item: Item::Mail,
+        item: ITEM,
         folder: folder.source_path.clone(),
         subject: String::new(),
         date: None,

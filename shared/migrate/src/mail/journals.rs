@@ -5,6 +5,7 @@ use ledger::{Message, Origin};
 use model::MigrationId;
 use store::{Store, keys};
 
+use crate::mail::ITEM;
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
@@ -69,7 +70,7 @@ pub(crate) fn passed<H: Host, S: Store>(
     if messages.is_empty() {
         return Ok(());
     }
-    run.mail().skipped += messages.len() as u64;
+    run.counters(ITEM).skipped += messages.len() as u64;
     let folder = run.folder_mut(at)?;
     messages.iter().for_each(|message| folder.moved_uids.0.insert(message.uid));
     let mut segment = segment_for(run, at)?;

@@ -44,3 +44,6 @@ pub(crate) mod standing;
 pub(crate) mod transfer;
 pub(crate) mod verify;
 pub(crate) mod windows;
+
+/// The kind of item that this lane carries; nothing else in the engine names it.
+pub(crate) const ITEM: model::Item = model::Item::Mail;

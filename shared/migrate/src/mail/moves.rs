@@ -15,6 +15,7 @@ use services::mail::{Access, MailDestination, MailService, Moved, Which};
 use services::{Side, Trouble};
 use store::{Store, keys, records};
 
+use crate::mail::ITEM;
 use crate::mail::difference::{Difference, change_groups};
 use crate::mail::journals::stage_segment;
 use crate::mail::lines::Lines;
@@ -322,7 +323,7 @@ async fn settle_moved<H: Host, S: Store>(
     for segment in new.finish() {
         stage_segment(run, to, &segment)?;
     }
-    run.mail().skipped += all;
+    run.counters(ITEM).skipped += all;
     let counts = &mut run.folder_mut(from)?.counts;
     counts.migrated = counts.migrated.saturating_sub(moved);
     let folder = run.folder_mut(to)?;

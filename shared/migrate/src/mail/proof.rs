@@ -15,6 +15,7 @@ use services::{Side, Source, Trouble};
 use store::Store;
 use wire::Stream;
 
+use crate::mail::ITEM;
 use crate::mail::adopt::adopted;
 use crate::mail::copy::{batches, is_left_out};
 use crate::mail::failures::{failure_of, lost};
@@ -447,7 +448,7 @@ pub(crate) fn meet<H: Host, S: Store>(run: &mut Run<'_, H, S>) {
             }
         }
     }
-    let mail = run.mail();
+    let mail = run.counters(ITEM);
     (mail.left_out, mail.failed) = (left_out, failed);
     mail.migrated = mail.migrated.min(source.max(mail.total).saturating_sub(left_out + failed));
     mail.total = mail.total.max(source).max(mail.migrated + left_out + failed);

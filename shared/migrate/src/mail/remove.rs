@@ -10,7 +10,7 @@ use ledger::Uids;
 use ledger::fold::{Key, Row, Writer};
 use ledger::folder::Folder;
 use mailbox::{Flags, MailboxName, SystemFlag, UidSet};
-use model::{Failure, FailureCode, Item, Phase, Timestamp, Verdict};
+use model::{Failure, FailureCode, Phase, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use services::mail::{Access, Change, MailDestination, MailService};
 use services::{Destination, Rejection, Side, Trouble};
@@ -19,6 +19,7 @@ use store::{Store, keys, records};
 use wire::Stream;
 
 use crate::login::{self, Line};
+use crate::mail::ITEM;
 use crate::mail::journals::stage_segment;
 use crate::mail::removal::{self, JUDGED_AT_ONCE, Judged, Reason};
 use crate::mail::windows;
@@ -285,7 +286,7 @@ fn forget<H: Host, S: Store>(
     for segment in writer.finish() {
         stage_segment(run, at, &segment)?;
     }
-    run.mail().removed += removed;
+    run.counters(ITEM).removed += removed;
     if let Some(removal) = &mut run.migration.removal {
         removal.removed += removed;
     }
@@ -315,7 +316,7 @@ fn report<H: Host, S: Store>(
     (size_bytes, date, reason): (u64, Option<String>, String),
 ) -> Result<(), Halt> {
     let folder = run.folder(at)?.destination_path.clone();
-    let (item, code, subject) = (Item::Mail, FailureCode::Kept, String::new());
+    let (item, code, subject) = (ITEM, FailureCode::Kept, String::new());
     run.fail(Failure { item, folder, subject, date, size_bytes, code, reason });
     Ok(())
 }

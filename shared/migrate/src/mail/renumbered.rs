@@ -6,6 +6,7 @@ use ledger::folder::{Folder, State};
 use services::mail::OpenFolder;
 use store::Store;
 
+use crate::mail::ITEM;
 use crate::mail::failures::failure_of;
 use crate::run::Run;
 use crate::trouble::Halt;
@@ -74,7 +75,7 @@ pub(crate) fn begin_anew<H: Host, S: Store>(
     folder.counts.failed = folder.counts.failed.saturating_sub(refused);
     folder.retry_uids = Default::default();
     folder.moved_uids = Default::default();
-    let mail = run.mail();
+    let mail = run.counters(ITEM);
     mail.failed = mail.failed.saturating_sub(refused);
     Ok(())
 }

@@ -9,6 +9,7 @@ use mailbox::header::{self, Header};
 use model::FailureCode;
 use store::{Store, keys};
 
+use crate::mail::ITEM;
 use crate::mail::failures::lost;
 use crate::mail::fate::Fate;
 use crate::mail::journals::stage_segment;
@@ -72,7 +73,7 @@ pub(crate) fn settle<H: Host, S: Store>(
         accepted.into_iter().for_each(|uid| folder.refused_uids.0.remove(uid));
     }
     (folder.destination_uid_validity, folder.destination_uid_next) = (validity, uid_next);
-    let mail = run.mail();
+    let mail = run.counters(ITEM);
     (mail.migrated, mail.bytes_migrated) = (mail.migrated + count, mail.bytes_migrated + bytes);
     // What arrived since discovery counts too, so that nothing ever shows more than its total.
     mail.total = mail.total.max(mail.done());
@@ -99,7 +100,7 @@ fn not_arrived<H: Host, S: Store>(
     match fate {
         Fate::Arrived { .. } => Ok(()),
         Fate::Gone => {
-            run.mail().skipped += 1;
+            run.counters(ITEM).skipped += 1;
             run.folder_mut(at)?.remark(GONE.to_owned());
             Ok(())
         }
