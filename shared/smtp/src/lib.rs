@@ -5,15 +5,16 @@
 //! (RFC 2034), one message with one recipient, dot-stuffing. Out of scope: connections and TLS
 //! (`dial`), what a mail looks like, when one is sent again.
 //!
-//! Reading order: [`reply`], [`error`], [`extensions`], [`session`], [`submission`], [`login`].
+//! Reading order: [`reply`], [`error`], [`input`], [`extensions`], [`session`], [`submission`], [`login`].
 //!
-//! Invariants: a reply of the server is at most [`reply::LINES_MAX`] lines; no command is made of
+//! Invariants: a reply of the server is at most [`input::LINES_MAX`] lines; no command is made of
 //! text with a line end in it; the line that ends a message goes out only in
 //! [`Session::finish`], so whatever ends before that has sent nothing.
 #![forbid(unsafe_code)]
 
 pub mod error;
 pub mod extensions;
+pub mod input;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 pub mod login;

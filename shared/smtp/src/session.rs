@@ -5,7 +5,8 @@ use wire::{Bytes, Stream};
 
 use crate::error::Error;
 use crate::extensions::Extensions;
-use crate::reply::{Input, Reply};
+use crate::input::Input;
+use crate::reply::Reply;
 
 /// Longest command line that is sent. RFC 5321 section 4.5.3.1.4 has 512 octets; RFC 4954
 /// section 4 gives AUTH 12,288.
