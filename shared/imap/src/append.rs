@@ -1,14 +1,13 @@
 //! Writing messages: APPEND and MULTIAPPEND (RFC 9051 section 6.3.12, RFC 3502, RFC 7888).
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use wire::Stream;
 
+use crate::appending::{Appended, Open, Waiting};
 use crate::command::Command;
 use crate::dialogue::PIPELINE_MAX;
 use crate::error::Error;
-use crate::reply::{Code, Reply};
+use crate::reply::Reply;
 use crate::session::Session;
 use mailbox::Flags;
 use mailbox::InternalDate;
@@ -38,90 +37,11 @@ pub enum Started {
     Refused(Reply),
 }
 
-/// What became of a message that was [`Started::Ready`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Appended {
-    /// It is in the mailbox.
-    Ok {
-        /// Its UID, where the server tells (UIDPLUS).
-        uid: Option<u32>,
-        /// UIDVALIDITY that belongs to the UID.
-        uid_validity: Option<u32>,
-    },
-    /// It is not; in a MULTIAPPEND none of that command is.
-    Refused(Reply),
-}
-
 /// Output is sent when it holds this much, in octets: small messages share a write.
 const WRITE_AT: usize = 128 * 1024;
 
 /// A chunk of this size or more goes to the stream as it is, not through the output, in octets.
 const DIRECT_AT: usize = 32 * 1024;
-
-/// What is being appended.
-#[derive(Debug, Default)]
-pub(crate) struct Appending {
-    /// The command whose end is not sent.
-    open: Option<Open>,
-    /// Commands that are sent and not answered, oldest first.
-    waiting: VecDeque<Waiting>,
-    done: Vec<Appended>,
-}
-
-#[derive(Debug)]
-struct Open {
-    tag: u32,
-    to: MailboxName,
-    messages: u32,
-    /// Octets that were promised and did not come yet.
-    owed: u64,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    tag: u32,
-    messages: u32,
-}
-
-impl Appending {
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.is_none() && self.waiting.is_empty()
-    }
-
-    /// Notes the reply to the oldest command; `false` where the tag is another's.
-    pub(crate) fn settle(&mut self, tag: u32, reply: &Reply) -> bool {
-        match self.waiting.pop_front() {
-            Some(waiting) if waiting.tag == tag => {
-                self.note(waiting.messages, reply);
-                true
-            }
-            Some(other) => {
-                self.waiting.push_front(other);
-                false
-            }
-            None => false,
-        }
-    }
-
-    fn note(&mut self, messages: u32, reply: &Reply) {
-        if !reply.is_ok() {
-            self.done.extend((0..messages).map(|_| Appended::Refused(reply.clone())));
-            return;
-        }
-        let Some(Code::AppendUid { uid_validity, uids }) = &reply.code else {
-            let unknown = Appended::Ok { uid: None, uid_validity: None };
-            return self.done.extend((0..messages).map(|_| unknown.clone()));
-        };
-        let uid_validity = Some(*uid_validity);
-        if uids.len() == u64::from(messages) {
-            let ok = |uid| Appended::Ok { uid: Some(uid), uid_validity };
-            self.done.extend(uids.iter().map(ok));
-        } else {
-            let unknown = Appended::Ok { uid: None, uid_validity };
-            self.done.extend((0..messages).map(|_| unknown.clone()));
-        }
-    }
-}
 
 impl<S: Stream> Session<S> {
     /// Starts a message. With `multi` it joins the MULTIAPPEND that is open for the same
@@ -268,6 +188,7 @@ mod tests {
     use wire::script::Script;
 
     use super::*;
+    use crate::reply::Code;
     use crate::testing::{name, play, play_error};
 
     async fn start(

@@ -7,10 +7,11 @@ use wire::Stream;
 
 use crate::capability::Capabilities;
 use crate::command::{Command, Dialect};
+use crate::cursor::{Cursor, Malformed};
 use crate::error::Error;
 use crate::input::{Bodies, Response};
 use crate::reply::{Code, Reply, Status};
-use crate::response::{Cursor, Line, Malformed, read_status};
+use crate::response::{Line, read_status};
 use crate::session::Session;
 
 /// Most responses to one command that tell nothing it asked for: a server may report every

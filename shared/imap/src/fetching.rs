@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::fetch::{Attributes, FetchItems};
+use crate::attributes::{Attributes, FetchItems};
 use crate::input::Bodies;
 use crate::reply::Reply;
 use crate::response::{Fetched, Item};

@@ -2,7 +2,7 @@
 
 use mailbox::{Flags, PermanentFlags};
 
-use crate::response::Cursor;
+use crate::cursor::Cursor;
 
 /// Reads `flag-list` with its parentheses, leniently: what is no flag is left out.
 pub(crate) fn read(cursor: &mut Cursor<'_>) -> Flags {

@@ -21,8 +21,9 @@ use wire::fed::Fed;
 
 use crate::Capabilities;
 use crate::append::AppendHead;
+use crate::attributes::{Attributes, FetchItems};
 use crate::error::Error;
-use crate::fetch::{Attributes, FetchEvent, FetchItems, Sequence};
+use crate::fetch::{FetchEvent, Sequence};
 use crate::input::{Bodies, Input};
 use crate::mailboxes::Mode;
 use crate::messages::Criteria;

@@ -4,11 +4,13 @@
 //! any [`wire::Stream`]. Out of scope: opening connections, TLS and compression (the caller wraps
 //! the stream and resumes), what is migrated and why, when to try again.
 //!
-//! Reading order: [`Session`] in `session.rs` (one connection), `auth.rs` (logging in, with
-//! the mechanisms of crate `sasl`), `list.rs` and `mailboxes.rs` (mailboxes), `fetch.rs` with `fetching.rs`, `append.rs`,
-//! `messages.rs` (flags, copies, searches); below them `dialogue.rs` (which answer belongs to
-//! which command), `command.rs` (what is sent), `input.rs` and `response/` (what is read); the
-//! values `reply.rs`, `capability.rs`, `flags.rs` (those of crate `mailbox`, read); `quirks.rs`, what named servers do differently, as data.
+//! Reading order: [`Session`] in `session.rs` (one connection), `connection.rs` (commands about it), `auth.rs`
+//! (logging in, with the mechanisms of crate `sasl`), `list.rs` and `mailboxes.rs` (mailboxes), `fetch.rs`
+//! with `fetching.rs`, `append.rs` with `appending.rs`, `messages.rs` (flags, copies, searches); below
+//! them `dialogue.rs` (which answer belongs to which command), `command.rs` (what is sent), `input.rs`
+//! and `response/` over `cursor.rs` (what is read); the values `reply.rs`, `capability.rs`, `attributes.rs`,
+//! `listed.rs`, `flags.rs` (those of crate `mailbox`, read); `quirks.rs`, what named servers do
+//! differently, as data.
 //!
 //! Invariants:
 //! - No message is held: bodies pass as [`bytes::Bytes`] slices of what the stream gave.
@@ -19,9 +21,13 @@
 #![allow(async_fn_in_trait)]
 
 mod append;
+mod appending;
+mod attributes;
 mod auth;
 mod capability;
 mod command;
+mod connection;
+mod cursor;
 mod dialogue;
 mod error;
 mod fetch;
@@ -31,6 +37,7 @@ mod input;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod list;
+mod listed;
 mod mailboxes;
 mod messages;
 mod quirks;
@@ -40,12 +47,14 @@ mod session;
 #[cfg(test)]
 mod testing;
 
-pub use append::{AppendHead, Appended, Started};
+pub use append::{AppendHead, Started};
+pub use appending::Appended;
+pub use attributes::{Attributes, FetchItems};
 pub use capability::Capabilities;
 pub use error::Error;
-pub use fetch::{Attributes, FetchEvent, FetchItems, Sequence};
-pub use list::{MAILBOXES_MAX, Mailbox, MailboxStatus, NAME_OCTETS_MAX};
-pub use list::{Namespace, Namespaces};
+pub use fetch::{FetchEvent, Sequence};
+pub use list::MAILBOXES_MAX;
+pub use listed::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces};
 pub use mailboxes::{Mode, Selected};
 pub use messages::{Change, Criteria, Quota, QuotaResource};
 pub use quirks::Quirks;

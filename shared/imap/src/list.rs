@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use mailbox::SpecialUse;
 use wire::Stream;
 
 use crate::command::Command;
+use crate::cursor::Malformed;
 use crate::dialogue::PIPELINE_MAX;
 use crate::error::Error;
+use crate::listed::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces};
 use crate::reply::Reply;
-use crate::response::{Line, Malformed, read_mailbox, read_namespaces, read_status_of};
+use crate::response::{Line, read_mailbox, read_namespaces, read_status_of};
 use crate::session::Session;
 use mailbox::{MailboxName, Spelling};
 
@@ -19,71 +20,6 @@ pub const MAILBOXES_MAX: usize = 100_000;
 /// Most octets of names read for one list, those of LSUB and STATUS included: 100,000 names of
 /// 40 octets in LIST and in STATUS.
 const NAMES_MAX: usize = 8 * 1024 * 1024;
-
-/// Most octets of a mailbox's name on the line. Dovecot and Cyrus stop at 490 or fewer; of a
-/// longer one only the beginning is told, with [`Mailbox::overlong`].
-pub const NAME_OCTETS_MAX: usize = 1_000;
-
-/// A mailbox as LIST shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mailbox {
-    /// Its name.
-    pub name: MailboxName,
-    /// What separates levels of hierarchy; `None` where there are none.
-    pub delimiter: Option<char>,
-    /// Whether it can be selected: neither `\Noselect` nor `\NonExistent`.
-    pub selectable: bool,
-    /// Whether it can have children: no `\Noinferiors`.
-    pub inferiors: bool,
-    /// Whether the user subscribed to it.
-    pub subscribed: bool,
-    /// What it is for.
-    pub special_use: Option<SpecialUse>,
-    /// Its STATUS, where it was asked for and the server gave it.
-    pub status: Option<MailboxStatus>,
-    /// Whether `name` is only the beginning of one that is longer than [`NAME_OCTETS_MAX`]; such a
-    /// mailbox cannot be used.
-    pub overlong: bool,
-}
-
-/// Figures of a mailbox that is not selected (STATUS); `None` where the server did not say.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MailboxStatus {
-    /// Number of messages.
-    pub messages: Option<u64>,
-    /// Sum of message sizes in octets (RFC 8438).
-    pub size: Option<u64>,
-    /// UIDNEXT.
-    pub uid_next: Option<u32>,
-    /// UIDVALIDITY.
-    pub uid_validity: Option<u32>,
-    /// HIGHESTMODSEQ (RFC 7162).
-    pub highest_modseq: Option<u64>,
-    /// MAILBOXID (RFC 8474), which outlives renaming.
-    pub mailbox_id: Option<String>,
-    /// APPENDLIMIT of this mailbox in octets (RFC 7889).
-    pub append_limit: Option<u64>,
-}
-
-/// A prefix under which mailboxes live, with its delimiter (RFC 2342).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namespace {
-    /// Prefix, delimiter included.
-    pub prefix: MailboxName,
-    /// What separates levels of hierarchy.
-    pub delimiter: Option<char>,
-}
-
-/// Where one's own, others' and shared mailboxes live.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Namespaces {
-    /// One's own; the first is the usual one.
-    pub personal: Vec<Namespace>,
-    /// Other users'.
-    pub others: Vec<Namespace>,
-    /// Shared.
-    pub shared: Vec<Namespace>,
-}
 
 /// Mailboxes as they are heard, with the way from a name to its place.
 #[derive(Default)]
@@ -343,6 +279,7 @@ impl<S: Stream> Session<S> {
 mod tests {
     use super::*;
     use crate::testing::{name, play, play_error};
+    use mailbox::SpecialUse;
 
     /// Mailboxes in short: name, delimiter, what they are, number of messages.
     fn brief(mailboxes: Vec<Mailbox>) -> Vec<String> {

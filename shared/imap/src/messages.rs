@@ -3,9 +3,10 @@
 use wire::Stream;
 
 use crate::command::Command;
+use crate::cursor::{Cursor, Malformed};
 use crate::error::Error;
 use crate::reply::{Code, CopyUid, Reply};
-use crate::response::{Cursor, Line, Malformed};
+use crate::response::Line;
 use crate::session::Session;
 use mailbox::Day;
 use mailbox::Flags;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::cursor::Cursor;
 use crate::quirks;
-use crate::response::Cursor;
 use mailbox::UidSet;
 
 /// How a server answered.

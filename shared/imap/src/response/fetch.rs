@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Cursor, Malformed};
-use crate::fetch::Attributes;
+use crate::attributes::Attributes;
+use crate::cursor::{Cursor, Malformed};
 use mailbox::InternalDate;
 use mailbox::{MailboxName, Spelling};
 

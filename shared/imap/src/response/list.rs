@@ -1,7 +1,7 @@
 //! Reads LIST, LSUB, XLIST, STATUS and NAMESPACE (RFC 9051 section 7.3).
 
-use super::{Cursor, Malformed};
-use crate::list::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces};
+use crate::cursor::{Cursor, Malformed};
+use crate::listed::{Mailbox, MailboxStatus, NAME_OCTETS_MAX, Namespace, Namespaces};
 use mailbox::SpecialUse;
 use mailbox::{MailboxName, Spelling};
 

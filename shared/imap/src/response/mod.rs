@@ -1,16 +1,15 @@
 //! From bytes to values: the grammar of RFC 9051 section 9, read leniently.
 //!
-//! `cursor.rs` reads tokens; this file tells responses apart; `fetch.rs` and `list.rs` read the
+//! `../cursor.rs` reads tokens; this file tells responses apart; `fetch.rs` and `list.rs` read the
 //! two large kinds. Everything here is pure: a response is whole before it is read.
 
-mod cursor;
 mod fetch;
 mod list;
 
-pub(crate) use cursor::{Cursor, Malformed};
 pub(crate) use fetch::{Fetched, Item};
 pub(crate) use list::{read_mailbox, read_namespaces, read_status_of};
 
+use crate::cursor::{Cursor, Malformed};
 use crate::reply::{Reply, Status};
 
 /// The word of a status response.
