@@ -1,9 +1,14 @@
 //! What goes back: a status, headers, and a body that is whole or made piece by piece.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::feeds::Feed;
+use crate::refusals::{Code, Refusal};
+
+/// The media type of `.xlsx` (ECMA-376).
+pub const XLSX_MEDIA_TYPE: &str =
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// A body.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +50,30 @@ impl Answer {
     }
 
     /// JSON.
-    pub fn json(status: u16, value: &Value) -> Self {
-        let text = value.to_string();
-        Answer::new(status, "application/json", Body::Whole(text.into()))
+    pub fn json(status: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(text) => Answer::new(status, "application/json", Body::Whole(text.into())),
+            Err(error) => Answer::refusal(&Refusal::because(Code::Unavailable, error.to_string())),
+        }
+    }
+
+    /// A refusal as programs read it (RFC 9457).
+    pub fn refusal(refusal: &Refusal) -> Self {
+        // Words and numbers alone, so there is always a text.
+        let problem = serde_json::to_string(&refusal.problem()).unwrap_or_default();
+        let status = refusal.code.status();
+        let body = Body::Whole(problem.into());
+        let mut answer = Answer::new(status, "application/problem+json", body);
+        if status == 401 {
+            answer = answer.with("www-authenticate", "Bearer");
+        }
+        if let Some(seconds) = refusal.retry_after_s {
+            answer = answer.with("retry-after", seconds.to_string());
+        }
+        match refusal.allow.is_empty() {
+            true => answer,
+            false => answer.with("allow", refusal.allow.join(", ")),
+        }
     }
 
     /// A page.

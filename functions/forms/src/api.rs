@@ -3,23 +3,20 @@
 use migrate::Side;
 use migrate::login::Detail;
 use migrate::report;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, XLSX_MEDIA_TYPE};
 use crate::app::{App, Outside, Secrets, refused};
 use crate::feeds::Feed;
 use crate::finding::lacking;
-use crate::input::{self, Errors, Object};
+use crate::reading::submission;
+use crate::reading::{self, Errors, Object};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
-use crate::{Route, repeated, shown, submission};
-
-/// Failures in one answer; there is a link to the next ones.
-pub const FAILURES_PER_ANSWER: usize = 500;
-
-/// The media type of `.xlsx` (ECMA-376).
-pub const XLSX_MEDIA_TYPE: &str =
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+use crate::shown::installation::Meaning;
+use crate::shown::migration::{self as shown, Created};
+use crate::shown::report::{FAILURES_PER_ANSWER, Numbered};
+use crate::{Route, repeated};
 
 /// The body as JSON; other media types are refused, so that no foreign form can send one.
 pub fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
@@ -27,7 +24,7 @@ pub fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
         let detail = "The body must be application/json.";
         return Err(Refusal::because(Code::MediaType, detail));
     }
-    input::parse(body)
+    reading::parse(body)
 }
 
 /// `POST /migrations`.
@@ -51,17 +48,14 @@ pub(crate) async fn created<O: Outside>(
     let value = json_body(request, body)?;
     let submission = submission::read(value, app.plaintext)?;
     let (migration, secrets) = app.begin(submission).await?;
-    let mut created = json!({
-        "id": migration.id,
-        "status": migration.status.name(),
-        "links": shown::links(app.base(request), &migration),
-    });
-    if let Some(fields) = created.as_object_mut() {
-        let Secrets { hook_token, webhook_secret } = secrets;
-        fields.extend(hook_token.map(|token| ("hook_token".to_owned(), json!(token))));
-        let secret = webhook_secret.map(|it| ("webhook_secret".to_owned(), json!(it.expose())));
-        fields.extend(secret);
-    }
+    let Secrets { hook_token, webhook_secret } = secrets;
+    let created = Created {
+        id: migration.id.clone(),
+        status: migration.status,
+        links: shown::links(app.base(request), &migration),
+        hook_token,
+        webhook_secret: webhook_secret.map(|secret| secret.expose().to_owned()),
+    };
     let account = pages::layout::encode(&migration.key_account().login);
     let location = format!("/api/v1/migrations/{}?account={account}", migration.id);
     Ok(Answer::json(201, &created).with("location", location))
@@ -113,7 +107,7 @@ pub async fn synchronise<O: Outside>(
     }
     let account = request.asked("account");
     let migration = app.migration(id, account).await?;
-    let credentials = submission::read_credentials(json_body(request, body)?)?;
+    let credentials = reading::account::read_credentials(json_body(request, body)?)?;
     app.again(&migration, &credentials).await?;
     let migration = app.migration(id, account).await?;
     Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
@@ -152,17 +146,9 @@ pub async fn failures<O: Outside>(
     let more = rows.len() > FAILURES_PER_ANSWER;
     rows.truncate(FAILURES_PER_ANSWER);
     let last = rows.last().map_or(after, |(number, _)| *number);
-    let listed: Vec<Value> = rows
-        .iter()
-        .map(|(number, failure)| {
-            let mut row = json!(failure);
-            if let Value::Object(fields) = &mut row {
-                fields.insert("number".to_owned(), json!(number));
-            }
-            row
-        })
-        .collect();
-    let answer = Answer::json(200, &json!(listed));
+    let listed: Vec<Numbered<'_>> =
+        rows.iter().map(|(number, failure)| Numbered { number: *number, failure }).collect();
+    let answer = Answer::json(200, &listed);
     if !more {
         return Ok(answer);
     }
@@ -227,7 +213,7 @@ pub async fn check_account<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let value = json_body(request, body)?;
-    let (account, credential) = submission::read_account(value, app.plaintext)?;
+    let (account, credential) = reading::account::read_account(value, app.plaintext)?;
     let mut errors = Errors::default();
     let account = match app.name_server(account).await? {
         Ok(account) => account,
@@ -237,7 +223,7 @@ pub async fn check_account<O: Outside>(
         }
     };
     match app.try_account(Side::Source, &account, &credential, Detail::Folders).await? {
-        Ok(report) => Ok(Answer::json(200, &json!(report))),
+        Ok(report) => Ok(Answer::json(200, &report)),
         Err(refusal) => {
             refused(&mut errors, "", refusal);
             errors.finish(None)
@@ -249,6 +235,6 @@ pub async fn check_account<O: Outside>(
 pub fn problem(name: &str) -> Result<Answer, Refusal> {
     let code = Code::ALL.iter().find(|code| code.name() == name);
     let code = code.ok_or_else(|| Refusal::of(Code::NoSuchPage))?;
-    let known = json!({"code": code.name(), "title": code.title(), "status": code.status()});
-    Ok(Answer::json(200, &known))
+    let (title, status) = (code.title(), code.status());
+    Ok(Answer::json(200, &Meaning { code: *code, title, status }))
 }

@@ -15,14 +15,14 @@ use store::seal::{Credential, Credentials, Seal};
 use wire::{Clock, Random, Secret};
 
 use crate::answer::Answer;
-use crate::input::Errors;
 use crate::metrics;
+use crate::reading::submission::Asked;
+use crate::reading::values::sentence;
+use crate::reading::{Errors, options};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
-use crate::submission::{Submission, sentence};
-use crate::{
-    Route, api, checking, client, finding, health, life, projects, route, schedule, shown, web,
-};
+use crate::shown::migration as shown;
+use crate::{Route, api, checking, client, finding, health, life, projects, route, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -113,7 +113,7 @@ impl<O: Outside> App<O> {
         };
         let answer = match answer {
             Ok(answer) => answer,
-            Err(refusal) if for_programs => refusal.answer(),
+            Err(refusal) if for_programs => Answer::refusal(&refusal),
             Err(refusal) => web::problem(request, &refusal),
         };
         match request.secure {
@@ -220,7 +220,7 @@ impl<O: Outside> App<O> {
             | Route::AddToProject => projects::api::call(self, route, name, request, body).await,
             Route::Health => health::answer(self).await,
             Route::Metrics => metrics::answer(self).await,
-            Route::OpenApi => Ok(Answer::json(200, &crate::openapi::description())),
+            Route::OpenApi => Ok(Answer::json(200, &crate::openapi::document::description())),
             Route::Problem => api::problem(name),
         }
     }
@@ -289,11 +289,11 @@ impl<O: Outside> App<O> {
 
     /// Begins a migration, once both log-ins have worked. What is made for its owner, and known
     /// nowhere else, goes back, too.
-    pub async fn begin(&self, submission: Submission) -> Result<(Migration, Secrets), Refusal> {
+    pub async fn begin(&self, submission: Asked) -> Result<(Migration, Secrets), Refusal> {
         let seal = self.seal()?;
-        let Submission { source, destination, credentials, items, options, notify, .. } =
+        let Asked { source, destination, credentials, items, options: chosen, notify, .. } =
             submission;
-        schedule::check(&options, self.now())?;
+        options::check(&chosen, self.now())?;
         let (source, destination) = self.name_servers((source, destination)).await?;
         self.try_both((&source, &destination), &credentials, Detail::LoginOnly).await?;
         self.admit_address(notify.email.as_deref()).await?;
@@ -301,11 +301,11 @@ impl<O: Outside> App<O> {
         self.outside.fill(&mut bytes);
         let id = MigrationId::from_random(&bytes);
         self.admit_migration(&id).await?;
-        let kept = options.keep_credentials_until.is_some();
+        let kept = chosen.keep_credentials_until.is_some();
         let token = kept.then(|| hook::token(&self.outside));
         let hook = token.iter().map(|token| hook::entry(&id, token)).collect();
         let sides = (source, destination);
-        let migration = Migration::new(id, self.now(), sides, items, options, notify);
+        let migration = Migration::new(id, self.now(), sides, items, chosen, notify);
         let given = submission.webhook_secret;
         let lacks = migration.notify.webhook.is_some() && given.is_none();
         let made = lacks.then(|| notify::signature::make_secret(&self.outside));

@@ -15,10 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::answer::Answer;
 use crate::app::{App, Outside};
-use crate::checking::Looked;
+use crate::reading::submission;
 use crate::refusals::{Code, Refusal};
 use crate::request::{Request, value};
-use crate::{submission, web};
+use crate::shown::preflight::Looked;
+use crate::web;
 
 /// How long a sealed form can be sent; long enough to read the page and to think about it.
 const GOOD_MS: u64 = 15 * 60_000;

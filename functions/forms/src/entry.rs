@@ -180,7 +180,7 @@ async fn handle(request: SpinRequest) -> impl IntoResponse {
             };
             app.answer(&request, body).await
         }
-        Err(refusal) => refusal.answer(),
+        Err(refusal) => Answer::refusal(&refusal),
     };
     respond(answer, head)
 }

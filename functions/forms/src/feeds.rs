@@ -6,11 +6,13 @@ use bytes::Bytes;
 use migrate::manifest::{self, Manifest};
 use migrate::{lifecycle, report};
 use model::{Failure, FolderReport, MigrationId, ProjectId, Status, Verdict};
-use serde_json::json;
+use serde::Serialize;
 use store::{Error, Store};
 use wire::Clock;
 
-use crate::{projects, shown};
+use crate::projects;
+use crate::shown::migration as shown;
+use crate::shown::report::{Fingerprint, ReportEnd, ReportHead};
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +78,7 @@ async fn events(
     }
     while clock.monotonic_ms().saturating_sub(begun) < EVENTS_MAX_MS {
         let Some(migration) = lifecycle::read(store, id).await? else { return Ok(()) };
-        let text = shown::object(&migration, retention_ms).to_string();
+        let text = written(&shown::object(&migration, retention_ms))?;
         let now = clock.monotonic_ms();
         if text != last {
             if !out.send(format!("data: {text}\n\n").into()).await {
@@ -153,8 +155,10 @@ async fn report_json(
     store: &impl Store,
     out: &mut impl Out,
 ) -> Result<(), Error> {
-    let head = format!("{{\"id\":{},\"status\":{},\"folders\":[", json!(id), json!(status));
-    if !out.send(head.into()).await {
+    // One object, whose middle is made while it is read: head and end are whole objects without
+    // their braces.
+    let head = inner(&ReportHead { id, status })?;
+    if !out.send(format!("{{{head},\"folders\":[").into()).await {
         return Ok(());
     }
     let mut verdicts: Vec<Verdict> = Vec::new();
@@ -163,7 +167,7 @@ async fn report_json(
         let mut piece = String::new();
         for folder in &folders {
             piece.push_str(if first { "" } else { "," });
-            piece.push_str(&json!(folder).to_string());
+            piece.push_str(&written(folder)?);
             first = false;
         }
         verdicts.extend(folders.iter().map(|folder| folder.verdict));
@@ -179,12 +183,25 @@ async fn report_json(
     let manifest = match status.is_final() {
         true => {
             let (lines, sha256) = manifest::fingerprint(store, id).await?;
-            json!({"lines": lines, "sha256": sha256})
+            Some(Fingerprint { lines, sha256 })
         }
-        false => json!(null),
+        false => None,
     };
-    out.send(format!("],\"verdict\":{},\"manifest\":{manifest}}}", json!(verdict)).into()).await;
+    let end = inner(&ReportEnd { verdict, manifest })?;
+    out.send(format!("],{end}}}").into()).await;
     Ok(())
+}
+
+/// An object as JSON.
+fn written(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Store(error.to_string()))
+}
+
+/// The fields of an object without the braces around them.
+fn inner(value: &impl Serialize) -> Result<String, Error> {
+    let text = written(value)?;
+    let fields = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    Ok(fields.unwrap_or_default().to_owned())
 }
 
 async fn manifest(id: &MigrationId, store: &impl Store, out: &mut impl Out) -> Result<(), Error> {

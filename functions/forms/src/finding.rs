@@ -1,17 +1,18 @@
 //! Servers that are found from the address: on their own, and for accounts that name none.
 
-use autodetect::{Address, Detection, Hint};
+use autodetect::Address;
 use futures::future::join;
 use migrate::finding::{self, Missing};
 use migrate::pairs;
 use model::Account;
-use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::app::{App, Outside, same_account};
-use crate::input::Errors;
+use crate::reading::Errors;
+use crate::reading::account::NO_ADDRESS;
 use crate::refusals::{Code, InputError, Refusal};
 use crate::request::Request;
+use crate::shown::detection;
 
 /// `GET /autodetect`.
 pub async fn answer<O: Outside>(app: &App<O>, request: &Request) -> Result<Answer, Refusal> {
@@ -29,35 +30,8 @@ pub async fn answer<O: Outside>(app: &App<O>, request: &Request) -> Result<Answe
         Refusal::input(vec![InputError { pointer, code, detail, cell: None }])
     })?;
     let found = app.detect(&address).await?;
-    Ok(Answer::json(200, &object(&found, &address)).with("cache-control", "private, no-store"))
-}
-
-/// The object of an answer.
-fn object(found: &Detection, address: &Address) -> Value {
-    let candidates: Vec<Value> = found
-        .candidates
-        .iter()
-        .map(|candidate| {
-            let mut one = json!(candidate);
-            if let Some(fields) = one.as_object_mut() {
-                // Two decimals say all that it is good for.
-                let confidence = (candidate.confidence * 100.0).round() / 100.0;
-                fields.insert("confidence".to_owned(), json!(confidence));
-                fields.insert("hint".to_owned(), json!(candidate.hint.map(Hint::sentence)));
-                fields.insert("hint_code".to_owned(), json!(candidate.hint.map(Hint::name)));
-            }
-            one
-        })
-        .collect();
-    let nothing = candidates.is_empty().then(|| found.sentence(address.domain()));
-    json!({
-        "candidates": candidates,
-        "notes": found.notes,
-        "hint": found.hint.map(Hint::sentence),
-        "hint_code": found.hint.map(Hint::name),
-        "detail": nothing,
-        "complete": !found.unanswered,
-    })
+    Ok(Answer::json(200, &detection::object(&found, &address))
+        .with("cache-control", "private, no-store"))
 }
 
 impl<O: Outside> App<O> {
@@ -107,7 +81,3 @@ pub fn lacking(errors: &mut Errors, prefix: &str, missing: Missing) {
     };
     errors.add(format!("{prefix}/url"), code, detail);
 }
-
-/// What is told where neither the server is named nor an address given.
-pub const NO_ADDRESS: &str =
-    "The server is needed, since the login is not an e-mail address from which it could be found.";

@@ -3,12 +3,12 @@
 
 use migrate::backlog::{Backlog, backlog};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use store::{Error, Store, keys, records};
 
 use crate::answer::Answer;
 use crate::app::{App, Outside};
 use crate::refusals::{Code, Refusal};
+use crate::shown::installation::{Health, Well};
 
 /// What is due and waits longer than this shows that nobody drives, or that nothing moves.
 const WAITS_MAX_MS: u64 = 300_000;
@@ -41,14 +41,10 @@ pub async fn answer<O: Outside>(app: &App<O>) -> Result<Answer, Refusal> {
     };
     let oldest_ms = waits.ok().map(|backlog| backlog.oldest_ms);
     let well = store == "ok" && oldest_ms.is_some_and(|oldest_ms| oldest_ms <= WAITS_MAX_MS);
-    let (status, word) = if well { (200, "ok") } else { (503, "failing") };
-    let told = json!({
-        "status": word,
-        "version": env!("CARGO_PKG_VERSION"),
-        "oldest_due_seconds": oldest_ms.map(|ms| ms / 1000),
-        "store": store,
-    });
-    Ok(Answer::json(status, &told))
+    let (code, status) = if well { (200, Well::Ok) } else { (503, Well::Failing) };
+    let oldest_due_seconds = oldest_ms.map(|ms| ms / 1000);
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(Answer::json(code, &Health { status, version, oldest_due_seconds, store }))
 }
 
 /// Writes something small, unless that was done just now.

@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 use dial::Plaintext;
 use migrate::pairs;
 use model::{Account, Item, ProjectOptions, ServerDefault, ServerType};
-use serde_json::{Value, json};
 use store::seal::{Credential, Credentials};
 use text::header::Column;
 use text::migrations::{self, CellError, Draft, ERRORS_MAX, Fault, Side};
 use text::table::Unreadable;
 
-use crate::account;
-use crate::input::{Errors, escape};
 use crate::offer;
-use crate::projects::input::GROUP_MAX_BYTES;
+use crate::reading::account::AccountBody;
+use crate::reading::project::GROUP_MAX_BYTES;
+use crate::reading::values::{Password, Text};
+use crate::reading::{Errors, escape};
 use crate::refusals::{Cell, Code, InputError, Refusal};
+use crate::shown::tables::{Preview, PreviewRow, Servers};
 
 /// The most rows that a preview shows.
 pub const PREVIEW_MAX: usize = 100;
@@ -58,31 +59,35 @@ pub fn read(
 
 /// What a file would add: how many, of which groups and servers, and the first rows, without
 /// passwords.
-pub fn preview(entries: &[Entry]) -> Value {
-    let groups = counted(entries, |entry| entry.group.as_deref().unwrap_or_default());
-    let sources = counted(entries, |entry| &entry.source.url);
-    let destinations = counted(entries, |entry| &entry.destination.url);
-    let rows: Vec<_> = entries.iter().take(PREVIEW_MAX).map(row).collect();
-    json!({"rows": entries.len(), "groups": groups,
-           "servers": {"source": sources, "destination": destinations}, "migrations": rows})
+pub fn preview(entries: &[Entry]) -> Preview {
+    Preview {
+        added: 0,
+        rows: entries.len(),
+        groups: counted(entries, |entry| entry.group.as_deref().unwrap_or_default()),
+        servers: Servers {
+            source: counted(entries, |entry| &entry.source.url),
+            destination: counted(entries, |entry| &entry.destination.url),
+        },
+        migrations: entries.iter().take(PREVIEW_MAX).map(row).collect(),
+    }
 }
 
-fn counted(entries: &[Entry], of: impl Fn(&Entry) -> &str) -> BTreeMap<&str, usize> {
+fn counted(entries: &[Entry], of: impl Fn(&Entry) -> &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for entry in entries {
-        *counts.entry(of(entry)).or_default() += 1;
+        *counts.entry(of(entry).to_owned()).or_default() += 1;
     }
     counts
 }
 
-fn row(entry: &Entry) -> Value {
-    json!({
-        "line": entry.line,
-        "source": entry.source,
-        "destination": entry.destination,
-        "items": entry.items,
-        "group": entry.group,
-    })
+fn row(entry: &Entry) -> PreviewRow {
+    PreviewRow {
+        line: entry.line,
+        source: entry.source.clone(),
+        destination: entry.destination.clone(),
+        items: entry.items.clone(),
+        group: entry.group.clone(),
+    }
 }
 
 fn unreadable(error: &Unreadable) -> Refusal {
@@ -221,15 +226,18 @@ fn side(
         Some(default) => (default.server_type, default.url.clone()),
         None => (server_type.unwrap_or(ServerType::Ovh), url),
     };
-    let object = json!({
-        "type": server_type.name(),
-        "url": url,
-        "login": login,
-        "password": password.expose(),
-        "delegate": delegate,
-    });
     let mut errors = Errors::default();
-    let account = account::account(&mut errors, "", object, plaintext);
+    let body = AccountBody {
+        r#type: Some(server_type),
+        url: Text::checked(&mut errors, "/url", url),
+        login: Text::checked(&mut errors, "/login", login),
+        password: Password::checked(&mut errors, "/password", password),
+        delegate: Text::checked(&mut errors, "/delegate", delegate.unwrap_or_default()),
+        caldav_url: None,
+        carddav_url: None,
+        sieve_url: None,
+    };
+    let account = body.check(&mut errors, "", plaintext);
     for error in errors.into_inner() {
         let column = columns.iter().find(|(field, _)| *field == error.pointer);
         let column = column.map_or("", |(_, column)| column.name()).to_owned();
@@ -282,6 +290,7 @@ fn cell(line: u32, column: Column) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use store::seal::Credential::Password;
     use wire::Secret;
 
@@ -312,7 +321,7 @@ mod tests {
         assert_eq!(entries[1].source.url, "imap://x.example:1143");
         assert_eq!(entries[1].destination, account(imap, "", "d@y.example"));
         assert_eq!(entries[1].items, [Item::Mail]);
-        let shown = preview(&entries);
+        let shown = json!(preview(&entries));
         assert_eq!(shown["rows"], 2);
         assert_eq!(shown["groups"], json!({"wave 1": 1, "": 1}));
         assert_eq!(shown["servers"]["destination"], json!({"": 2}));
@@ -367,7 +376,7 @@ mod tests {
                 ("/rows/7/Destination Url(can be leaved empty if hosted by OVH)", Code::BadUrl),
             ]
         );
-        let problem = refusal.problem();
+        let problem = json!(refusal.problem());
         assert_eq!(problem["status"], 422);
         assert_eq!(problem["errors"][0]["line"], 2);
         assert_eq!(problem["errors"][0]["column"], "Destination Mail");

@@ -14,10 +14,10 @@ use http::{HeaderMap, Method};
 use memchr::memmem;
 
 use crate::form_fields;
-use crate::input;
 use crate::multipart;
+use crate::reading;
+use crate::reading::submission;
 use crate::request::{Request, fields};
-use crate::submission;
 
 /// A request with a body of this type.
 fn request(media_type: &str) -> Option<Request> {
@@ -74,7 +74,7 @@ pub fn submissions(bytes: &[u8]) {
     // Whoever writes a password as the name of a field is told that name.
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     let object = form_fields::object(&mut found);
-    for value in [Some(object), input::parse(bytes).ok()].into_iter().flatten() {
+    for value in [Some(object), reading::parse(bytes).ok()].into_iter().flatten() {
         match submission::read(value, Plaintext::Allowed) {
             Ok(submission) => {
                 for account in [&submission.source, &submission.destination] {

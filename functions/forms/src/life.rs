@@ -12,12 +12,12 @@ use store::seal::Credentials;
 
 use crate::answer::Answer;
 use crate::app::{App, Outside, done, refused};
-use crate::input::Errors;
+use crate::reading::removal::{self, Removal};
+use crate::reading::{Errors, account};
 use crate::refusals::{Code, Refusal};
-use crate::removal::{self, Removal};
 use crate::request::{Request, value};
-use crate::submission;
-use crate::{Route, api, form_fields, limiting, shown, web};
+use crate::shown::migration as shown;
+use crate::{Route, api, form_fields, limiting, web};
 
 /// `POST …/retry`, `…/pause`, `…/resume`, `…/remove` of the API.
 pub async fn call<O: Outside>(
@@ -27,24 +27,24 @@ pub async fn call<O: Outside>(
     request: &Request,
     body: &[u8],
 ) -> Result<Answer, Refusal> {
-    let account = request.asked("account");
-    let migration = app.migration(id, account).await?;
+    let login = request.asked("account");
+    let migration = app.migration(id, login).await?;
     match route {
         Route::Pause => pause(app, &migration).await?,
         Route::Resume => resume(app, &migration).await?,
         Route::Retry => {
-            let credentials = submission::read_credentials(api::json_body(request, body)?)?;
+            let credentials = account::read_credentials(api::json_body(request, body)?)?;
             retry(app, &migration, &credentials).await?;
         }
         _ => {
             let value = api::json_body(request, body)?;
             let removal = removal::read_removal(value, migration.sync_point())?;
             if let Some(preview) = remove(app, &migration, removal).await? {
-                return Ok(Answer::json(200, &json!(preview)));
+                return Ok(Answer::json(200, &preview));
             }
         }
     }
-    let migration = app.migration(id, account).await?;
+    let migration = app.migration(id, login).await?;
     Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
 }
 
@@ -57,27 +57,27 @@ pub async fn form<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     let mut fields = web::form_body(request, body)?;
-    let account = value(&fields, "account").unwrap_or_default().to_owned();
-    let migration = app.migration(id, Some(&account)).await?;
+    let login = value(&fields, "account").unwrap_or_default().to_owned();
+    let migration = app.migration(id, Some(&login)).await?;
     let result = match route {
         Route::PauseForm => pause(app, &migration).await,
         Route::ResumeForm => resume(app, &migration).await,
         Route::RetryForm => {
             fields.retain(|(name, _)| name.ends_with(".password"));
-            match submission::read_credentials(form_fields::object(&mut fields)) {
+            match account::read_credentials(form_fields::object(&mut fields)) {
                 Ok(credentials) => retry(app, &migration, &credentials).await,
                 Err(refusal) => Err(refusal),
             }
         }
         _ => match removal_of_form(app, &migration, fields).await {
             Ok((from, Some(preview))) => {
-                return Ok(web::removal(request, (&migration, &account), from, &preview));
+                return Ok(web::removal(request, (&migration, &login), from, &preview));
             }
             Ok((_, None)) => Ok(()),
             Err(refusal) => Err(refusal),
         },
     };
-    web::after_action(app, request, (&migration, &account), result).await
+    web::after_action(app, request, (&migration, &login), result).await
 }
 
 /// Shows first what would be removed; the button on that page removes it.

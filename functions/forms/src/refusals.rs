@@ -1,10 +1,10 @@
 //! Every refusal there is: its code, its status, its sentence; written as RFC 9457.
 
-use serde::Serialize;
-use serde_json::{Value, json};
-use store::limits::Wait;
+use std::borrow::Cow;
 
-use crate::answer::Answer;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use store::limits::Wait;
 
 macro_rules! refusals {
     ($($variant:ident $code:literal $status:literal $title:literal)*) => {
@@ -80,8 +80,32 @@ refusals! {
     OutOfOrder       "out_of_order"       422 "This day is not after the other one, so nothing would be left."
 }
 
+impl Code {
+    /// Where it is told what the code means: what RFC 9457 calls the type of a problem.
+    pub fn address(self) -> String {
+        format!("/api/v1/problems/{}", self.name())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        json_schema!({"type": "string", "enum": names})
+    }
+}
+
 /// One thing that is wrong with the input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InputError {
     /// Where: a JSON Pointer (RFC 6901) into the request.
     pub pointer: String,
@@ -90,11 +114,12 @@ pub struct InputError {
     /// In the server's own words where there are any.
     pub detail: String,
     /// In which cell, where the input is a table.
+    #[serde(flatten)]
     pub cell: Option<Cell>,
 }
 
 /// A cell of a table that was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cell {
     /// The row of the sheet, or the line of the file.
     pub line: u32,
@@ -102,16 +127,34 @@ pub struct Cell {
     pub column: String,
 }
 
-impl Serialize for InputError {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error =
-            json!({"pointer": self.pointer, "code": self.code.name(), "detail": self.detail});
-        if let (Some(fields), Some(cell)) = (error.as_object_mut(), &self.cell) {
-            fields.insert("line".to_owned(), json!(cell.line));
-            fields.insert("column".to_owned(), json!(cell.column));
-        }
-        error.serialize(serializer)
-    }
+/// Where something is: for programs and for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Links {
+    /// The object of the API.
+    #[serde(rename = "self")]
+    pub object: String,
+    /// The page.
+    pub page: String,
+}
+
+/// A refusal as RFC 9457 writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Problem {
+    /// Where it is told what this kind of refusal means.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it means, in a sentence.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What it means here.
+    pub detail: String,
+    /// Everything that is wrong with the input, where it is that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<InputError>,
+    /// Where the migration is because of which this one is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links: Option<Links>,
 }
 
 /// A refused request.
@@ -128,7 +171,7 @@ pub struct Refusal {
     /// Seconds after which it may be tried again (RFC 9110 section 10.2.3).
     pub retry_after_s: Option<u64>,
     /// Where the migration is because of which this one is refused.
-    pub links: Option<Box<Value>>,
+    pub links: Option<Box<Links>>,
 }
 
 impl Refusal {
@@ -155,38 +198,20 @@ impl Refusal {
     }
 
     /// What is told to programs.
-    pub fn problem(&self) -> Value {
+    pub fn problem(&self) -> Problem {
         let detail = match (self.detail.is_empty(), self.errors.first()) {
             (false, _) => self.detail.as_str(),
             (true, Some(first)) => first.detail.as_str(),
             (true, None) => self.code.title(),
         };
-        let mut problem = json!({
-            "type": format!("/api/v1/problems/{}", self.code.name()),
-            "title": self.code.title(),
-            "status": self.code.status(),
-            "detail": detail,
-        });
-        if let (false, Some(fields)) = (self.errors.is_empty(), problem.as_object_mut()) {
-            fields.insert("errors".to_owned(), json!(self.errors));
+        Problem {
+            kind: self.code.address(),
+            title: self.code.title(),
+            status: self.code.status(),
+            detail: detail.to_owned(),
+            errors: self.errors.clone(),
+            links: self.links.as_deref().cloned(),
         }
-        if let (Some(links), Some(fields)) = (&self.links, problem.as_object_mut()) {
-            fields.insert("links".to_owned(), Value::clone(links));
-        }
-        problem
-    }
-
-    /// The refusal as `application/problem+json`.
-    pub fn answer(&self) -> Answer {
-        let mut answer = Answer::json(self.code.status(), &self.problem())
-            .with("content-type", "application/problem+json");
-        if self.code.status() == 401 {
-            answer = answer.with("www-authenticate", "Bearer");
-        }
-        if let Some(seconds) = self.retry_after_s {
-            answer = answer.with("retry-after", seconds.to_string());
-        }
-        if self.allow.is_empty() { answer } else { answer.with("allow", self.allow.join(", ")) }
     }
 }
 
@@ -207,6 +232,7 @@ impl From<store::Error> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_code_is_translated_and_unique() {
@@ -231,7 +257,7 @@ mod tests {
             cell: None,
         };
         assert_eq!(
-            Refusal::input(vec![error]).problem(),
+            json!(Refusal::input(vec![error]).problem()),
             json!({"type": "/api/v1/problems/invalid_input",
                    "title": "The request cannot be carried out as it is.", "status": 422,
                    "detail": "The source said no.",

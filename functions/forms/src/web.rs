@@ -12,9 +12,11 @@ use store::control::{self, Request as Asked};
 
 use crate::answer::Answer;
 use crate::app::{App, Outside, Secrets};
+use crate::reading::{account, submission};
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request, value};
-use crate::{Route, api, checked, form_fields, offer, projects, route, shown, submission};
+use crate::shown::migration as shown;
+use crate::{Route, api, checked, form_fields, offer, projects, route};
 
 /// How long a chosen language is remembered: a year.
 const LANGUAGE_COOKIE_SECONDS: u32 = 31_536_000;
@@ -185,7 +187,7 @@ pub async fn submitted<O: Outside>(
         }
         // The same form twice: whoever sent it has just logged in to both accounts.
         Err(refusal) if refusal.code == Code::AlreadyRunning && refusal.links.is_some() => {
-            let page = refusal.links.as_ref().and_then(|links| links.get("page")?.as_str());
+            let page = refusal.links.as_ref().map(|links| links.page.as_str());
             let base = app.base(request);
             let page = page.map(|page| page.strip_prefix(base).unwrap_or(page));
             Ok(Answer::see_other(page.unwrap_or("/find")))
@@ -474,7 +476,7 @@ pub async fn synchronise<O: Outside>(
         fields.into_iter().partition(|(name, _)| name.ends_with(".password"));
     let account = value(&others, "account").unwrap_or_default();
     let migration = app.migration(id, Some(account)).await?;
-    let result = match submission::read_credentials(form_fields::object(&mut passwords)) {
+    let result = match account::read_credentials(form_fields::object(&mut passwords)) {
         Ok(credentials) => app.again(&migration, &credentials).await,
         Err(refusal) => Err(refusal),
     };

@@ -1,6 +1,7 @@
 //! What is found: servers that may hold the mailbox, the likeliest first.
 
 use model::ServerType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -18,7 +19,7 @@ pub const LOCAL_PART: &str = "%EMAILLOCALPART%";
 pub const ADDRESS_IN_URL: &str = "%EMAILADDRESS%";
 
 /// What the owner has to know or do before a log-in works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hint {
     /// The password of the web page does not open IMAP: one for applications is made there.

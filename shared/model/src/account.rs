@@ -1,9 +1,10 @@
 //! A login at one server, without its password.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the server is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerType {
     /// Hosted by OVH: the server is found from the address.
@@ -58,7 +59,7 @@ impl ServerType {
 }
 
 /// One side of a migration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
     /// How the server is spoken to.
     #[serde(rename = "type")]

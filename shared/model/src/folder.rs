@@ -1,11 +1,12 @@
 //! What is told about folders and about what did not arrive.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Item;
 
 /// Why something did not arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// The destination's limit for one message, or `max_item_bytes`.
@@ -65,7 +66,7 @@ impl FailureCode {
 }
 
 /// One thing that did not arrive, or not as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// What kind of thing.
     pub item: Item,
@@ -84,7 +85,7 @@ pub struct Failure {
 }
 
 /// What the verification found out about a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every message of the source is at the destination, same size, date and Message-ID.
@@ -111,7 +112,7 @@ impl Verdict {
 
 /// What became of the messages that the source lists at the end of a run: each is counted once, so
 /// that `migrated + adopted + elsewhere + left_out + failed = source`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sums {
     /// Messages that the source has, as it says when it is asked once more after the copy.
@@ -138,7 +139,7 @@ impl Sums {
 }
 
 /// One folder in the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FolderReport {
     /// Name at the source, `/` between levels.
     pub source: String,

@@ -1,5 +1,6 @@
 //! Identifiers that cannot be guessed and can be read out.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Crockford's base 32 in lower case: no i, l, o, u.
@@ -41,6 +42,17 @@ impl MigrationId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl JsonSchema for MigrationId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Identifier".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let about = "130 bits of randomness, short enough to be read out.";
+        json_schema!({"type": "string", "pattern": "^[0-9a-hjkmnp-tv-z]{26}$", "description": about})
     }
 }
 

@@ -1,9 +1,12 @@
 //! Kinds of things moved, and how many of each.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A kind of thing that is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
     /// Messages and their folders.
@@ -50,7 +53,7 @@ impl Item {
 
 /// How far one kind of item is. `total` never shrinks within a sync point, and at the end of a run
 /// `migrated + skipped + left_out + failed = total`: each item of the source is exactly one of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Counters {
     /// Found at the source.

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Item, MigrationId, ServerType, Timestamp};
 
 /// Identifies a project; it opens with the project's password.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ProjectId(MigrationId);
 
@@ -68,7 +71,7 @@ pub const MEMBERS_MAX: u32 = 10_000;
 pub const WAVES_MAX: usize = 100;
 
 /// A server that is filled in where none is named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerDefault {
     /// How it is spoken to.
     #[serde(rename = "type")]
@@ -79,7 +82,7 @@ pub struct ServerDefault {
 }
 
 /// What the owner of a project may choose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectOptions {
     /// What is moved.
     pub items: Vec<Item>,

@@ -1,5 +1,6 @@
 //! When a migration runs: again and again, and not at certain hours.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Migration, Status, SyncPoint, Timestamp};
@@ -17,7 +18,7 @@ const CLOCK_ERROR_MS: u64 = 10 * MINUTE_MS;
 pub const QUIET_REASON: &str = "These are the quiet hours that you set.";
 
 /// Runs again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Repeat {
     /// Hours from one run's slot to the next one's, at least 1.
@@ -31,7 +32,7 @@ pub struct Repeat {
 pub struct TimeOfDay(u16);
 
 /// Hours of the day in which nothing is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuietHours {
     /// When they begin.
@@ -58,6 +59,16 @@ impl TimeOfDay {
 impl std::fmt::Display for TimeOfDay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
+impl JsonSchema for TimeOfDay {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimeOfDay".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"})
     }
 }
 

@@ -1,9 +1,12 @@
 //! Where a migration stands, and what may be done with it there.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a migration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// A file is still to come.
@@ -33,7 +36,7 @@ pub enum Status {
 }
 
 /// Something the owner can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Begin a file migration whose upload is complete.
@@ -137,7 +140,7 @@ impl Status {
 }
 
 /// What a running migration is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Looks at both accounts.

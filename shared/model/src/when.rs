@@ -1,5 +1,6 @@
 //! Moments, to the millisecond.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -27,6 +28,17 @@ impl Timestamp {
     /// Start of a day `YYYY-MM-DD`, UTC.
     pub fn parse_day(text: &str) -> Option<Self> {
         Timestamp::parse(&format!("{text}T00:00:00Z"))
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let about = "A moment (RFC 3339), from 1970 on.";
+        json_schema!({"type": "string", "format": "date-time", "description": about})
     }
 }
 

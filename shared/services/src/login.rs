@@ -2,6 +2,7 @@
 
 use dial::{Dialer, Endpoint, Plaintext, Scheme};
 use model::{Account, ServerType};
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::seal::Credential;
 use wire::{Host, Network, within};
@@ -46,7 +47,7 @@ pub enum Detail {
 }
 
 /// What an account looks like.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AccountReport {
     /// The server's greeting.
     pub server: String,
@@ -85,7 +86,7 @@ pub fn is_same_mailbox(
 }
 
 /// One folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FolderSummary {
     /// Its name, as the server spells it.
     pub name: String,

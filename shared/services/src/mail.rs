@@ -193,7 +193,7 @@ pub struct DestinationFacts {
 }
 
 /// How much room there is, in octets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Quota {
     /// In use.
     pub used_bytes: u64,

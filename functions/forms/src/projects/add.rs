@@ -4,45 +4,41 @@ use migrate::lifecycle;
 use migrate::login::Detail;
 use migrate::projects::add::{Added, Entry, add};
 use model::project::MEMBERS_MAX;
-use model::{MigrationId, Project};
-use serde_json::{Value, json};
+use model::{MigrationId, Project, Status};
+use serde_json::Value;
 use store::metrics::{MIGRATIONS_CREATED, count};
 
-use super::input;
 use crate::answer::Answer;
 use crate::app::{App, Outside, already_running};
+use crate::reading::options;
+use crate::reading::project as reading;
+use crate::reading::submission::Asked;
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
-use crate::{schedule, submission};
+use crate::shown::project::{Joined, ProjectLink};
 
 /// `POST /projects/{id}/migrations`: one, whose log-ins are tried first.
 pub async fn one<O: Outside>(
     app: &App<O>,
     project: &Project,
     request: &Request,
-    mut value: Value,
+    value: Value,
 ) -> Result<Answer, Refusal> {
-    input::fill_in(&mut value, &project.options);
-    let group = input::group(&mut value)?;
-    let id = add_one(app, project, value, group).await?;
+    let (asked, group) = reading::member(value, &project.options, app.plaintext)?;
+    let id = add_one(app, project, asked, group).await?;
     let base = app.base(request);
-    let created = json!({
-        "id": id,
-        "status": "pending",
-        "links": {"project": format!("{base}/api/v1/projects/{}", project.id)},
-    });
-    Ok(Answer::json(201, &created))
+    let links = ProjectLink { project: format!("{base}/api/v1/projects/{}", project.id) };
+    Ok(Answer::json(201, &Joined { id, status: Status::Pending, links }))
 }
 
-/// Adds one from its whole object.
+/// Adds one, once its log-ins have worked.
 pub async fn add_one<O: Outside>(
     app: &App<O>,
     project: &Project,
-    value: Value,
+    submission: Asked,
     group: Option<String>,
 ) -> Result<MigrationId, Refusal> {
-    let submission = submission::read(value, app.plaintext)?;
-    schedule::check(&submission.options, app.now())?;
+    options::check(&submission.options, app.now())?;
     let sides = (submission.source, submission.destination);
     let (source, destination) = app.name_servers(sides).await?;
     let tried = (&source, &destination);

@@ -4,17 +4,18 @@ use migrate::projects::{self, erase};
 use model::{Project, ProjectId, ProjectOptions, Status};
 use project::members::{self, Filter};
 use project::{guard, record};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::shown::{self, Overview};
-use super::{add, export, import, input, session};
+use super::{add, export, import, session};
 use crate::Route;
 use crate::answer::Answer;
 use crate::api::json_body;
 use crate::app::{App, Outside};
 use crate::limiting;
-use crate::refusals::{Code, Refusal};
+use crate::reading::project as reading;
+use crate::refusals::{Code, Links, Refusal};
 use crate::request::Request;
+use crate::shown::project::{self as shown, Overview, ProjectCreated, ProjectToken};
 
 /// Rows in one answer where nothing else is asked for, and at most.
 const ROWS: usize = 100;
@@ -73,7 +74,7 @@ pub async fn call<O: Outside>(
 /// Makes a project.
 pub async fn make<O: Outside>(
     app: &App<O>,
-    creation: input::Creation,
+    creation: reading::Creation,
 ) -> Result<ProjectId, Refusal> {
     let mut bytes = [0; model::id::LENGTH];
     app.outside.fill(&mut bytes);
@@ -99,16 +100,16 @@ async fn create<O: Outside>(
     request: &Request,
     body: &[u8],
 ) -> Result<Answer, Refusal> {
-    let id = make(app, input::creation(json_body(request, body)?)?).await?;
+    let id = make(app, reading::creation(json_body(request, body)?)?).await?;
     let token = guard::begin_session(app.store(), &id, &app.outside, app.now()).await?;
     let base = app.base(request);
-    let created = json!({
-        "id": id,
-        "token": token.expose(),
-        "links": {"self": format!("{base}/api/v1/projects/{id}"),
-                  "page": format!("{base}/projects/{id}")},
-    });
-    let answer = Answer::json(201, &created).with("location", format!("/api/v1/projects/{id}"));
+    let links = Links {
+        object: format!("{base}/api/v1/projects/{id}"),
+        page: format!("{base}/projects/{id}"),
+    };
+    let location = format!("/api/v1/projects/{id}");
+    let created = ProjectCreated { id: id.clone(), token: token.expose().to_owned(), links };
+    let answer = Answer::json(201, &created).with("location", location);
     Ok(session::with_cookie(answer, request, &id, &token))
 }
 
@@ -118,9 +119,9 @@ async fn login<O: Outside>(
     request: &Request,
     body: &[u8],
 ) -> Result<Answer, Refusal> {
-    let password = input::password(json_body(request, body)?)?;
+    let password = reading::password(json_body(request, body)?)?;
     let (id, token) = session::begin(app, id, &password).await?;
-    let answer = Answer::json(200, &json!({"token": token.expose()}));
+    let answer = Answer::json(200, &ProjectToken { token: token.expose().to_owned() });
     Ok(session::with_cookie(answer, request, &id, &token))
 }
 
@@ -176,14 +177,10 @@ async fn show<O: Outside>(
     let most = limit.clamp(1, ROWS_MAX);
     let (rows, more) = members::list(app.store(), id, (from, count, most), &filter).await?;
     let base = app.base(request);
-    let listed: Vec<Value> =
-        rows.iter().map(|(number, row)| shown::row(base, *number, row)).collect();
+    let listed = rows.iter().map(|(number, row)| shown::member(base, *number, row)).collect();
     let after = rows.last().filter(|_| more.is_some()).map(|(number, _)| *number);
     let mut object = overview.object(app.now());
-    if let Some(fields) = object.as_object_mut() {
-        fields.insert("migrations".to_owned(), json!(listed));
-        fields.insert("next_after".to_owned(), json!(after));
-    }
+    (object.migrations, object.next_after) = (Some(listed), after);
     let answer = Answer::json(200, &object);
     let Some(after) = after else { return Ok(answer) };
     let kept = request.query.iter().filter(|(name, _)| name != "after");
@@ -199,7 +196,7 @@ pub async fn change_options<O: Outside>(
     project: &Project,
     value: Value,
 ) -> Result<(), Refusal> {
-    let options = input::options(&project.options, value, app.plaintext)?;
+    let options = reading::options(&project.options, value, app.plaintext)?;
     record::change(app.store(), &project.id, app.now(), |project| {
         project.options = options.clone();
     })

@@ -7,8 +7,7 @@ use store::Store;
 use text::write::csv::{Mark, Writer};
 use text::write::{neutral, xlsx};
 
-use crate::answer::Answer;
-use crate::api::XLSX_MEDIA_TYPE;
+use crate::answer::{Answer, XLSX_MEDIA_TYPE};
 use crate::app::{App, Outside};
 use crate::feeds::{Feed, Out};
 use crate::refusals::{Code, Refusal};

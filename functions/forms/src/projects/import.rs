@@ -7,7 +7,6 @@ use migrate::projects::add::Entry;
 use model::{Account, Options, Project, Status};
 use project::members::{self, Filter, Row};
 use project::record;
-use serde_json::{Value, json};
 
 use super::{add, repeated};
 use crate::answer::Answer;
@@ -15,6 +14,7 @@ use crate::app::{App, Outside};
 use crate::import::{self, Entry as Read};
 use crate::refusals::{Cell, Code, InputError, Refusal};
 use crate::request::Request;
+use crate::shown::tables::{Added, Preview, Retried};
 
 /// Beginnings of media types that tables come with. What a table really is, its own bytes tell.
 const MEDIA_TYPES: [&str; 5] =
@@ -24,7 +24,7 @@ const MEDIA_TYPES: [&str; 5] =
 #[derive(Debug)]
 pub enum Imported {
     /// It could be added.
-    Fits(Value),
+    Fits(Preview),
     /// So many were added.
     Added(usize),
 }
@@ -39,13 +39,8 @@ pub async fn call<O: Outside>(
     check_media_type(request)?;
     let dry_run = matches!(request.asked("dry_run"), Some("true" | "1"));
     Ok(match run(app, project, body, dry_run).await? {
-        Imported::Fits(mut preview) => {
-            if let Some(fields) = preview.as_object_mut() {
-                fields.insert("added".to_owned(), json!(0));
-            }
-            Answer::json(200, &preview)
-        }
-        Imported::Added(added) => Answer::json(201, &json!({"added": added})),
+        Imported::Fits(preview) => Answer::json(200, &preview),
+        Imported::Added(added) => Answer::json(201, &Added { added }),
     })
 }
 
@@ -139,17 +134,6 @@ fn refuse_known(entries: &[Read], known: &[(u32, Row)]) -> Result<(), Refusal> {
     if errors.is_empty() { Ok(()) } else { Err(Refusal::input(errors)) }
 }
 
-/// What became of a table that was sent to try again.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Retried {
-    /// Begun anew.
-    pub retried: usize,
-    /// At work, or complete.
-    pub skipped: usize,
-    /// Not of this project.
-    pub unknown: usize,
-}
-
 /// `POST /projects/{id}/retry`: the rows of a table whose migrations did not complete begin a new
 /// run, with the passwords of the table.
 pub async fn retry_call<O: Outside>(
@@ -159,9 +143,7 @@ pub async fn retry_call<O: Outside>(
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     check_media_type(request)?;
-    let Retried { retried, skipped, unknown } = retry(app, project, body).await?;
-    let told = json!({"retried": retried, "skipped": skipped, "unknown": unknown});
-    Ok(Answer::json(202, &told))
+    Ok(Answer::json(202, &retry(app, project, body).await?))
 }
 
 /// The same for pages.

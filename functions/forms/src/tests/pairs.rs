@@ -1,8 +1,6 @@
 //! One migration for a pair of accounts, and requests that are sent again.
 
-use futures::executor::block_on;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::{Answer, App, Fake, app, form, get, good, object, pointers, post, side};
 use crate::request::Request;
@@ -19,7 +17,7 @@ fn keyed(app: &App<Fake>, key: &str, body: &Value) -> Answer {
         origin: String::new(),
         secure: false,
     };
-    block_on(app.answer(&request, Ok(Zeroizing::new(body.to_string().into_bytes()))))
+    super::answered(app, &request, body.to_string().as_bytes())
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Person {
             origin: "https://here.example".into(),
             secure: true,
         };
-        let answer = block_on(self.app.answer(&request, Ok(Zeroizing::new(body.to_vec()))));
+        let answer = super::answered(&self.app, &request, body);
         if let Some(cookie) =
             answer.header("set-cookie").filter(|it| it.starts_with("__Host-project-"))
         {

@@ -29,8 +29,7 @@ fn ask(
         origin: "https://here.example".into(),
         secure: true,
     };
-    let body = zeroize::Zeroizing::new(body.to_string().into_bytes());
-    futures::executor::block_on(app.answer(&request, Ok(body)))
+    super::answered(app, &request, body.to_string().as_bytes())
 }
 
 struct Open {
@@ -253,8 +252,7 @@ impl Open {
             origin: "https://here.example".into(),
             secure: true,
         };
-        let body = zeroize::Zeroizing::new(file.as_bytes().to_vec());
-        futures::executor::block_on(self.app.answer(&request, Ok(body)))
+        super::answered(&self.app, &request, file.as_bytes())
     }
 }
 

@@ -1,6 +1,6 @@
 //! One migration that a browser adds.
 
-use model::{Project, ServerDefault};
+use model::{Account, Project, ServerDefault};
 use pages::form::Filled;
 use pages::layout::encode;
 use pages::project::add as page_of_add;
@@ -10,7 +10,8 @@ use super::{address, named};
 use crate::answer::Answer;
 use crate::app::{App, Outside};
 use crate::form_fields;
-use crate::projects::{add as adding, api, input};
+use crate::projects::{add as adding, api};
+use crate::reading::project as reading;
 use crate::refusals::Refusal;
 use crate::request::{Request, value};
 use crate::web::{OFFER, detected, form_body, show};
@@ -91,11 +92,10 @@ async fn try_to_add<O: Outside>(
             object.insert("items".to_owned(), json!([]));
         }
     }
-    input::fill_in(&mut object, &project.options);
-    let group = input::group(&mut object)?;
-    let defaults = json!({"default_source": default(object.get("source")),
-                          "default_destination": default(object.get("destination"))});
-    adding::add_one(app, project, object, group).await?;
+    let (asked, group) = reading::member(object, &project.options, app.plaintext)?;
+    let defaults = json!({"default_source": default(&asked.source),
+                          "default_destination": default(&asked.destination)});
+    adding::add_one(app, project, asked, group).await?;
     if keep {
         api::change_options(app, project, defaults).await?;
     }
@@ -103,7 +103,6 @@ async fn try_to_add<O: Outside>(
 }
 
 /// What is kept of an account: its server.
-fn default(side: Option<&Value>) -> Value {
-    let word = |name| side.and_then(|side| side.get(name)).and_then(Value::as_str);
-    json!({"type": word("type"), "url": word("url").unwrap_or_default()})
+fn default(account: &Account) -> Value {
+    json!({"type": account.server_type.name(), "url": account.url})
 }

@@ -18,12 +18,13 @@ use project::{guard, members};
 use serde_json::{Map, Value, json};
 use wire::Secret;
 
-use super::shown::Overview;
-use super::{api, input, session};
+use super::{api, session};
 use crate::answer::Answer;
 use crate::app::{App, Outside};
+use crate::reading::project as reading;
 use crate::refusals::{Code, Refusal};
 use crate::request::{Request, value};
+use crate::shown::project::{self as shown, Overview};
 use crate::web::{elsewhere, form_body, language, show};
 use crate::{Route, form_fields, route};
 
@@ -89,7 +90,7 @@ async fn make<O: Outside>(app: &App<O>, request: &Request, body: &[u8]) -> Resul
             object.insert(name.clone(), json!(given));
         }
     }
-    let made = match input::creation(Value::Object(object)) {
+    let made = match reading::creation(Value::Object(object)) {
         Ok(creation) => api::make(app, creation).await,
         Err(refusal) => Err(refusal),
     };
@@ -259,9 +260,9 @@ async fn follow<O: Outside>(
 
 fn state(overview: &Overview) -> State {
     match overview.state() {
-        "paused" => State::Paused,
-        "running" => State::Running,
-        _ => State::Idle,
+        shown::State::Paused => State::Paused,
+        shown::State::Running => State::Running,
+        shown::State::Idle => State::Idle,
     }
 }
 

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use model::Project;
 use pages::project::import::{Cell, Checked, Line, Preview};
 use pages::project::{import as page_of_import, retry as page_of_retry};
-use serde_json::Value;
 use text::migrations::ERRORS_MAX;
 
 use super::{address, named};
 use crate::answer::Answer;
 use crate::app::{App, Outside};
 use crate::multipart;
-use crate::projects::import::{self, Imported, Retried};
+use crate::projects::import::{self, Imported};
 use crate::refusals::{InputError, Refusal};
 use crate::request::{Request, value};
+use crate::shown::tables::{self as shown, Retried};
 use crate::web::show;
 
 /// `GET /projects/{id}/import`.
@@ -103,39 +103,32 @@ fn cell(error: &InputError) -> Cell<'_> {
     Cell { line, column, code: error.code.name(), said: &error.detail }
 }
 
-/// From what programs are told of a file.
-fn preview(told: &Value) -> Preview<'_> {
-    let migrations = at(told, "/migrations").as_array();
+/// What the page shows of a file that could be added.
+fn preview(told: &shown::Preview) -> Preview<'_> {
     Preview {
-        rows: at(told, "/rows").as_u64().unwrap_or_default(),
-        groups: counts(at(told, "/groups")),
-        sources: counts(at(told, "/servers/source")),
-        destinations: counts(at(told, "/servers/destination")),
-        first: migrations.into_iter().flatten().map(line).collect(),
+        rows: number(told.rows),
+        groups: counts(&told.groups),
+        sources: counts(&told.servers.source),
+        destinations: counts(&told.servers.destination),
+        first: told.migrations.iter().map(line).collect(),
     }
 }
 
-fn counts(told: &Value) -> BTreeMap<&str, u64> {
-    let pairs = told.as_object().into_iter().flatten();
-    pairs.map(|(name, count)| (name.as_str(), count.as_u64().unwrap_or_default())).collect()
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-fn line(told: &Value) -> Line<'_> {
+fn counts(told: &BTreeMap<String, usize>) -> BTreeMap<&str, u64> {
+    told.iter().map(|(name, count)| (name.as_str(), number(*count))).collect()
+}
+
+fn line(row: &shown::PreviewRow) -> Line<'_> {
     Line {
-        line: at(told, "/line").as_u64().unwrap_or_default(),
-        source: word(at(told, "/source/login")),
-        source_url: word(at(told, "/source/url")),
-        destination: word(at(told, "/destination/login")),
-        destination_url: word(at(told, "/destination/url")),
-        group: word(at(told, "/group")),
+        line: row.line.into(),
+        source: &row.source.login,
+        source_url: &row.source.url,
+        destination: &row.destination.login,
+        destination_url: &row.destination.url,
+        group: row.group.as_deref().unwrap_or_default(),
     }
-}
-
-fn word(told: &Value) -> &str {
-    told.as_str().unwrap_or_default()
-}
-
-/// What stands there; null where nothing does.
-fn at<'v>(told: &'v Value, pointer: &str) -> &'v Value {
-    told.pointer(pointer).unwrap_or(&Value::Null)
 }

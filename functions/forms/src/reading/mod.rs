@@ -1,8 +1,42 @@
 //! Reads a JSON object field by field, so that everything wrong is told at once, with its place.
+//!
+//! An object of the API is written down once, with [`object!`]: the struct, its reader and its JSON
+//! Schema are made of the same lines, so that the description of the API cannot differ from what is
+//! read. A value of a field is a type that reads itself ([`FromJson`]) and has a schema; those that
+//! several objects share are in [`values`].
+//!
+//! Reading order: here, [`values`], [`account`], [`options`], [`submission`] (a migration),
+//! [`removal`], [`project`].
+
+pub mod account;
+mod object;
+pub mod options;
+pub mod project;
+pub mod removal;
+pub mod submission;
+pub mod values;
 
 use serde_json::{Map, Value};
 
 use crate::refusals::{Code, InputError, Refusal};
+
+pub(crate) use object::object;
+
+/// A value that is read from JSON.
+pub trait FromJson: Sized {
+    /// Reads `value`, which stands at `pointer`; notes what is wrong with it.
+    fn from_json(errors: &mut Errors, pointer: &str, value: Value) -> Option<Self>;
+
+    /// Whether the field is as good as left out: `null`, and for a text the empty one.
+    fn is_absent(value: &Value) -> bool {
+        value.is_null()
+    }
+}
+
+/// Reads a whole body.
+pub fn body<T: FromJson>(errors: &mut Errors, value: Value) -> Option<T> {
+    T::from_json(errors, "", value)
+}
 
 /// Gathers what is wrong.
 #[derive(Debug, Default)]
@@ -81,13 +115,21 @@ pub fn wrong_type(errors: &mut Errors, pointer: &str, expected: &str, value: &Va
 
 /// A string of at most `max_bytes` without control characters.
 pub fn text(errors: &mut Errors, pointer: &str, value: Value, max_bytes: usize) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text,
+    match value {
+        Value::String(text) => check_text(errors, pointer, text, max_bytes),
         other => {
             wrong_type(errors, pointer, "a string", &other);
-            return None;
+            None
         }
-    };
+    }
+}
+
+fn check_text(
+    errors: &mut Errors,
+    pointer: &str,
+    text: String,
+    max_bytes: usize,
+) -> Option<String> {
     if text.len() > max_bytes {
         let detail = format!("This has {} bytes; {max_bytes} are allowed.", text.len());
         errors.add(pointer, Code::TooLong, detail);
@@ -117,24 +159,39 @@ impl Object {
         format!("{}/{}", self.pointer, escape(name))
     }
 
-    /// Takes a field out; `null` is as good as absent.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        self.fields.remove(name).filter(|value| !value.is_null())
+    /// Takes a field out; absent and `null` are told apart: `None`, and `Some(None)`.
+    pub fn change<T: FromJson>(&mut self, errors: &mut Errors, name: &str) -> Option<Option<T>> {
+        let value = self.fields.remove(name)?;
+        if T::is_absent(&value) {
+            return Some(None);
+        }
+        T::from_json(errors, &self.at(name), value).map(Some)
+    }
+
+    /// Takes a field that may be left out; `null` is as good as absent.
+    pub fn may<T: FromJson>(&mut self, errors: &mut Errors, name: &str) -> Option<T> {
+        self.change(errors, name).flatten()
     }
 
     /// Takes a field that must be there.
-    pub fn need(&mut self, errors: &mut Errors, name: &str) -> Option<Value> {
-        let value = self.take(name);
-        if value.is_none() {
-            errors.add(self.at(name), Code::Required, format!("The field {name} is needed."));
+    pub fn need<T: FromJson>(&mut self, errors: &mut Errors, name: &str) -> Option<T> {
+        match self.fields.remove(name).filter(|value| !T::is_absent(value)) {
+            Some(value) => T::from_json(errors, &self.at(name), value),
+            None => {
+                let detail = format!("The field {name} is needed.");
+                errors.add(self.at(name), Code::Required, detail);
+                None
+            }
         }
-        value
     }
 
-    /// Takes a string; an empty one is as good as absent.
-    pub fn text(&mut self, errors: &mut Errors, name: &str, max_bytes: usize) -> Option<String> {
-        let value = self.take(name)?;
-        text(errors, &self.at(name), value, max_bytes).filter(|text| !text.is_empty())
+    /// Takes a field that may be left out, but is not emptied.
+    pub fn set<T: FromJson>(&mut self, errors: &mut Errors, name: &str) -> Option<T> {
+        let given = self.change(errors, name);
+        if matches!(given, Some(None)) {
+            errors.add(self.at(name), Code::Required, "This cannot be left empty.");
+        }
+        given.flatten()
     }
 
     /// Takes what is left, name by name.
