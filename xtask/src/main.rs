@@ -2,12 +2,13 @@
 //!
 //! In scope: what has to be installed, and the order of commands. Out of scope: whatever cargo
 //! can do alone. Reading order: [`shell`], [`packages`], [`wasm_target`], [`build`], [`test`],
-//! [`fuzz`], [`demo`].
+//! [`fuzz`], [`schemathesis`], [`demo`].
 
 mod build;
 mod demo;
 mod fuzz;
 mod packages;
+mod schemathesis;
 mod shell;
 mod test;
 mod wasm_target;
@@ -27,6 +28,8 @@ cargo xtask <command>
   fuzz [TARGET [SECONDS]]
                   the fuzz targets (or `all`), each for ten minutes or as long as said
   soak [SECONDS]  for a night: odd servers with many seeds, a million messages, every fuzz target
+  schemathesis [SECONDS]
+                  requests made of the served OpenAPI, five minutes or as long as said
   bench [FLAG…]   the benchmark bed at ../shared/bench (python3 bench.py FLAG…)
 ";
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "test" | "ci" => test::test(),
         "fuzz" => fuzz::fuzz(&rest),
         "soak" => fuzz::soak(&rest),
+        "schemathesis" => schemathesis::schemathesis(&rest),
         "bench" => bench(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -37,6 +37,12 @@ pub(crate) const FOR_TESTING: &[Package] = &[
     package("python3-venv", &["/usr/share/doc/python3-venv"]),
 ];
 
+/// What installs Schemathesis.
+pub(crate) const FOR_SCHEMATHESIS: &[Package] = &[
+    package("python3", &["/usr/bin/python3"]),
+    package("python3-venv", &["/usr/share/doc/python3-venv"]),
+];
+
 /// The mail servers of the demonstration.
 pub(crate) const FOR_DEMO: &[Package] = &[package("dovecot-imapd", &["/usr/lib/dovecot/imap"])];
 
