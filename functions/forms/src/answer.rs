@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::feeds::Feed;
+use crate::feed::Feed;
 use crate::refusals::{Code, Refusal};
 
 /// The media type of `.xlsx` (ECMA-376).

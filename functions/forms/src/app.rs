@@ -14,15 +14,12 @@ use store::metrics::{MIGRATIONS_CREATED, count};
 use store::seal::{Credential, Credentials, Seal};
 use wire::{Clock, Random, Secret};
 
-use crate::answer::Answer;
-use crate::metrics;
 use crate::reading::submission::Asked;
 use crate::reading::values::sentence;
 use crate::reading::{Errors, options};
 use crate::refusals::{Code, Refusal};
 use crate::request::Request;
 use crate::shown::migration as shown;
-use crate::{Route, api, checking, client, finding, health, life, projects, route, web};
 
 /// What the component reaches: the store, time and randomness, and mail servers.
 pub trait Outside: Clock + Random {
@@ -94,137 +91,7 @@ pub struct Secrets {
     pub webhook_secret: Option<Secret>,
 }
 
-/// A year, for RFC 6797.
-const TLS_FOR_A_YEAR: &str = "max-age=31536000";
-
-/// A body, or why there is none.
-pub type BodyRead = Result<zeroize::Zeroizing<Vec<u8>>, Refusal>;
-
 impl<O: Outside> App<O> {
-    /// Answers a request.
-    pub async fn answer(&self, request: &Request, body: BodyRead) -> Answer {
-        let for_programs = request.path.starts_with("/api/");
-        let answer = match route(request.method.as_str(), &request.path) {
-            Err(refusal) => Err(refusal),
-            Ok((route, name)) => match self.admit(route, request).and(body) {
-                Err(refusal) => Err(refusal),
-                Ok(body) => self.dispatch(route, name, request, &body).await,
-            },
-        };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(refusal) if for_programs => Answer::refusal(&refusal),
-            Err(refusal) => web::problem(request, &refusal),
-        };
-        match request.secure {
-            // From here on a browser comes by TLS only (RFC 6797).
-            true => answer.with("strict-transport-security", TLS_FOR_A_YEAR),
-            false => answer,
-        }
-    }
-
-    /// What is looked at before anything else: for whom a request is, from where it came, and
-    /// whether it may begin something.
-    fn admit(&self, route: Route, request: &Request) -> Result<(), Refusal> {
-        // Who only asks whether all is well may do so under any name.
-        let for_us = matches!(route, Route::Health | Route::Metrics);
-        let origin = request.origin.as_str();
-        let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
-        if !for_us && !client::is_for_us(authority, &self.public_url, &request.headers) {
-            let detail = "If this is its name, whoever runs it sets the variable public_url.";
-            return Err(Refusal::because(Code::Misdirected, detail));
-        }
-        request.check_site()?;
-        match route {
-            Route::NewForm
-            | Route::New
-            | Route::ProjectNewForm
-            | Route::ProjectNew
-            | Route::Create
-            | Route::Preflight
-            | Route::CheckAccount
-            | Route::CreateProject
-            | Route::Autodetect => self.may_create(request),
-            _ => Ok(()),
-        }
-    }
-
-    async fn dispatch(
-        &self,
-        route: Route,
-        name: &str,
-        request: &Request,
-        body: &[u8],
-    ) -> Result<Answer, Refusal> {
-        match route {
-            Route::Home | Route::NewForm | Route::FindForm | Route::Asset | Route::Favicon => {
-                web::fixed(route, name, request)
-            }
-            Route::New => web::create(self, request, body).await,
-            Route::Find => web::find(self, request, body).await,
-            Route::Tracking => web::tracking(self, name, request).await,
-            Route::ReportPage => web::report(self, name, request).await,
-            Route::StopForm => web::stop(self, name, request, body).await,
-            Route::SynchroniseForm => web::synchronise(self, name, request, body).await,
-            Route::RetryForm | Route::PauseForm | Route::ResumeForm | Route::RemoveForm => {
-                life::form(self, route, name, request, body).await
-            }
-            Route::DeleteForm => web::delete(self, name, request, body).await,
-            Route::ProjectNewForm
-            | Route::ProjectNew
-            | Route::ProjectOpenForm
-            | Route::ProjectOpen
-            | Route::ProjectClose
-            | Route::ProjectPage
-            | Route::ProjectPause
-            | Route::ProjectResume
-            | Route::ProjectImportForm
-            | Route::ProjectImport
-            | Route::ProjectRetryForm
-            | Route::ProjectRetry
-            | Route::ProjectAddForm
-            | Route::ProjectAdd
-            | Route::ProjectOptionsForm
-            | Route::ProjectOptionsSave
-            | Route::ProjectErase => projects::web::answer(self, route, name, request, body).await,
-            Route::Create => api::create(self, request, body).await,
-            Route::Show => api::show(self, name, request).await,
-            Route::Delete => api::delete(self, name, request).await,
-            Route::Stop => api::stop(self, name, request).await,
-            Route::Synchronise => api::synchronise(self, name, request, body).await,
-            Route::Retry | Route::Pause | Route::Resume | Route::Remove => {
-                life::call(self, route, name, request, body).await
-            }
-            Route::Failures => api::failures(self, name, request).await,
-            Route::FailuresCsv
-            | Route::Report
-            | Route::ReportCsv
-            | Route::Manifest
-            | Route::Events => api::feed(self, route, name, request).await,
-            Route::Autodetect => finding::answer(self, request).await,
-            Route::Preflight => checking::preflight(self, request, body).await,
-            Route::TemplateCsv | Route::TemplateXlsx => api::template(route),
-            Route::CheckAccount => api::check_account(self, request, body).await,
-            Route::CreateProject
-            | Route::OpenProject
-            | Route::CloseProject
-            | Route::ShowProject
-            | Route::DeleteProject
-            | Route::PauseProject
-            | Route::ResumeProject
-            | Route::ProjectOptions
-            | Route::Import
-            | Route::RetryProject
-            | Route::ExportCsv
-            | Route::ExportXlsx
-            | Route::AddToProject => projects::api::call(self, route, name, request, body).await,
-            Route::Health => health::answer(self).await,
-            Route::Metrics => metrics::answer(self).await,
-            Route::OpenApi => Ok(Answer::json(200, &crate::openapi::document::description())),
-            Route::Problem => api::problem(name),
-        }
-    }
-
     /// The store.
     pub fn store(&self) -> &O::Store {
         self.outside.store()

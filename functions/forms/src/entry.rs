@@ -22,12 +22,14 @@ use wire::{Clock, Random};
 use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Body};
-use crate::app::{App, BodyRead, Outside};
+use crate::app::{App, Outside};
 use crate::client;
-use crate::feeds::{self, Out};
-use crate::projects;
+use crate::feed::Out;
+use crate::feeds;
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request};
+use crate::router::BodyRead;
+use crate::steps::session;
 
 /// Pieces of a feed that wait for a slow reader; more are not made until it has read.
 const PIECES_AHEAD: usize = 1;
@@ -171,7 +173,7 @@ async fn handle(request: SpinRequest) -> impl IntoResponse {
     let answer = match app {
         Ok(app) => {
             // What is large is taken only from somebody who is known.
-            let body = match projects::session::admit(&app, &request).await {
+            let body = match session::admit(&app, &request).await {
                 Ok(()) => read(&request, request.body_limits(), body).await,
                 Err(refusal) => {
                     let _ = read(&request, (0, DISCARD_TIMEOUT_S), body).await;

@@ -13,9 +13,9 @@ use futures::executor::block_on;
 use http::{HeaderMap, Method};
 use memchr::memmem;
 
-use crate::form_fields;
-use crate::multipart;
 use crate::reading;
+use crate::reading::form as form_fields;
+use crate::reading::multipart;
 use crate::reading::submission;
 use crate::request::{Request, fields};
 

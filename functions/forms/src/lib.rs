@@ -4,12 +4,17 @@
 //! API's description. Out of scope: how a migration works (`migrate`), what pages look like
 //! (`pages`).
 //!
-//! Reading order: [`routes`] (the one table of addresses); [`request`], [`answer`], [`refusals`];
-//! [`reading`] (the API's objects, read), [`form_fields`] and [`multipart`] (the same from a form),
-//! [`import`] (the same from a table), [`offer`]; [`shown`] (the API's objects, written); [`client`]
-//! (who asks), [`limiting`] (how often); [`app`] with [`finding`], [`checking`] and [`checked`] (what
-//! both faces share), [`api`] and [`web`] (the two faces), [`feeds`], [`metrics`], [`openapi`] (the
-//! API's description, made of all that). Only `entry` touches Spin.
+//! The rooms, each of which needs only those below it:
+//!
+//! - [`router`]: from a request to whoever answers it, by the one table of addresses ([`routes`]);
+//! - [`web`] and [`api`]: the two faces, pages and JSON; [`openapi`]: the API's description, made of the
+//!   table and of the types that are read and written;
+//! - [`steps`]: what both faces do, on an [`app`] that reaches the store and mail servers;
+//! - [`reading`]: objects from JSON, forms and tables; [`shown`]: objects that go back; [`feeds`]: what
+//!   goes back piece by piece;
+//! - [`request`], [`answer`] with [`feed`], [`refusals`], [`client`] (who asks), [`offer`] (what can be moved).
+//!
+//! Only `entry` touches Spin.
 //!
 //! Invariants: nothing secret goes back, into a log or into an address; whatever a refusal is, it
 //! is in the table of [`refusals`]; a migration is found by identifier and account together, and
@@ -19,34 +24,23 @@
 pub mod answer;
 pub mod api;
 pub mod app;
-pub mod checked;
-pub mod checking;
 pub mod client;
 #[cfg(target_family = "wasm")]
 mod entry;
+pub mod feed;
 pub mod feeds;
-pub mod finding;
-pub mod form_fields;
-pub mod health;
-pub mod import;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
-pub mod life;
-pub mod limiting;
-pub mod metrics;
-pub mod multipart;
 pub mod offer;
 pub mod openapi;
-pub mod projects;
 pub mod reading;
 pub mod refusals;
-mod repeated;
 pub mod request;
+pub mod router;
 pub mod routes;
 pub mod shown;
+pub mod steps;
 pub mod web;
-
-pub use routes::{Route, route};
 
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,23 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The token of a request that brings one (RFC 6750 section 2.1).
+    pub fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    }
+
+    /// Where a page of failures begins.
+    pub fn after(&self) -> Result<u64, Refusal> {
+        match self.asked("after") {
+            None => Ok(0),
+            Some(text) => text.parse().map_err(|_| {
+                let detail = "The parameter after must be a whole number.";
+                Refusal::because(Code::InvalidInput, detail)
+            }),
+        }
+    }
+
     /// A cookie (RFC 6265 section 5.4).
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.header("cookie")?.split(';').take(FIELDS_MAX);

@@ -27,10 +27,11 @@ use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Body};
 use crate::app::{App, Outside};
-use crate::feeds::{self, Out};
+use crate::feed::{Feed, Out};
+use crate::feeds;
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request};
-use crate::{Route, route};
+use crate::routes::{Route, route};
 
 /// Accepts the password `right`, and tokens; counts as time what was slept.
 #[derive(Default)]
@@ -968,7 +969,7 @@ fn feed(app: &App<Fake>, address: &str, left: usize) -> Vec<String> {
 }
 
 /// All of a feed.
-fn pieces(app: &App<Fake>, feed: &feeds::Feed) -> String {
+fn pieces(app: &App<Fake>, feed: &Feed) -> String {
     let mut reader = Reader { pieces: vec![], left: 1000 };
     block_on(feeds::run(feed, &app.outside.store, &app.outside, &mut reader)).unwrap();
     reader.pieces.concat()

@@ -1,9 +1,10 @@
-//! When a migration runs: again and again, and not at certain hours.
+//! When a migration runs: again and again, and not at certain hours. What follows for a migration is in
+//! [`crate::migration`].
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Migration, Status, SyncPoint, Timestamp};
+use crate::Timestamp;
 
 /// A minute in milliseconds.
 const MINUTE_MS: u64 = 60_000;
@@ -98,79 +99,24 @@ impl QuietHours {
 }
 
 impl Repeat {
-    fn every_ms(&self) -> u64 {
+    pub(crate) fn every_ms(&self) -> u64 {
         u64::from(self.every_hours.max(1)) * HOUR_MS
     }
 
     /// When the next run begins, where the last one began at `begun` and is over `now`: at the first
     /// slot after it, counted from `first`. What was due while it ran is due now, and only once.
     /// However the clock was set, it is at most `every_hours` from `now`.
-    fn next(&self, first: Timestamp, begun: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next(
+        &self,
+        first: Timestamp,
+        begun: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let every_ms = self.every_ms();
         let since = (begun.0 + CLOCK_ERROR_MS).saturating_sub(first.0);
         let slot = first.0 + (since / every_ms + 1) * every_ms;
         let next = Timestamp(slot.clamp(now.0, now.0 + every_ms));
         (next < self.until).then_some(next)
-    }
-}
-
-impl Migration {
-    /// When a run begins by itself; `None` where none does.
-    pub fn next_run(&self) -> Option<Timestamp> {
-        match self.status {
-            Status::Scheduled => self.next_run_at.or(self.options.start_at),
-            _ => None,
-        }
-    }
-
-    /// When a scheduled run begins as the clock stands `now`: after the clock was set back, a run
-    /// that repeats must not wait for longer than its interval.
-    pub fn run_due(&self, now: Timestamp) -> Timestamp {
-        let planned = self.next_run().unwrap_or(now);
-        match (&self.options.repeat, self.next_run_at) {
-            (Some(repeat), Some(_)) => planned.min(Timestamp(now.0 + repeat.every_ms())),
-            _ => planned,
-        }
-    }
-
-    /// Whether the time of a repeated migration is over that waits for its next run.
-    pub fn repeats_no_more(&self, now: Timestamp) -> bool {
-        let over = self.options.repeat.is_some_and(|repeat| repeat.until <= now);
-        over && self.next_run_at.is_some() && self.next_run().is_some()
-    }
-
-    /// The run is over: plans the next one, if there is to be one, and says when.
-    pub fn plan_next_run(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let first = self.options.start_at.unwrap_or(self.created_at).max(self.created_at);
-        let begun = self.sync_points.last().map_or(now, |point| point.started_at);
-        self.next_run_at = match (&self.options.repeat, self.status) {
-            (None, _) | (_, Status::Stopped) => None,
-            (Some(repeat), _) => repeat.next(first, begun, now),
-        };
-        if self.next_run_at.is_some() {
-            self.status = Status::Scheduled;
-        }
-        self.next_run_at
-    }
-
-    /// How its last run ended, for a migration that does not repeat any more.
-    pub fn last_outcome(&self) -> Status {
-        match (&self.last_error, self.sync_points.last()) {
-            (Some(_), _) => Status::Failed,
-            (None, Some(SyncPoint { failed: 0, .. }) | None) => Status::Completed,
-            (None, Some(_)) => Status::CompletedWithErrors,
-        }
-    }
-
-    /// Whether the credentials stay sealed although no run needs them.
-    pub fn keeps_credentials(&self, now: Timestamp) -> bool {
-        let until = self.options.keep_credentials_until;
-        until.is_some_and(|until| until > now) && self.status != Status::Stopped
-    }
-
-    /// When the quiet hours end that `now` lies in.
-    pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.options.quiet_hours.and_then(|hours| hours.end(now))
     }
 }
 

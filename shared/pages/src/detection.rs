@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::Page;
-use crate::form::{Filled, Found};
+use crate::filled::{Filled, Found};
 use crate::words::fill;
 
 /// The button that finds the server, and what it found. Without the script the form comes back

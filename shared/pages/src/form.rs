@@ -6,43 +6,9 @@
 use maud::{Markup, html};
 use model::{Item, ServerType};
 
+pub use crate::filled::{FieldError, Filled, Found};
 use crate::layout::Reload;
-use crate::{Language, Page, detection};
-
-/// What a form was filled in with, and what is wrong with it.
-#[derive(Debug, Clone, Default)]
-pub struct Filled {
-    /// Names and values as typed; passwords are not among them.
-    pub values: Vec<(String, String)>,
-    /// What is wrong, in the order of the form.
-    pub errors: Vec<FieldError>,
-    /// Servers that were found from the address.
-    pub found: Vec<Found>,
-}
-
-/// A server that was found for one side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// `source` or `destination`.
-    pub side: String,
-    /// The provider's name, where it is a known one.
-    pub provider: Option<String>,
-    /// What the owner has to know first: the hint's name; its sentence is in the catalogue.
-    pub hint: Option<String>,
-    /// Where a password for applications is made.
-    pub app_password_url: Option<String>,
-}
-
-/// One thing that is wrong with a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// Name of the field; empty where it is the form as a whole.
-    pub field: String,
-    /// The refusal's code; its sentence is in the catalogue.
-    pub code: &'static str,
-    /// What the server or the check said, in its own words.
-    pub said: Option<String>,
-}
+use crate::{Language, Page, detection, labels};
 
 /// What the installation can do.
 #[derive(Debug, Clone, Copy)]
@@ -53,24 +19,6 @@ pub struct Offer<'a> {
     pub destination_types: &'a [ServerType],
     /// Items that some pair of these carries.
     pub items: &'a [Item],
-}
-
-impl Filled {
-    pub(crate) fn value(&self, name: &str) -> &str {
-        self.values.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
-
-    pub(crate) fn has(&self, name: &str, value: &str) -> bool {
-        self.values.iter().any(|(key, given)| key == name && given == value)
-    }
-
-    fn touches(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| !self.value(name).is_empty() || self.error(name).is_some())
-    }
-
-    pub(crate) fn error(&self, name: &str) -> Option<&FieldError> {
-        self.errors.iter().find(|error| error.field == name)
-    }
 }
 
 /// How a field is typed into.
@@ -196,7 +144,7 @@ pub(crate) fn label_of(page: &Page<'_>, field: &str) -> Option<String> {
         "options.keep_credentials_until" => words.field_kept,
         "notify.email" => words.field_email,
         "notify.language" => words.field_language,
-        _ => return crate::project::label(page, field),
+        _ => return labels::of_project(page, field),
     };
     Some(side.map_or(label.to_owned(), |side| format!("{side}: {label}")))
 }

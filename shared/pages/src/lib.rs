@@ -15,9 +15,11 @@
 
 pub mod assets;
 mod detection;
+mod filled;
 pub mod find;
 pub mod form;
 pub mod home;
+mod labels;
 mod language;
 pub mod layout;
 pub mod mail;

@@ -10,15 +10,7 @@ const NBSP: char = '\u{a0}';
 
 /// A whole number with separators between thousands.
 pub fn number(words: &Words, n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push_str(words.thousands_separator);
-        }
-        text.push(digit);
-    }
-    text
+    words.number(n)
 }
 
 /// Bytes with three digits and a unit (powers of 1000, as providers sell them).

@@ -6,19 +6,24 @@
 //! several objects share are in [`values`].
 //!
 //! Reading order: here, [`values`], [`account`], [`options`], [`submission`] (a migration),
-//! [`removal`], [`project`].
+//! [`removal`], [`project`]; [`form`] and [`multipart`] (the same from a form), [`table`] (the same from
+//! a spreadsheet).
 
 pub mod account;
+pub mod form;
+pub mod multipart;
 mod object;
 pub mod options;
 pub mod project;
 pub mod removal;
 pub mod submission;
+pub mod table;
 pub mod values;
 
 use serde_json::{Map, Value};
 
 use crate::refusals::{Code, InputError, Refusal};
+use crate::request::Request;
 
 pub(crate) use object::object;
 
@@ -75,7 +80,16 @@ pub struct Object {
     pointer: String,
 }
 
-/// Reads a body as JSON.
+/// The body as JSON; other media types are refused, so that no foreign form can send one.
+pub fn json_body(request: &Request, body: &[u8]) -> Result<Value, Refusal> {
+    if request.media_type() != "application/json" {
+        let detail = "The body must be application/json.";
+        return Err(Refusal::because(Code::MediaType, detail));
+    }
+    parse(body)
+}
+
+/// Reads JSON.
 pub fn parse(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|error| {
         // serde_json's words may quote the text that it stumbled over, and that may be a password.

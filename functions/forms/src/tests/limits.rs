@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Fake, app, form, get, good, kept, object, post, send, side, text};
 use crate::answer::Answer;
 use crate::app::App;
-use crate::limiting;
+use crate::steps::limiting;
 use wire::Secret;
 
 fn wait(answer: &Answer) -> u64 {

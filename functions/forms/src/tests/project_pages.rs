@@ -11,7 +11,7 @@ use super::{Fake, app, text};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::request::{self, Request};
-use crate::route;
+use crate::routes::route;
 
 const PASSWORD: &str = "correct horse battery";
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -97,21 +97,3 @@ fn wrong(page: &Page<'_>, lead: &str, filled: &Filled) -> Markup {
         }
     }
 }
-
-/// The label of a field that only projects have.
-pub(crate) fn label(page: &Page<'_>, field: &str) -> Option<String> {
-    let words = &page.words.project;
-    let label = match field {
-        "name" => words.name,
-        "password" => words.password,
-        "email" => page.words.field_email,
-        "group" => words.add_group,
-        "concurrency" => words.options_concurrency,
-        "requests_per_server" => words.options_requests,
-        "default_source.type" | "default_source.url" => words.options_source,
-        "default_destination.type" | "default_destination.url" => words.options_destination,
-        _ if field.starts_with("wave.") => words.options_waves,
-        _ => return None,
-    };
-    Some(label.to_owned())
-}

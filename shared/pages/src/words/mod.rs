@@ -224,9 +224,22 @@ impl Words {
         }
     }
 
+    /// A whole number with separators between thousands.
+    pub fn number(&self, n: u64) -> String {
+        let digits = n.to_string();
+        let mut text = String::with_capacity(digits.len() * 4 / 3);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                text.push_str(self.thousands_separator);
+            }
+            text.push(digit);
+        }
+        text
+    }
+
     /// What is left after a removal, in sentences.
     pub fn taken_back(&self, removal: &Removal) -> String {
-        let n = |count: u64| crate::show::number(self, count);
+        let n = |count: u64| self.number(count);
         let (removed, left, kept) = (n(removal.removed), n(removal.left), n(removal.kept));
         let values = [("removed", &*removed), ("left", &*left), ("kept", &*kept)];
         let mut sentence = match removal.finished_at {
