@@ -52,7 +52,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     ("shared/pages", &["model"]),
-    ("shared/text", &["model", "wire"]),
+    ("shared/tables", &[]),
     ("shared/host", &["wire", "store"]),
     (
         "functions/forms",
@@ -66,7 +66,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "pages",
             "host",
             "project",
-            "text",
+            "tables",
             "autodetect",
             "autodetect",
         ],
@@ -76,7 +76,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The runtime is a host for components: it knows their interfaces, not their insides.
     ("runtime", &["model"]),
     ("xtask", &[]),
-    ("tests", &["fake-imap", "text", "wire"]),
+    ("tests", &["fake-imap", "tables", "wire"]),
     ("tests/counting", &[]),
     ("tests/fake-imap", &["wire"]),
     ("tests/fake-tls", &["wire"]),
@@ -92,7 +92,6 @@ const CIRCLES: &[&str] = &[
     "shared/autodetect",
     "shared/notify",
     "shared/migrate",
-    "shared/text",
     "runtime",
     "tests/fake-imap",
 ];

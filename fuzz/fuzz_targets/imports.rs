@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| text::laws::imports(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| forms::laws::imports(bytes));

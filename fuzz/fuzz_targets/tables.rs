@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| text::laws::tables(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tables::laws::tables(bytes));

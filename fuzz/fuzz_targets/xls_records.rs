@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| text::laws::records(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tables::laws::records(bytes));

@@ -8,8 +8,8 @@ use e2e::http::{Response, request};
 use e2e::mailbox::{Client, Snapshot};
 use e2e::servers::{Courier, Dovecot, Gate, Layout, PASSWORD, Server};
 use serde_json::{Value, json};
-use text::write::csv::{Mark, Writer as Csv};
-use text::write::xlsx::Writer as Workbook;
+use tables::writing::csv::{CsvWriter as Csv, Mark};
+use tables::writing::xlsx::WorkbookWriter as Workbook;
 
 pub(crate) const HEADER: [&str; 10] = [
     "Source Type(IMAP/Exchange/POP)",
@@ -273,7 +273,7 @@ fn a_weekend_is_worked_off_through_power_cuts() {
     weekend.assert_gates();
     weekend.assert_moved();
     let export = project.call(&app, ("GET", "/export.xlsx"), ("", b""));
-    assert_eq!(text::table::read(&export.body).expect("a workbook").len(), 301);
+    assert_eq!(tables::read_table(&export.body).expect("a workbook").len(), 301);
 }
 
 /// Rows whose mailboxes are on these servers; passwords as they should be.

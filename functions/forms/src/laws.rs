@@ -8,6 +8,7 @@
     reason = "a law that is broken panics"
 )]
 
+use ::tables::grid::ROWS_MAX;
 use dial::{Endpoint, Plaintext};
 use futures::executor::block_on;
 use http::{HeaderMap, Method};
@@ -18,6 +19,7 @@ use crate::reading::form as form_fields;
 use crate::reading::multipart;
 use crate::reading::submission;
 use crate::request::{Request, fields};
+use crate::tables::drafts::{ERRORS_MAX, read_drafts};
 
 /// A request with a body of this type.
 fn request(media_type: &str) -> Option<Request> {
@@ -95,6 +97,24 @@ pub fn submissions(bytes: &[u8]) {
     }
 }
 
+/// An import: drafts and errors within the limits; nothing is a draft and unreadable at once.
+pub fn imports(bytes: &[u8]) {
+    let Ok(listed) = read_drafts(bytes) else { return };
+    assert!(listed.errors.len() <= ERRORS_MAX.min(listed.total));
+    assert!(listed.errors.is_empty() == (listed.total == 0));
+    assert!(listed.drafts.len() <= ROWS_MAX);
+    for draft in &listed.drafts {
+        for side in [&draft.source, &draft.destination] {
+            let secret = side.password.expose();
+            // A word that is not found elsewhere in the row, and yet is told, was the password.
+            let told = listed.errors.iter().filter(|error| error.line == draft.line);
+            if secret.len() > 12 && !side.login.contains(secret) && !side.url.contains(secret) {
+                assert!(told.clone().all(|error| !error.detail.contains(secret)), "a password");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +123,11 @@ mod tests {
     #[test]
     fn of_forms() {
         hold("multipart", 3_000, forms);
+    }
+
+    #[test]
+    fn of_imports() {
+        hold("imports", 2_000, imports);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - [`web`] and [`api`]: the two faces, pages and JSON; [`openapi`]: the API's description, made of the
 //!   table and of the types that are read and written;
 //! - [`steps`]: what both faces do, on an [`app`] that reaches the store and mail servers;
-//! - [`reading`]: objects from JSON, forms and tables; [`shown`]: objects that go back; [`feeds`]: what
+//! - [`reading`]: objects from JSON and forms, [`tables`]: the same from spreadsheets; [`shown`]: objects that go back; [`feeds`]: what
 //!   goes back piece by piece;
 //! - [`request`], [`answer`] with [`feed`], [`refusals`], [`client`] (who asks), [`offer`] (what can be moved).
 //!
@@ -40,6 +40,7 @@ pub mod router;
 pub mod routes;
 pub mod shown;
 pub mod steps;
+pub mod tables;
 pub mod web;
 
 #[cfg(test)]

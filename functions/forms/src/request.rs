@@ -37,7 +37,7 @@ impl Request {
     /// table; nothing else is larger than a form.
     pub fn body_limits(&self) -> (usize, u32) {
         match self.table_for() {
-            Some(_) => (text::table::FILE_MAX_BYTES, TABLE_TIMEOUT_S),
+            Some(_) => (tables::grid::FILE_MAX_BYTES, TABLE_TIMEOUT_S),
             None => (BODY_MAX_BYTES, BODY_TIMEOUT_S),
         }
     }
@@ -221,7 +221,7 @@ mod tests {
             Request { path, ..request(Method::POST, &[]) }.body_limits().0
         };
         for path in ["/api/v1/projects/abc/import", "/projects/abc/import", "/projects/abc/retry"] {
-            assert_eq!(limit(path), text::table::FILE_MAX_BYTES);
+            assert_eq!(limit(path), tables::grid::FILE_MAX_BYTES);
         }
         for path in ["/api/v1/projects/abc/migrations", "/projects/a/b/import", "/import", "/new"] {
             assert_eq!(limit(path), BODY_MAX_BYTES);

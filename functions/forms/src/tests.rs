@@ -1262,7 +1262,7 @@ fn templates_are_handed_out() {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(media_type)));
         assert_eq!(answer.header("content-disposition"), Some(disposition.as_str()));
         let Body::Whole(file) = &answer.body else { panic!("{name}") };
-        let rows = ::text::table::read(file).unwrap();
+        let rows = ::tables::read_table(file).unwrap();
         assert_eq!(rows[0].cells[0], "Source Type(IMAP/Exchange/POP)");
     }
     assert_eq!(get(&app, "/api/v1/templates/migrations.ods").status, 404);

@@ -60,11 +60,11 @@ pub fn csv(id: &ProjectId) -> Answer {
 /// `GET /templates/migrations.csv` and `.xlsx`.
 pub fn template(route: Route) -> Result<Answer, Refusal> {
     let (media_type, name, file) = if route == Route::TemplateXlsx {
-        let file = text::templates::xlsx();
+        let file = crate::tables::template::xlsx();
         let file = file.map_err(|error| Refusal::because(Code::Unavailable, error.to_string()))?;
         (XLSX_MEDIA_TYPE, "migrations.xlsx", file)
     } else {
-        ("text/csv; charset=utf-8", "migrations.csv", text::templates::csv())
+        ("text/csv; charset=utf-8", "migrations.csv", crate::tables::template::csv())
     };
     Ok(Answer::whole(200, media_type, file.into())
         .with("content-disposition", format!("attachment; filename=\"{name}\"")))

@@ -6,6 +6,7 @@
 
 pub mod project;
 
+use ::tables::writing::csv::{CsvWriter, Mark};
 use bytes::Bytes;
 use migrate::manifest::{self, Manifest};
 use migrate::{lifecycle, report};
@@ -83,21 +84,11 @@ async fn events(
     Ok(())
 }
 
-/// A row of CSV. Spreadsheets take a cell that begins with `=`, `+`, `-` or `@` for a formula, and
-/// a subject may be anything, so such a cell gets an apostrophe in front.
-fn row(cells: &[&str]) -> String {
-    let cells: Vec<String> = cells
-        .iter()
-        .map(|cell| {
-            let cell = text::write::neutral(cell);
-            if cell.contains([',', ';', '"', '\r', '\n', '\t']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell.into_owned()
-            }
-        })
-        .collect();
-    format!("{}\r\n", cells.join(","))
+/// A row of CSV, in which no cell is a formula.
+fn row(cells: &[&str]) -> Bytes {
+    let mut writer = CsvWriter::new(b',', Mark::LeftOut);
+    writer.row(cells);
+    writer.take().into()
 }
 
 async fn failures_csv(
@@ -106,7 +97,7 @@ async fn failures_csv(
     out: &mut impl Out,
 ) -> Result<(), Error> {
     let head = row(&["item", "folder", "subject", "date", "size_bytes", "code", "reason"]);
-    if !out.send(head.into()).await {
+    if !out.send(head).await {
         return Ok(());
     }
     let mut after = 0;
@@ -114,14 +105,14 @@ async fn failures_csv(
         let failures = report::failures(store, id, after, FAILURES_AT_A_TIME).await?;
         let Some((last, _)) = failures.last() else { return Ok(()) };
         after = *last;
-        let rows: String = failures.iter().map(|(_, failure)| failure_row(failure)).collect();
-        if !out.send(rows.into()).await {
+        let rows: Vec<Bytes> = failures.iter().map(|(_, failure)| failure_row(failure)).collect();
+        if !out.send(rows.concat().into()).await {
             return Ok(());
         }
     }
 }
 
-fn failure_row(failure: &Failure) -> String {
+fn failure_row(failure: &Failure) -> Bytes {
     row(&[
         failure.item.name(),
         &failure.folder,
@@ -214,13 +205,13 @@ const REPORT_HEAD: [&str; 12] = [
 ];
 
 async fn report_csv(id: &MigrationId, store: &impl Store, out: &mut impl Out) -> Result<(), Error> {
-    if !out.send(row(&REPORT_HEAD).into()).await {
+    if !out.send(row(&REPORT_HEAD)).await {
         return Ok(());
     }
     let mut page = 0;
     while let Some(folders) = report::folders(store, id, page).await? {
-        let rows: String = folders.iter().map(folder_row).collect();
-        if !out.send(rows.into()).await {
+        let rows: Vec<Bytes> = folders.iter().map(folder_row).collect();
+        if !out.send(rows.concat().into()).await {
             return Ok(());
         }
         page += 1;
@@ -228,7 +219,7 @@ async fn report_csv(id: &MigrationId, store: &impl Store, out: &mut impl Out) ->
     Ok(())
 }
 
-fn folder_row(folder: &FolderReport) -> String {
+fn folder_row(folder: &FolderReport) -> Bytes {
     let numbers = [
         folder.source_messages,
         folder.source_bytes,

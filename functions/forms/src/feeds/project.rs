@@ -1,11 +1,11 @@
 //! The state of every migration of a project, as a table.
 
+use ::tables::writing::csv::{CsvWriter, Mark};
+use ::tables::writing::{neutral, xlsx};
 use model::{ProjectId, Status, Timestamp, Verdict};
 use project::members::{self, ROWS_PER_PAGE, Row};
 use project::record;
 use store::Store;
-use text::write::csv::{Mark, Writer};
-use text::write::{neutral, xlsx};
 
 use crate::answer::{Answer, XLSX_MEDIA_TYPE};
 use crate::app::{App, Outside};
@@ -85,7 +85,7 @@ pub async fn send_csv(
     store: &impl Store,
     out: &mut impl Out,
 ) -> Result<(), store::Error> {
-    let mut writer = Writer::new(b',', Mark::Written);
+    let mut writer = CsvWriter::new(b',', Mark::Written);
     writer.row(&HEADER);
     for number in 0.. {
         let Some(rows) = page(store, id, number).await? else { break };
@@ -103,7 +103,7 @@ pub async fn send_csv(
 /// The workbook.
 pub async fn workbook<O: Outside>(app: &App<O>, id: &ProjectId) -> Result<Answer, Refusal> {
     let failed = |error: xlsx::Error| Refusal::because(Code::Unavailable, error.to_string());
-    let mut writer = xlsx::Writer::new("Migrations", &HEADER).map_err(failed)?;
+    let mut writer = xlsx::WorkbookWriter::new("Migrations", &HEADER).map_err(failed)?;
     for number in 0.. {
         let Some(rows) = page(app.store(), id, number).await? else { break };
         for row in rows {

@@ -6,8 +6,7 @@
 //! several objects share are in [`values`].
 //!
 //! Reading order: here, [`values`], [`account`], [`options`], [`submission`] (a migration),
-//! [`removal`], [`project`]; [`form`] and [`multipart`] (the same from a form), [`table`] (the same from
-//! a spreadsheet).
+//! [`removal`], [`project`]; [`form`] and [`multipart`] (the same from a form).
 
 pub mod account;
 pub mod form;
@@ -17,7 +16,6 @@ pub mod options;
 pub mod project;
 pub mod removal;
 pub mod submission;
-pub mod table;
 pub mod values;
 
 use serde_json::{Map, Value};

@@ -9,10 +9,11 @@ use project::members::{self, Filter, Row};
 use project::record;
 
 use crate::app::{App, Outside};
-use crate::reading::table::{self as import, Entry as Read};
 use crate::refusals::{Cell, Code, InputError, Refusal};
 use crate::shown::tables::{Preview, Retried};
 use crate::steps::{adding as add, repeated};
+use crate::tables::drafts::ERRORS_MAX;
+use crate::tables::entries::{self, Entry as Read, read_entries};
 
 /// What became of a table.
 #[derive(Debug)]
@@ -30,14 +31,14 @@ pub async fn run<O: Outside>(
     file: &[u8],
     dry_run: bool,
 ) -> Result<Imported, Refusal> {
-    let entries = import::read(file, &project.options, app.plaintext)?;
+    let entries = read_entries(file, &project.options, app.plaintext)?;
     let count = record::queue(app.store(), &project.id).await?.count;
     let whole = (0, count, usize::MAX);
     let (known, _) = members::list(app.store(), &project.id, whole, &Filter::default()).await?;
     refuse_known(&entries, &known)?;
     repeated::refuse(&entries)?;
     if dry_run {
-        return Ok(Imported::Fits(import::preview(&entries)));
+        return Ok(Imported::Fits(entries::preview(&entries)));
     }
     let lines: Vec<u32> = entries.iter().map(|entry| entry.line).collect();
     let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
@@ -100,7 +101,7 @@ fn refuse_known(entries: &[Read], known: &[(u32, Row)]) -> Result<(), Refusal> {
             cell: Some(Cell { line: entry.line, column: column.to_owned() }),
         })
     });
-    let errors: Vec<InputError> = found.take(text::migrations::ERRORS_MAX).collect();
+    let errors: Vec<InputError> = found.take(ERRORS_MAX).collect();
     if errors.is_empty() { Ok(()) } else { Err(Refusal::input(errors)) }
 }
 
@@ -111,7 +112,7 @@ pub async fn retry<O: Outside>(
     file: &[u8],
 ) -> Result<Retried, Refusal> {
     let seal = app.seal()?;
-    let entries = import::read(file, &project.options, app.plaintext)?;
+    let entries = read_entries(file, &project.options, app.plaintext)?;
     let count = record::queue(app.store(), &project.id).await?.count;
     let whole = (0, count, usize::MAX);
     let (rows, _) = members::list(app.store(), &project.id, whole, &Filter::default()).await?;

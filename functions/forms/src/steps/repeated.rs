@@ -9,8 +9,9 @@ use migrate::tries;
 use model::Account;
 use store::seal::Credential;
 
-use crate::reading::table::Entry;
 use crate::refusals::{Cell, Code, InputError, Refusal};
+use crate::tables::drafts::ERRORS_MAX;
+use crate::tables::entries::Entry;
 
 /// What a column has of an account.
 struct Column {
@@ -53,7 +54,7 @@ pub(super) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
             }
         }
     }
-    errors.truncate(text::migrations::ERRORS_MAX);
+    errors.truncate(ERRORS_MAX);
     if errors.is_empty() { Ok(()) } else { Err(Refusal::input(errors)) }
 }
 
@@ -84,7 +85,11 @@ mod tests {
     fn refused(rows: &[&str]) -> Vec<String> {
         let file = format!("{HEADER}{}\n", rows.join("\n"));
         let options = ProjectOptions::default();
-        let read = crate::reading::table::read(file.as_bytes(), &options, dial::Plaintext::Refused);
+        let read = crate::tables::entries::read_entries(
+            file.as_bytes(),
+            &options,
+            dial::Plaintext::Refused,
+        );
         let entries = read.unwrap();
         match refuse(&entries) {
             Ok(()) => Vec::new(),

@@ -309,7 +309,7 @@ fn exports_are_neutral_and_whole() {
     assert_eq!(pieces.lines().count(), 3, "{pieces}");
     let workbook = open.call("GET", "/export.xlsx", &Value::Null);
     let Body::Whole(bytes) = &workbook.body else { panic!("a feed") };
-    let rows = ::text::table::read(bytes).unwrap();
+    let rows = ::tables::read_table(bytes).unwrap();
     assert_eq!(rows.len(), 3);
     assert!(rows[1].cells.iter().any(|cell| cell == "'=cmd@from.example"), "{rows:?}");
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::tables::drafts::ERRORS_MAX;
 use model::Project;
 use pages::project::import::{self as page_of_import, Cell, Checked, Line, Preview};
 use pages::project::retry as page_of_retry;
-use text::migrations::ERRORS_MAX;
 
 use crate::answer::Answer;
 use crate::app::{App, Outside};

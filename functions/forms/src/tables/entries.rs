@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use ::tables::Unreadable;
 use dial::Plaintext;
 use migrate::pairs;
 use model::{Account, Item, ProjectOptions, ServerDefault, ServerType};
 use store::seal::{Credential, Credentials};
-use text::header::Column;
-use text::migrations::{self, CellError, Draft, ERRORS_MAX, Fault, Side};
-use text::table::Unreadable;
+
+use super::columns::Column;
+use super::drafts::{CellError, Draft, ERRORS_MAX, Fault, Side, read_drafts};
 
 use crate::offer;
 use crate::reading::account::AccountBody;
@@ -43,12 +44,12 @@ pub struct Entry {
 
 /// Reads a file: all its rows, or everything that is wrong, so that nothing is added. No server is
 /// called.
-pub fn read(
+pub fn read_entries(
     file: &[u8],
     options: &ProjectOptions,
     plaintext: Plaintext,
 ) -> Result<Vec<Entry>, Refusal> {
-    let listed = migrations::read(file).map_err(|error| unreadable(&error))?;
+    let listed = read_drafts(file).map_err(|error| unreadable(&error))?;
     let mut faults = Faults { total: listed.total, ..Faults::default() };
     faults.told.extend(listed.errors.into_iter().map(told));
     let drafts = listed.drafts.into_iter();
@@ -297,7 +298,7 @@ mod tests {
     const HEADER: &str = "Source Type;Source Server url;Source Login/Mail;Source Password;Destination Type;Destination Url;Destination Mail;Destination Password;Source admin mail (delegation);Group\n";
 
     fn taken(rows: &str, options: &ProjectOptions) -> Result<Vec<Entry>, Refusal> {
-        read(format!("{HEADER}{rows}").as_bytes(), options, Plaintext::Refused)
+        read_entries(format!("{HEADER}{rows}").as_bytes(), options, Plaintext::Refused)
     }
 
     fn account(server_type: ServerType, url: &str, login: &str) -> Account {
@@ -389,14 +390,14 @@ mod tests {
     #[test]
     fn files_that_are_no_tables() {
         let options = ProjectOptions::default();
-        let refused = |file: &[u8]| read(file, &options, Plaintext::Refused).unwrap_err();
+        let refused = |file: &[u8]| read_entries(file, &options, Plaintext::Refused).unwrap_err();
         let pdf = refused(b"%PDF-1.4");
         assert_eq!((pdf.code.status(), pdf.errors.len()), (415, 0));
         let rows = ";;a;p;;;b;q;;\n".repeat(5_001);
         assert_eq!(refused(format!("{HEADER}{rows}").as_bytes()).code, Code::TooMany);
-        let large = vec![b'x'; text::table::FILE_MAX_BYTES + 1];
+        let large = vec![b'x'; ::tables::grid::FILE_MAX_BYTES + 1];
         assert_eq!(refused(&large).code.status(), 413);
-        let template = text::templates::csv();
+        let template = crate::tables::template::csv();
         assert_eq!(refused(&template).errors[0].code, Code::Example);
         let bad = ";https://x;a;p;;;b;;;\n".repeat(3_000);
         let refusal = refused(format!("{HEADER}{bad}").as_bytes());

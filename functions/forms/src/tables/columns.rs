@@ -1,6 +1,6 @@
 //! The columns of an import, under the names that the commercial original gave them.
 
-use crate::table::Row;
+use ::tables::TableRow;
 
 macro_rules! columns {
     ($($variant:ident $name:literal $($alias:literal)*;)*) => {
@@ -62,7 +62,7 @@ impl Column {
 }
 
 /// What is compared of a name.
-pub(crate) fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     let meant = name.chars().filter(|c| !c.is_whitespace() && !"\"'’“”-_".contains(*c));
     meant.flat_map(char::to_lowercase).collect()
 }
@@ -89,7 +89,7 @@ pub enum Wrong {
 
 impl Header {
     /// Reads the first row.
-    pub fn read(row: &Row) -> Result<Header, Wrong> {
+    pub fn of(row: &TableRow) -> Result<Header, Wrong> {
         let mut columns: Vec<(usize, Column)> = Vec::new();
         let (mut unknown, mut repeated) = (Vec::new(), Vec::new());
         for (at, name) in row.cells.iter().enumerate().filter(|(_, it)| !it.trim().is_empty()) {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_wrong_header_is_told_whole() {
         let read = |cells: &[&str]| {
-            Header::read(&Row { line: 1, cells: cells.iter().map(|it| (*it).into()).collect() })
+            Header::of(&TableRow { line: 1, cells: cells.iter().map(|it| (*it).into()).collect() })
         };
         assert_eq!(read(&["a@example.org", "secret"]), Err(Wrong::NoHeader));
         let needed: Vec<_> = Column::NEEDED.iter().map(|it| it.name()).collect();

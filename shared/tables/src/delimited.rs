@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::charset::Decoded;
-use super::{CELL_MAX_BYTES, COLUMNS_MAX, Grid, Row, Unreadable};
+use crate::charset::Decoded;
+use crate::grid::{CELL_MAX_BYTES, COLUMNS_MAX, Grid, TableRow, Unreadable};
 
 /// How much of the file is looked at for its delimiter: a header is shorter.
 const HEADER_MAX_BYTES: u64 = 16 << 10;
@@ -11,7 +11,7 @@ const HEADER_MAX_BYTES: u64 = 16 << 10;
 /// is open.
 const ROW_MAX_BYTES: usize = COLUMNS_MAX * CELL_MAX_BYTES;
 
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<TableRow>, Unreadable> {
     let (delimiter, is_named) = delimiter(bytes);
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)

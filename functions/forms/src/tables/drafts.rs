@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use model::ServerType;
 use wire::Secret;
 
-use crate::header::{Column, Header, Wrong, bare};
-use crate::table::{self, Row, Unreadable};
-use crate::templates;
+use ::tables::{TableRow, Unreadable, read_table};
+
+use super::columns::{Column, Header, Wrong, bare};
+use super::template;
 
 /// The most errors that are told one by one; nobody reads more, and all are counted.
 pub const ERRORS_MAX: usize = 1_000;
@@ -90,12 +91,12 @@ pub struct Listed {
 }
 
 /// Reads all migrations of a file, and everything that is wrong with them.
-pub fn read(bytes: &[u8]) -> Result<Listed, Unreadable> {
-    let rows = table::read(bytes)?;
+pub fn read_drafts(bytes: &[u8]) -> Result<Listed, Unreadable> {
+    let rows = read_table(bytes)?;
     let mut errors = Errors::default();
     let mut rows = rows.into_iter().filter(|row| row.cells.iter().any(|it| !it.trim().is_empty()));
     let first = rows.next().ok_or(Unreadable::Empty)?;
-    let drafts = match Header::read(&first) {
+    let drafts = match Header::of(&first) {
         Ok(header) => below(&header, &first, rows, &mut errors),
         Err(wrong) => {
             errors.header(first.line, wrong);
@@ -110,8 +111,8 @@ pub fn read(bytes: &[u8]) -> Result<Listed, Unreadable> {
 
 fn below(
     header: &Header,
-    first: &Row,
-    rows: impl Iterator<Item = Row>,
+    first: &TableRow,
+    rows: impl Iterator<Item = TableRow>,
     errors: &mut Errors,
 ) -> Vec<Draft> {
     let mut drafts = Vec::new();
@@ -168,7 +169,7 @@ impl Errors {
 /// The cells of a row, taken out one by one.
 struct Cells<'h> {
     header: &'h Header,
-    row: Row,
+    row: TableRow,
 }
 
 impl Cells<'_> {
@@ -213,7 +214,7 @@ const DESTINATION: Columns = Columns {
     delegate: Column::DestinationDelegate,
 };
 
-fn draft(header: &Header, row: Row, errors: &mut Errors) -> Option<Draft> {
+fn draft(header: &Header, row: TableRow, errors: &mut Errors) -> Option<Draft> {
     let line = row.line;
     let mut cells = Cells { header, row };
     let source = side(&SOURCE, &mut cells, errors);
@@ -227,7 +228,7 @@ fn draft(header: &Header, row: Row, errors: &mut Errors) -> Option<Draft> {
         return None;
     }
     let (source, destination) = (source?, destination?);
-    if templates::is_example(&source.login, &destination.login) {
+    if template::is_example(&source.login, &destination.login) {
         let detail = "This is the template's example; replace it, or delete the row.";
         errors.add(line, "", Fault::Example, detail);
         return None;

@@ -1,11 +1,4 @@
-//! Reading a table: what kind of file it is, the limits that all kinds share, its rows.
-
-mod charset;
-mod container;
-mod delimited;
-mod ods;
-mod sheet;
-mod xls;
+//! Rows of a table, the limits that all kinds of files share, and why a file is refused.
 
 /// The most bytes of a file: 5,000 rows are one megabyte, and a workbook with pictures in it
 /// must still fit beside what is read from it.
@@ -21,24 +14,11 @@ pub const TEXT_MAX_BYTES: usize = 8 << 20;
 
 /// One row that has something in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct TableRow {
     /// Where it stands, from 1: the sheet's row, or the line of the file it begins on.
     pub line: u32,
     /// Its cells from the first column on; what is missing at the end is empty.
     pub cells: Vec<String>,
-}
-
-/// What a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Text with delimiters, RFC 4180 and its dialects.
-    Delimited,
-    /// Office Open XML (ECMA-376): `.xlsx`, `.xlsm`.
-    Xlsx,
-    /// Excel 97 to 2003 (MS-XLS): `.xls`.
-    Xls,
-    /// OpenDocument (ODF 1.2): `.ods`.
-    Ods,
 }
 
 /// Why a file cannot be read, as a sentence for whoever sent it.
@@ -110,67 +90,6 @@ pub enum Unreadable {
     },
 }
 
-/// Reads the rows of a table that have something in them, the header first: of a workbook, the
-/// first visible sheet with cells. Nothing is taken from the file's name or media type.
-pub fn read(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
-    if bytes.len() > FILE_MAX_BYTES {
-        return Err(Unreadable::TooLarge { bytes: bytes.len(), max: FILE_MAX_BYTES });
-    }
-    let rows = match kind(bytes)? {
-        Kind::Delimited => delimited::read(bytes)?,
-        Kind::Xlsx => sheet::xlsx(bytes)?,
-        Kind::Ods => sheet::ods(bytes)?,
-        Kind::Xls => sheet::xls(bytes)?,
-    };
-    if rows.is_empty() { Err(Unreadable::Empty) } else { Ok(rows) }
-}
-
-/// Beginnings of files that are no tables, as `file(1)` knows them.
-const OTHERS: &[(&[u8], &str)] = &[
-    (b"%PDF", "a PDF"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"GIF8", "a picture"),
-    (b"{\\rtf", "a text document"),
-    (b"\x1f\x8b", "a compressed file"),
-    (b"7z\xbc\xaf\x27\x1c", "a compressed file"),
-    (b"Rar!", "a compressed file"),
-    (b"BZh", "a compressed file"),
-    (b"\xfd7zXZ", "a compressed file"),
-    (b"SQLite format 3", "a database"),
-    (b"\x7fELF", "a program"),
-    (b"MZ\x90", "a program"),
-    (b"!BDN", "an Outlook data file"),
-    (b"BEGIN:VCARD", "an address book"),
-    (b"BEGIN:VCALENDAR", "a calendar"),
-];
-
-/// What the file is, from its bytes.
-pub fn kind(bytes: &[u8]) -> Result<Kind, Unreadable> {
-    if bytes.is_empty() {
-        return Err(Unreadable::Empty);
-    }
-    if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Err(Unreadable::NotATable { what });
-    }
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-        return container::kind(bytes);
-    }
-    if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        return Ok(Kind::Xls);
-    }
-    let head = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    let begins =
-        |word: &[u8]| head.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-    if begins(b"<!doctype") || begins(b"<html") || begins(b"<table") {
-        return Err(Unreadable::NotATable { what: "a web page" });
-    }
-    if begins(b"<?xml") {
-        return Err(Unreadable::NotATable { what: "an XML document" });
-    }
-    Ok(Kind::Delimited)
-}
-
 /// Rows that are being gathered, cell by cell, within the limits.
 #[derive(Debug, Default)]
 pub(crate) struct Grid {
@@ -210,10 +129,7 @@ impl Grid {
     }
 
     /// The rows, in their order.
-    pub(crate) fn finish(self) -> Vec<Row> {
-        self.rows.into_iter().map(|(line, cells)| Row { line, cells }).collect()
+    pub(crate) fn finish(self) -> Vec<TableRow> {
+        self.rows.into_iter().map(|(line, cells)| TableRow { line, cells }).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

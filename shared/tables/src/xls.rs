@@ -7,8 +7,8 @@
 
 use std::io::{Cursor, Read, Write};
 
-use super::container::damaged;
-use super::{COLUMNS_MAX, ROWS_MAX, TEXT_MAX_BYTES, Unreadable};
+use crate::container::damaged;
+use crate::grid::{COLUMNS_MAX, ROWS_MAX, TEXT_MAX_BYTES, Unreadable};
 
 /// The most bytes of such a file; its reader keeps several copies of it.
 const FILE_MAX_BYTES: usize = 4 << 20;
@@ -43,7 +43,7 @@ const BEGIN: u16 = 0x0809;
 
 /// A workbook whose sheets can be taken out one by one.
 #[derive(Debug)]
-pub(super) struct Sheets {
+pub(crate) struct Sheets {
     stream: Vec<u8>,
     globals: Vec<u8>,
     /// Bytes of each shared string, decoded, at most.
@@ -53,7 +53,7 @@ pub(super) struct Sheets {
 }
 
 /// Opens a workbook.
-pub(super) fn sheets(bytes: &[u8]) -> Result<Sheets, Unreadable> {
+pub(crate) fn sheets(bytes: &[u8]) -> Result<Sheets, Unreadable> {
     let stream = workbook(bytes)?;
     let mut found =
         Sheets { stream: Vec::new(), globals: Vec::new(), strings: Vec::new(), sheets: Vec::new() };
@@ -127,12 +127,12 @@ impl Sheets {
     }
 
     /// How many sheets are visible.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.sheets.len()
     }
 
     /// A workbook with that sheet only.
-    pub(super) fn alone(&self, nth: usize) -> Result<Vec<u8>, Unreadable> {
+    pub(crate) fn alone(&self, nth: usize) -> Result<Vec<u8>, Unreadable> {
         let at = self.sheets.get(nth).copied().unwrap_or(usize::MAX);
         let from = self.stream.get(at..).ok_or_else(cut)?;
         let mut stream = self.globals.clone();

@@ -16,21 +16,21 @@ pub enum Mark {
     LeftOut,
 }
 
-/// A file that is being written; [`Writer::take`] hands out what is ready.
+/// A file that is being written; [`CsvWriter::take`] hands out what is ready.
 #[derive(Debug)]
-pub struct Writer {
+pub struct CsvWriter {
     rows: Rows<Vec<u8>>,
     delimiter: u8,
 }
 
-impl Writer {
+impl CsvWriter {
     /// Begins a file whose cells are separated by `delimiter`, an ASCII character.
     pub fn new(delimiter: u8, mark: Mark) -> Self {
         let begun = match mark {
             Mark::Written => MARK.to_vec(),
             Mark::LeftOut => Vec::new(),
         };
-        Writer { rows: rows(delimiter, begun), delimiter }
+        CsvWriter { rows: rows(delimiter, begun), delimiter }
     }
 
     /// Writes a row.
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn as_rfc_4180_says() {
-        let mut writer = Writer::new(b';', Mark::Written);
+        let mut writer = CsvWriter::new(b';', Mark::Written);
         writer.row(&["name", "with \"quotes\"", "a;b", "a,b", "line\r\nline", ""]);
         let first = writer.take();
         writer.row(&["=1+1", "+39", "-1", "@x", "\tx", "\rx", "1-1", "'"]);

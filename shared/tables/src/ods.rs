@@ -7,8 +7,8 @@ use std::io::BufReader;
 
 use quick_xml::events::{BytesStart, Event};
 
-use super::container::{self, damaged};
-use super::{COLUMNS_MAX, ROWS_MAX, TEXT_MAX_BYTES, Unreadable};
+use crate::container::{self, damaged};
+use crate::grid::{COLUMNS_MAX, ROWS_MAX, TEXT_MAX_BYTES, Unreadable};
 
 /// The most cells of all sheets, counting the empty ones between; the reader keeps six copies of
 /// each for a while.
@@ -17,7 +17,7 @@ const CELLS_MAX: usize = (ROWS_MAX + 1) * COLUMNS_MAX / 2;
 const ATTRIBUTES_BYTES: usize = 256;
 
 /// Refuses a document whose repetitions are too many.
-pub(super) fn check(bytes: &[u8]) -> Result<(), Unreadable> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), Unreadable> {
     let mut archive = container::open(bytes)?;
     let entry = archive.by_name("content.xml").map_err(|error| damaged(&error))?;
     let mut reader = quick_xml::Reader::from_reader(BufReader::new(entry));

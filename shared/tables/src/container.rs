@@ -11,7 +11,20 @@ use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::{Kind, Unreadable};
+use crate::grid::Unreadable;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text with delimiters, RFC 4180 and its dialects.
+    Delimited,
+    /// Office Open XML (ECMA-376): `.xlsx`, `.xlsm`.
+    Xlsx,
+    /// Excel 97 to 2003 (MS-XLS): `.xls`.
+    Xls,
+    /// OpenDocument (ODF 1.2): `.ods`.
+    Ods,
+}
 
 /// The most entries; a workbook has about ten, one with many sheets and pictures some hundred.
 const ENTRIES_MAX: usize = 2_000;
@@ -47,10 +60,10 @@ const KEPT: &[(&str, usize)] = &[
     ("table", 1_000),
 ];
 
-pub(super) type Archive<'b> = ZipArchive<Cursor<&'b [u8]>>;
+pub(crate) type Archive<'b> = ZipArchive<Cursor<&'b [u8]>>;
 
 /// Which kind of document the zip is.
-pub(super) fn kind(bytes: &[u8]) -> Result<Kind, Unreadable> {
+pub(crate) fn kind(bytes: &[u8]) -> Result<Kind, Unreadable> {
     let mut archive = open(bytes)?;
     if let Ok(mut entry) = archive.by_name("mimetype") {
         let mut mime = Vec::new();
@@ -77,7 +90,7 @@ pub(super) fn kind(bytes: &[u8]) -> Result<Kind, Unreadable> {
 }
 
 /// Opens the zip, once it is known how many entries its reader will make room for.
-pub(super) fn open(bytes: &[u8]) -> Result<Archive<'_>, Unreadable> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Archive<'_>, Unreadable> {
     let too_many = || bomb(format!("it has more than {ENTRIES_MAX} parts"));
     let headers = memmem::find_iter(bytes, b"PK\x01\x02").take(ENTRIES_MAX + 1);
     if headers.count() > ENTRIES_MAX {
@@ -96,7 +109,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Archive<'_>, Unreadable> {
 }
 
 /// Unpacks everything to nowhere, and reads as XML what is that.
-pub(super) fn check(bytes: &[u8]) -> Result<(), Unreadable> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), Unreadable> {
     let mut archive = open(bytes)?;
     let mut budget = Budget::default();
     for at in 0..archive.len() {
@@ -318,7 +331,7 @@ fn bomb(what: impl Into<String>) -> Unreadable {
 }
 
 /// The words of a reader, as a reason; some of them span lines.
-pub(super) fn damaged(error: &impl std::fmt::Display) -> Unreadable {
+pub(crate) fn damaged(error: &impl std::fmt::Display) -> Unreadable {
     let why: String = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     Unreadable::Damaged { why: why.chars().take(200).collect() }
 }

@@ -1,8 +1,9 @@
 //! The templates of an import: the header, and one row that shows what belongs there.
 
-use crate::header::Column;
-use crate::write::csv::{Mark, Writer as Csv};
-use crate::write::xlsx::{self, Writer as Xlsx};
+use ::tables::writing::csv::{CsvWriter, Mark};
+use ::tables::writing::xlsx::{self, WorkbookWriter};
+
+use super::columns::Column;
 
 /// The example, in the order of the columns; its domains belong to nobody (RFC 2606).
 const EXAMPLE: &[&str] = &[
@@ -24,14 +25,14 @@ fn header() -> Vec<&'static str> {
 }
 
 /// Whether a row has the example's accounts, so that nobody has replaced it.
-pub(crate) fn is_example(source: &str, destination: &str) -> bool {
+pub(super) fn is_example(source: &str, destination: &str) -> bool {
     let logins = (EXAMPLE.get(2).copied(), EXAMPLE.get(6).copied());
     (Some(source), Some(destination)) == logins
 }
 
 /// `migrations.csv`, with semicolons, as the original has it.
 pub fn csv() -> Vec<u8> {
-    let mut writer = Csv::new(b';', Mark::Written);
+    let mut writer = CsvWriter::new(b';', Mark::Written);
     writer.row(&header());
     writer.row(EXAMPLE);
     writer.take()
@@ -39,7 +40,7 @@ pub fn csv() -> Vec<u8> {
 
 /// `migrations.xlsx`.
 pub fn xlsx() -> Result<Vec<u8>, xlsx::Error> {
-    let mut writer = Xlsx::new("Migrations", &header())?;
+    let mut writer = WorkbookWriter::new("Migrations", &header())?;
     writer.row(EXAMPLE)?;
     writer.finish()
 }
@@ -47,8 +48,8 @@ pub fn xlsx() -> Result<Vec<u8>, xlsx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrations::{self, Fault};
-    use crate::table;
+    use crate::tables::drafts::{Fault, read_drafts};
+    use ::tables::read_table;
 
     #[test]
     fn the_header_is_the_original_one() {
@@ -57,9 +58,9 @@ mod tests {
                         \"Destination Url(can be leaved empty if hosted by OVH)\";\
                         Destination Mail;Destination Password;Source admin mail (delegation);\
                         Destination Admin Mail (delegation)";
-        let original = table::read(original.as_bytes()).unwrap().remove(0).cells;
+        let original = read_table(original.as_bytes()).unwrap().remove(0).cells;
         for template in [csv(), xlsx().unwrap()] {
-            let rows = table::read(&template).unwrap();
+            let rows = read_table(&template).unwrap();
             assert_eq!(rows.first().unwrap().cells, original);
             assert_eq!(rows.len(), 2);
         }
@@ -68,7 +69,7 @@ mod tests {
     #[test]
     fn an_untouched_template_is_refused() {
         for template in [csv(), xlsx().unwrap()] {
-            let listed = migrations::read(&template).unwrap();
+            let listed = read_drafts(&template).unwrap();
             assert_eq!((listed.drafts.len(), listed.total), (0, 1));
             let errors = listed.errors;
             assert_eq!((errors[0].line, errors[0].fault), (2, Fault::Example));

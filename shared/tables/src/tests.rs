@@ -1,9 +1,10 @@
 //! What a file is, what stands in it, and that no file does harm.
 
+use super::grid::*;
 use super::*;
 
 fn csv(text: &str) -> Vec<(u32, Vec<String>)> {
-    read(text.as_bytes()).unwrap().into_iter().map(|row| (row.line, row.cells)).collect()
+    read_table(text.as_bytes()).unwrap().into_iter().map(|row| (row.line, row.cells)).collect()
 }
 
 fn row(line: u32, cells: &[&str]) -> (u32, Vec<String>) {
@@ -52,7 +53,7 @@ fn passwords_with_everything_in_them() {
 
 #[test]
 fn what_is_no_table() {
-    let refused = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+    let refused = |bytes: &[u8]| read_table(bytes).unwrap_err().to_string();
     for (bytes, sentence) in [
         (&b""[..], "The file is empty."),
         (b"\xef\xbb\xbf\r\n\r\n", "The file is empty."),
@@ -81,7 +82,7 @@ fn what_is_no_table() {
 fn limits_of_a_table() {
     let table = |rows: usize| "a;b\n".to_owned() + &"1;2\n".repeat(rows);
     assert_eq!(csv(&table(ROWS_MAX)).len(), ROWS_MAX + 1);
-    let refused = |text: &str| read(text.as_bytes()).unwrap_err();
+    let refused = |text: &str| read_table(text.as_bytes()).unwrap_err();
     assert_eq!(refused(&table(ROWS_MAX + 1)), Unreadable::TooManyRows);
     assert_eq!(csv(&"x;".repeat(COLUMNS_MAX)).len(), 1);
     assert_eq!(refused(&"x;".repeat(COLUMNS_MAX + 1)), Unreadable::TooManyColumns { line: 1 });
@@ -94,7 +95,7 @@ fn limits_of_a_table() {
     let much = format!("a\n{}", format!("{long}\n").repeat(TEXT_MAX_BYTES / CELL_MAX_BYTES + 1));
     assert_eq!(refused(&much), Unreadable::TooMuchText);
     let large = vec![b'x'; FILE_MAX_BYTES + 1];
-    assert!(matches!(read(&large), Err(Unreadable::TooLarge { .. })));
+    assert!(matches!(read_table(&large), Err(Unreadable::TooLarge { .. })));
 }
 
 /// A zip with these parts, packed.
@@ -127,7 +128,7 @@ fn sheet(cells: &str) -> String {
 }
 
 fn bomb(bytes: &[u8]) -> String {
-    match read(bytes) {
+    match read_table(bytes) {
         Err(Unreadable::Bomb { what }) => what,
         other => panic!("{other:?}"),
     }
@@ -151,8 +152,8 @@ fn numbers_days_and_formulas_are_text() {
         "12",
         "=1+1",
     ];
-    let expected = [Row { line: 3, cells: cells.map(str::to_owned).to_vec() }];
-    assert_eq!(read(&book).unwrap(), expected);
+    let expected = [TableRow { line: 3, cells: cells.map(str::to_owned).to_vec() }];
+    assert_eq!(read_table(&book).unwrap(), expected);
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn a_zip_that_lies_about_its_sizes() {
             book[at..at + 4].copy_from_slice(&1_u32.to_le_bytes());
         }
     }
-    assert!(matches!(read(&book), Err(Unreadable::Bomb { .. } | Unreadable::Damaged { .. })));
+    assert!(matches!(read_table(&book), Err(Unreadable::Bomb { .. } | Unreadable::Damaged { .. })));
     // The end says that there are 65,535 parts.
     let mut book = workbook(&sheet(""), &[]);
     let end = book.windows(4).rposition(|it| it == b"PK\x05\x06").unwrap();
@@ -217,23 +218,23 @@ fn a_zip_that_lies_about_its_sizes() {
 #[test]
 fn a_sheet_as_large_as_excel_allows_with_one_cell() {
     let far = r#"<worksheet><dimension ref="A1:XFD1048576"/><sheetData><c r="A1048576"><v>1</v></c></sheetData></worksheet>"#;
-    let rows = read(&workbook(far, &[])).unwrap();
-    assert_eq!(rows, [Row { line: 1_048_576, cells: vec!["1".to_owned()] }]);
+    let rows = read_table(&workbook(far, &[])).unwrap();
+    assert_eq!(rows, [TableRow { line: 1_048_576, cells: vec!["1".to_owned()] }]);
     let wide = sheet(r#"<c r="XFD1"><v>1</v></c>"#);
-    assert_eq!(read(&workbook(&wide, &[])), Err(Unreadable::TooManyColumns { line: 1 }));
+    assert_eq!(read_table(&workbook(&wide, &[])), Err(Unreadable::TooManyColumns { line: 1 }));
     let backwards = r#"<worksheet><dimension ref="C3:A1"/><sheetData/></worksheet>"#;
-    assert!(matches!(read(&workbook(backwards, &[])), Err(Unreadable::Damaged { .. })));
+    assert!(matches!(read_table(&workbook(backwards, &[])), Err(Unreadable::Damaged { .. })));
     for beyond in ["A99999999999", "ABCDEFGH1"] {
         let cell = sheet(&format!("<c r=\"{beyond}\"><v>1</v></c>"));
-        assert!(matches!(read(&workbook(&cell, &[])), Err(Unreadable::Damaged { .. })));
+        assert!(matches!(read_table(&workbook(&cell, &[])), Err(Unreadable::Damaged { .. })));
     }
     let rows: String = (1..=5_002).map(|n| format!("<c r=\"A{n}\"><v>1</v></c>")).collect();
-    assert_eq!(read(&workbook(&sheet(&rows), &[])), Err(Unreadable::TooManyRows));
+    assert_eq!(read_table(&workbook(&sheet(&rows), &[])), Err(Unreadable::TooManyRows));
     // One text in every cell.
     let strings = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(CELL_MAX_BYTES));
     let cells: String = (1..=600).map(|n| format!("<c r=\"A{n}\" t=\"s\"><v>0</v></c>")).collect();
     let book = workbook(&sheet(&cells), &[("xl/sharedStrings.xml", strings.as_bytes())]);
-    assert_eq!(read(&book), Err(Unreadable::TooMuchText));
+    assert_eq!(read_table(&book), Err(Unreadable::TooMuchText));
 }
 
 #[test]
@@ -243,11 +244,11 @@ fn a_workbook_without_sheets() {
         ("xl/workbook.xml", b"<workbook/>"),
         ("xl/_rels/workbook.xml.rels", b"<Relationships/>"),
     ]);
-    assert_eq!(read(&book), Err(Unreadable::NoSheet));
-    assert_eq!(read(&workbook(&sheet(""), &[])), Err(Unreadable::NoSheet));
-    assert_eq!(read(&zipped(&[("xl/workbook.bin", b"")])), Err(Unreadable::BinaryWorkbook));
+    assert_eq!(read_table(&book), Err(Unreadable::NoSheet));
+    assert_eq!(read_table(&workbook(&sheet(""), &[])), Err(Unreadable::NoSheet));
+    assert_eq!(read_table(&zipped(&[("xl/workbook.bin", b"")])), Err(Unreadable::BinaryWorkbook));
     let letter = zipped(&[("word/document.xml", b"<x/>"), ("_rels/.rels", b"<x/>")]);
-    assert_eq!(read(&letter), Err(Unreadable::NotATable { what: "a text document" }));
+    assert_eq!(read_table(&letter), Err(Unreadable::NotATable { what: "a text document" }));
 }
 
 fn open_document(rows: &str) -> Vec<u8> {
@@ -278,22 +279,22 @@ fn repetitions_of_an_open_document_are_counted() {
     );
     let good =
         open_document(&(open_row("", "", "a") + &open_row(&rows(2), &columns(2), "b") + &empty));
-    assert_eq!(read(&good).unwrap().len(), 3);
+    assert_eq!(read_table(&good).unwrap().len(), 3);
     let late = open_document(&(open_row("", "", "a") + &empty + &open_row("", "", "b")));
     assert!(bomb(&late).contains("cells"));
     let many = open_document(&open_row(&rows(u64::MAX), "", "a"));
     assert!(bomb(&many).contains("cells"));
     let wide = open_document(&open_row("", &columns(16_384), "a"));
-    assert!(matches!(read(&wide), Err(Unreadable::TooManyColumns { .. })));
+    assert!(matches!(read_table(&wide), Err(Unreadable::TooManyColumns { .. })));
     let text = open_document(&open_row(&rows(5_000), &columns(30), &"x".repeat(1_000)));
-    assert_eq!(read(&text), Err(Unreadable::TooMuchText));
+    assert_eq!(read_table(&text), Err(Unreadable::TooMuchText));
     // A table that never ends would never end the reader.
     let cut = zipped(&[
         ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),
         ("META-INF/manifest.xml", b"<manifest:manifest/>"),
         ("content.xml", b"<office:document-content><table:table table:name=\"S\">"),
     ]);
-    assert!(matches!(read(&cut), Err(Unreadable::Damaged { .. })));
+    assert!(matches!(read_table(&cut), Err(Unreadable::Damaged { .. })));
 }
 
 #[test]
@@ -309,18 +310,19 @@ fn what_is_written_as_csv_is_read() {
     };
     for round in 0..300 {
         let delimiter = [b';', b',', b'\t'][round % 3];
-        let mark = [crate::write::csv::Mark::Written, crate::write::csv::Mark::LeftOut][round % 2];
-        let mut writer = crate::write::csv::Writer::new(delimiter, mark);
+        let mark =
+            [crate::writing::csv::Mark::Written, crate::writing::csv::Mark::LeftOut][round % 2];
+        let mut writer = crate::writing::csv::CsvWriter::new(delimiter, mark);
         let mut expected = vec![vec!["one".to_owned(), "two".into(), "three".into()]];
         writer.row(&["one", "two", "three"]);
         for _ in 0..roll(6) {
             let mut cell = || (0..roll(5)).map(|_| pieces[roll(pieces.len())]).collect::<String>();
             let cells = [cell(), cell(), format!("{}.", cell())];
             writer.row(&cells.each_ref().map(String::as_str));
-            let guarded = cells.iter().map(|cell| crate::write::neutral(cell).into_owned());
+            let guarded = cells.iter().map(|cell| crate::writing::neutral(cell).into_owned());
             expected.push(guarded.collect());
         }
-        let rows = read(&writer.take()).unwrap();
+        let rows = read_table(&writer.take()).unwrap();
         let cells: Vec<_> = rows.into_iter().map(|row| row.cells).collect();
         assert_eq!(cells, expected, "round {round}");
     }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use text::table::{self, Kind, Row, Unreadable};
+use tables::{Kind, TableRow, Unreadable, read_table};
 use zip::write::SimpleFileOptions;
 
 /// No file may take longer; a development build is some twenty times slower than the component.
@@ -81,7 +81,7 @@ fn others_files_are_read_as_others_read_them() {
     let (mut compared, mut refused) = (0, Vec::new());
     for (name, bytes) in files(&folder) {
         let begun = Instant::now();
-        let read = table::read(&bytes);
+        let read = read_table(&bytes);
         assert!(begun.elapsed() < TIME_MAX, "{name}: {:?}", begun.elapsed());
         let theirs = &summary["files"][&name];
         let readers = [&theirs["calamine"], &theirs["openpyxl"]];
@@ -114,7 +114,7 @@ fn others_files_are_read_as_others_read_them() {
 fn answer(folder: &std::path::Path, name: &str) -> Option<Vec<Vec<String>>> {
     let json = std::fs::read_to_string(folder.join(name).with_extension("json")).ok()?;
     let objects: Vec<serde_json::Map<String, Value>> = serde_json::from_str(&json).unwrap();
-    let header = table::read(&std::fs::read(folder.join(name)).unwrap()).unwrap().remove(0).cells;
+    let header = read_table(&std::fs::read(folder.join(name)).unwrap()).unwrap().remove(0).cells;
     let rows = objects.iter().map(|object| {
         assert_eq!(object.len(), header.len(), "{name}");
         let mut cells: Vec<_> = header.iter().map(|key| ours(&object[key])).collect();
@@ -133,7 +133,7 @@ const REFUSED: &[&str] = &[
     "calamine__pass_protected.xlsx",
 ];
 
-fn compare(name: &str, read: &[Row], rows: &[Vec<String>]) {
+fn compare(name: &str, read: &[TableRow], rows: &[Vec<String>]) {
     for (row, theirs) in read.iter().zip(rows) {
         let cells: Vec<_> = row.cells.iter().map(|it| it.replace("\r\n", "\n")).collect();
         // Some readers leave out the columns before the first that is used.
@@ -215,7 +215,7 @@ fn rewritten(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
 /// Reads what may be anything; nothing of it may panic or take long.
 fn survives(name: &str, bytes: &[u8]) -> bool {
     let begun = Instant::now();
-    let read = catch_unwind(|| table::read(bytes));
+    let read = catch_unwind(|| read_table(bytes));
     let bad = read.is_err() || begun.elapsed() > TIME_MAX;
     if bad {
         let kept = std::env::temp_dir().join(format!("trasloco-{name}"));
@@ -233,13 +233,13 @@ fn nothing_that_is_cut_or_changed_does_harm() {
     let mut dice = Dice(seed);
     let (mut read, mut refused) = (0, 0);
     for (name, bytes) in files(&folder) {
-        let zipped = matches!(table::kind(&bytes), Ok(Kind::Xlsx | Kind::Ods));
+        let zipped = matches!(tables::kind(&bytes), Ok(Kind::Xlsx | Kind::Ods));
         for round in 0..rounds {
             let mut changed = bytes.clone();
             match round % 4 {
                 0 => changed.truncate(dice.roll(bytes.len())),
                 1 | 2 if zipped => changed = repacked(&bytes, &mut dice),
-                1 | 2 if matches!(table::kind(&bytes), Ok(Kind::Xls)) => {
+                1 | 2 if matches!(tables::kind(&bytes), Ok(Kind::Xls)) => {
                     changed = rewritten(&bytes, &mut dice).unwrap_or(changed);
                 }
                 _ => dice.change(&mut changed),
@@ -254,6 +254,6 @@ fn nothing_that_is_cut_or_changed_does_harm() {
 fn a_damaged_workbook_has_a_sentence() {
     let Some(folder) = corpus() else { return };
     let bytes = std::fs::read(folder.join("calamine__any_sheets.xlsx")).unwrap();
-    let refusal = table::read(&bytes[..bytes.len() / 2]).unwrap_err();
+    let refusal = read_table(&bytes[..bytes.len() / 2]).unwrap_err();
     assert!(matches!(refusal, Unreadable::Damaged { .. }), "{refusal}");
 }

@@ -7,8 +7,9 @@ use calamine::{
     XlsxError,
 };
 
-use super::container::damaged;
-use super::{Grid, Row, Unreadable, container, ods as open_document, xls as excel_97};
+use crate::container::damaged;
+use crate::grid::{Grid, TableRow, Unreadable};
+use crate::{container, ods as open_document, xls as excel_97};
 
 /// The most sheets that are looked at for cells: a cover and the list. All sheets may be one part,
 /// read anew each time.
@@ -18,7 +19,7 @@ const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 /// Days before 1 March 1900 are counted wrongly by Excel, and a time of day is below 1.
 const DAY_ONE: f64 = 1.0;
 
-pub(super) fn xlsx(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
+pub(crate) fn xlsx(bytes: &[u8]) -> Result<Vec<TableRow>, Unreadable> {
     container::check(bytes)?;
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(|error| match error {
         XlsxError::Password => Unreadable::Encrypted,
@@ -44,7 +45,7 @@ pub(super) fn xlsx(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
     Err(Unreadable::NoSheet)
 }
 
-pub(super) fn ods(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
+pub(crate) fn ods(bytes: &[u8]) -> Result<Vec<TableRow>, Unreadable> {
     container::check(bytes)?;
     open_document::check(bytes)?;
     let mut book = Ods::new(Cursor::new(bytes)).map_err(|error| match error {
@@ -61,7 +62,7 @@ pub(super) fn ods(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
     Err(Unreadable::NoSheet)
 }
 
-pub(super) fn xls(bytes: &[u8]) -> Result<Vec<Row>, Unreadable> {
+pub(crate) fn xls(bytes: &[u8]) -> Result<Vec<TableRow>, Unreadable> {
     let sheets = excel_97::sheets(bytes)?;
     for nth in 0..sheets.count().min(SHEETS_MAX) {
         let one = sheets.alone(nth)?;
@@ -84,7 +85,7 @@ fn shown(sheets: &[Sheet]) -> Vec<String> {
     shown.take(SHEETS_MAX).map(|sheet| sheet.name.clone()).collect()
 }
 
-fn gathered(range: &Range<Data>) -> Result<Vec<Row>, Unreadable> {
+fn gathered(range: &Range<Data>) -> Result<Vec<TableRow>, Unreadable> {
     let mut grid = Grid::default();
     let (first_row, first_column) = range.start().unwrap_or_default();
     for (row, column, data) in range.used_cells() {

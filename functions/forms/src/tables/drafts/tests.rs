@@ -10,7 +10,7 @@ fn side(kind: Option<ServerType>, url: &str, login: &str, password: &str) -> Sid
 }
 
 fn all(file: &[u8]) -> Vec<Draft> {
-    let listed = read(file).unwrap();
+    let listed = read_drafts(file).unwrap();
     assert_eq!((listed.errors, listed.total), (Vec::new(), 0));
     listed.drafts
 }
@@ -20,7 +20,7 @@ fn taken(rows: &str) -> Vec<Draft> {
 }
 
 fn faults(file: &str) -> Vec<(u32, String, Fault)> {
-    let listed = read(file.as_bytes()).unwrap();
+    let listed = read_drafts(file.as_bytes()).unwrap();
     assert_eq!(listed.errors.len(), listed.total.min(ERRORS_MAX));
     let errors = listed.errors.into_iter();
     errors.map(|error| (error.line, error.column, error.fault)).collect()
@@ -108,7 +108,7 @@ fn everything_that_is_wrong_is_told() {
         (8, mail, Fault::Repeated),
     ];
     assert_eq!(faults(&file), expected);
-    let Listed { errors, drafts, .. } = read(file.as_bytes()).unwrap();
+    let Listed { errors, drafts, .. } = read_drafts(file.as_bytes()).unwrap();
     assert_eq!(drafts.iter().map(|draft| draft.line).collect::<Vec<_>>(), [6, 7, 8]);
     assert_eq!(errors[6].detail, "Lines 6 and 7 are the same migration.");
     assert!(errors[7].detail.starts_with("Lines 6 and 8 have the same destination"));
@@ -123,7 +123,7 @@ fn headers_that_are_none() {
     let expected = vec![(1, "Notes".to_owned(), Fault::UnknownColumn)];
     assert_eq!(faults(&format!("{HEADER};Notes\n;;a;p;;;b;q;;;x\n")), expected);
     assert_eq!(faults(HEADER), [(1, String::new(), Fault::NoRows)]);
-    assert_eq!(read(b" ;; \n"), Err(Unreadable::Empty));
+    assert_eq!(read_drafts(b" ;; \n"), Err(Unreadable::Empty));
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn five_thousand_rows_and_a_thousand_errors() {
     let rows = |count: usize| (0..count).map(row).collect::<String>();
     assert_eq!(taken(&rows(5_000)).len(), 5_000);
     let file = format!("{HEADER}\n{}", rows(5_001));
-    assert_eq!(read(file.as_bytes()), Err(Unreadable::TooManyRows));
+    assert_eq!(read_drafts(file.as_bytes()), Err(Unreadable::TooManyRows));
     let empty = format!("{HEADER}\n{}", "x;;;;;;;;;\n".repeat(3_000));
-    let Listed { errors, total, .. } = read(empty.as_bytes()).unwrap();
+    let Listed { errors, total, .. } = read_drafts(empty.as_bytes()).unwrap();
     assert_eq!((errors.len(), total), (ERRORS_MAX, 5 * 3_000));
 }
 
@@ -144,6 +144,6 @@ fn no_error_has_a_password_in_it() {
     let file = format!(
         "{HEADER}\nX;x;a;hunter2;Y;y;b;hunter3;;\nIMAP;x;a;hunter2;IMAP;y;b;hunter3;;\nIMAP;x;a;hunter2;IMAP;y;b;hunter3;;\n"
     );
-    let refused = format!("{:?}", read(file.as_bytes()).unwrap());
+    let refused = format!("{:?}", read_drafts(file.as_bytes()).unwrap());
     assert!(!refused.contains("hunter"), "{refused}");
 }

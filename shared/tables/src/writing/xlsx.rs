@@ -42,7 +42,7 @@ pub enum Error {
 
 /// A workbook that is being written: a header in bold that stays in sight, with filters, and
 /// rows of text.
-pub struct Writer {
+pub struct WorkbookWriter {
     zip: ZipWriter<Cursor<Vec<u8>>>,
     /// XML that is not packed yet.
     xml: String,
@@ -50,7 +50,7 @@ pub struct Writer {
     last_column: String,
 }
 
-impl Writer {
+impl WorkbookWriter {
     /// Begins a workbook with one sheet. `sheet` is its name, of at most 31 letters.
     pub fn new(sheet: &str, header: &[&str]) -> Result<Self, Error> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -77,7 +77,7 @@ impl Writer {
         let xml = format!(
             r#"{DECLARATION}<worksheet xmlns="{MAIN}"><sheetViews><sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews><cols><col min="1" max="{columns}" width="{COLUMN_WIDTH}" style="0" customWidth="1"/></cols><sheetData>"#
         );
-        let mut writer = Writer { zip, xml, rows: 0, last_column };
+        let mut writer = WorkbookWriter { zip, xml, rows: 0, last_column };
         writer.put(header, 1)?;
         Ok(writer)
     }
@@ -173,7 +173,7 @@ fn looks_escaped(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table;
+    use crate::read_table;
 
     #[test]
     fn columns_have_letters() {
@@ -185,11 +185,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let odd = ["=1+1", "<&>\"'", "a\r\nb", " x ", "_x000D_", "_", "\u{1}", "12345", "ʤ", ""];
-        let mut writer = Writer::new("Mig/rations & more", &["a", "b"]).unwrap();
+        let mut writer = WorkbookWriter::new("Mig/rations & more", &["a", "b"]).unwrap();
         for cell in odd {
             writer.row(&["-", cell]).unwrap();
         }
-        let rows = table::read(&writer.finish().unwrap()).unwrap();
+        let rows = read_table(&writer.finish().unwrap()).unwrap();
         assert_eq!(rows.len(), odd.len() + 1);
         for (row, cell) in rows.iter().skip(1).zip(odd) {
             assert_eq!(row.cells.get(1).map_or("", String::as_str), cell);
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn twenty_thousand_rows_and_no_more() {
-        let mut writer = Writer::new("s", &["a"]).unwrap();
+        let mut writer = WorkbookWriter::new("s", &["a"]).unwrap();
         for _ in 0..ROWS_MAX {
             writer.row(&["someone@example.org"]).unwrap();
         }
