@@ -1,6 +1,7 @@
 //! What comes in: query, form fields, cookies, where it was sent from.
 
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 
 use crate::refusals::{Code, Refusal};
 
@@ -140,30 +141,14 @@ pub fn query(text: &str) -> Vec<(String, String)> {
 
 /// Decodes `%XX` and `+`; what is no UTF-8 becomes U+FFFD, what is no hexadecimal stays.
 fn decode(text: &str) -> String {
+    // Room for all of it from the start: growing would leave copies of passwords behind.
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        rest = match (escaped, after) {
-            (Some((high, low)), [_, _, after @ ..]) => {
-                bytes.push(high << 4 | low);
-                after
-            }
-            _ => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                after
-            }
-        };
+    for (at, part) in text.split('+').enumerate() {
+        bytes.extend((at > 0).then_some(b' '));
+        bytes.extend(percent_decode_str(part));
     }
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
