@@ -12,7 +12,7 @@
 //! - [`steps`]: what both faces do, on an [`app`] that reaches the store and mail servers;
 //! - [`reading`]: objects from JSON and forms, [`tables`]: the same from spreadsheets; [`shown`]: objects that go back; [`feeds`]: what
 //!   goes back piece by piece;
-//! - [`request`], [`answer`] with [`feed`], [`refusals`], [`client`] (who asks), [`offer`] (what can be moved).
+//! - [`request`], [`answer`] with [`feed`], [`refusals`], [`client`] (who asks).
 //!
 //! Only `entry` touches Spin.
 //!
@@ -31,7 +31,6 @@ pub mod feed;
 pub mod feeds;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
-pub mod offer;
 pub mod openapi;
 pub mod reading;
 pub mod refusals;

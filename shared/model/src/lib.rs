@@ -12,7 +12,7 @@
 //! - A **failure** is one thing that did not arrive, with the reason in the server's words.
 //! - A **verdict** is what the verification found out about a folder.
 //!
-//! Reading order: [`account`], [`item`], [`options`], [`status`], [`migration`], [`schedule`],
+//! Reading order: [`account`], [`item`], [`offer`], [`options`], [`status`], [`migration`], [`schedule`],
 //! [`folder`], [`notice`], [`project`], [`id`], [`when`].
 //!
 //! Invariant: nothing here has a password; `Debug` of anything here may be logged.
@@ -23,6 +23,7 @@ pub mod id;
 pub mod item;
 pub mod migration;
 pub mod notice;
+pub mod offer;
 pub mod options;
 pub mod project;
 pub mod schedule;

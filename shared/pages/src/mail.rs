@@ -183,6 +183,12 @@ fn ended(words: &'static Words, outcome: &Outcome, content: &mut Content) {
     if let Some(at) = outcome.started_at {
         content.rows.push((words.started_at, moment_text(at)));
     }
+    if outcome.progress.len() > 1 {
+        for (item, counters) in &outcome.progress {
+            let there = counters.migrated.saturating_add(counters.skipped);
+            content.rows.push((words.counted(*item), number(words, there)));
+        }
+    }
     let total = |count: fn(&Counters) -> u64| outcome.progress.values().map(count).sum::<u64>();
     let (moved, size) = (total(|it| it.migrated), total(|it| it.bytes_migrated));
     let moved = format!("{} ({})", number(words, moved), bytes(words, size));

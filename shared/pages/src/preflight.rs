@@ -1,6 +1,7 @@
 //! What a migration would do, between the form and its start.
 
 use maud::{Markup, html};
+use model::offer::Lack;
 use model::{Account, Item, Timestamp};
 
 use crate::Page;
@@ -31,7 +32,7 @@ pub struct Preflight<'a> {
     /// What will not arrive: the reason's name, the limit in bytes, and how many messages.
     pub obstacles: Vec<(&'static str, u64, Option<u64>)>,
     /// What this pair of servers cannot carry.
-    pub not_carried: &'a [Item],
+    pub not_carried: &'a [(Item, Lack)],
     /// How long it would take, in seconds.
     pub seconds: u64,
     /// The rate that it rests on, in bytes a second.
@@ -138,8 +139,11 @@ fn obstacles(page: &Page<'_>, seen: &Preflight<'_>) -> Markup {
         @if !seen.not_carried.is_empty() {
             section.card {
                 h2 { (words.preflight_not_carried) }
-                p.hint { (words.preflight_not_carried_why) }
-                ul { @for item in seen.not_carried { li { (words.item(*item)) } } }
+                ul {
+                    @for (item, lack) in seen.not_carried {
+                        li { (words.item(*item)) ": " span.hint { (words.lack(*lack)) } }
+                    }
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Tables that more than one page shows: folders, failures.
 
 use maud::{Markup, html};
-use model::{Failure, FailureCode, FolderReport, Timestamp, Verdict};
+use model::{Failure, FailureCode, FolderReport, Item, Timestamp, Verdict};
 
 use crate::Page;
 use crate::show::{bytes, moment, number};
@@ -49,23 +49,26 @@ pub(crate) fn rest(page: &Page<'_>, label: &str, n: u64) -> Markup {
 /// Failures, one row each; the reason is the server's, so it is marked as English.
 pub(crate) fn failures(page: &Page<'_>, failures: &[(u64, Failure)]) -> Markup {
     let words = page.words;
+    let kinds = failures.iter().any(|(_, failure)| failure.item != Item::Mail);
     html! {
             table.rows {
                 thead { tr {
                     th scope="col" { (words.column_subject) }
+                    @if kinds { th scope="col" { (words.items_title) } }
                     th scope="col" { (words.column_folder) }
                     th scope="col" { (words.column_date) }
                     th.number scope="col" { (words.column_size) }
                     th scope="col" { (words.column_reason) }
                 } }
                 tbody {
-                    @for (_, failure) in failures { (failure_row(page, failure)) }
+                    @for (_, failure) in failures { (failure_row(page, failure, kinds)) }
                 }
             }
     }
 }
 
-fn failure_row(page: &Page<'_>, failure: &Failure) -> Markup {
+/// A failure; with its kind where not all are of mail.
+fn failure_row(page: &Page<'_>, failure: &Failure, kinds: bool) -> Markup {
     let words = page.words;
     let about_folder =
         matches!(failure.code, FailureCode::FolderRefused | FailureCode::FolderRenamed);
@@ -80,6 +83,7 @@ fn failure_row(page: &Page<'_>, failure: &Failure) -> Markup {
                 @else if about_folder { "–" }
                 @else { (words.no_subject) }
             }
+            @if kinds { td data-label=(words.items_title) { (words.item(failure.item)) } }
             td data-label=(words.column_folder) { bdi { (failure.folder) } }
             td data-label=(words.column_date) { @match date { Some(date) => (date), None => "–" } }
             td.number data-label=(words.column_size) {

@@ -1,5 +1,6 @@
 //! What holds for every page: escaping, translation, no secrets, nothing inline.
 
+use model::offer::Lack;
 use model::{
     Account, Counters, Failure, FailureCode, FolderReport, Item, Migration, MigrationId, Notify,
     Options, Phase, ServerType, Status, SyncPoint, Timestamp, Verdict, Waiting,
@@ -146,7 +147,7 @@ fn checked(page: &Page<'_>, text: &str) -> String {
             ("append_limit", 5, Some(1)),
             ("max_item_bytes", 5, Some(1)),
         ],
-        not_carried: &[Item::Calendars],
+        not_carried: &[(Item::Calendars, Lack::Source), (Item::Rules, Lack::Destination)],
         seconds: 60,
         bytes_per_second: 1000,
         measured: true,
@@ -339,7 +340,10 @@ fn follow_pages(page: &Page<'_>, project: Project<'_>, state: State, text: &str)
     ]
     .map(|(totals, rows, part, done)| {
         let eta_seconds = rows.first().map(|_| 9);
-        follow::page(page, &Follow { project, state, totals, eta_seconds, rows, part, done })
+        follow::page(
+            page,
+            &Follow { project, state, items: &[Item::Mail], totals, eta_seconds, rows, part, done },
+        )
     })
     .to_vec()
 }
@@ -487,5 +491,48 @@ fn an_active_page_loads_itself_again_without_the_script() {
         );
         assert_eq!(html.contains("<noscript><meta http-equiv=\"refresh\" content=\"5;url=/migrations/x?account=a%26b\">"), active);
         assert_eq!(html.contains("data-events"), active);
+    }
+}
+
+/// Every item has its own counters, under its own name, in every language.
+#[test]
+fn every_item_is_counted_by_its_name() {
+    for language in Language::ALL {
+        let (query, words) = ([], language.words());
+        let page = Page::new(language, "/migrations/x", &query);
+        let mut migration = migration(Status::Running, "anna");
+        migration.items = Item::ALL.to_vec();
+        for (n, item) in (100..).zip(Item::ALL) {
+            let counters = Counters { total: n, migrated: n, ..Counters::default() };
+            migration.progress.insert(item, counters);
+        }
+        let failures = [(1, Failure { item: Item::Tasks, ..failure("x", FailureCode::Refused).1 })];
+        let tracking = tracking::Tracking {
+            migration: &migration,
+            account: "anna",
+            folders: &[],
+            more_folders: false,
+            failures: &failures,
+            more_failures: false,
+            stopping: false,
+            expires_at: None,
+            filled: &Filled::default(),
+        };
+        let html = tracking::page(&page, &tracking);
+        for (n, item) in (100..).zip(Item::ALL) {
+            let item_name = maud::html! { (words.item(item)) }.into_string();
+            assert!(html.contains(&format!("<h3>{item_name}</h3>")), "{item_name}");
+            assert!(html.contains(&format!("<dt>{}</dt><dd>{n} / {n}</dd>", words.counted(item))));
+            assert!(html.contains(&format!("aria-label=\"{item_name}: ")), "{item_name}");
+        }
+        // How fast it is, is told once, and a failure says of what it is.
+        assert_eq!(html.matches(words.progress_rate).count(), 1);
+        assert!(html.contains(&format!(
+            "<td data-label=\"{}\">{}",
+            words.items_title,
+            words.item(Item::Tasks)
+        )));
+        assert_eq!(words.counted_together(&[Item::Mail]), words.progress_messages);
+        assert_eq!(words.counted_together(&[Item::Mail, Item::Tasks]), words.progress_items);
     }
 }

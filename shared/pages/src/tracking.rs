@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 use model::schedule::QUIET_REASON;
 use model::{
-    Account, Action, Counters, Failure, FolderReport, Migration, Phase, Status, Timestamp,
+    Account, Action, Counters, Failure, FolderReport, Item, Migration, Phase, Status, Timestamp,
 };
 
 use crate::Page;
@@ -132,16 +132,18 @@ fn progress(page: &Page<'_>, migration: &Migration) -> Markup {
             div data-live="progress" {
                 @for (item, counters) in &migration.progress {
                     @if migration.progress.len() > 1 { h3 { (words.item(*item)) } }
-                    (bar(page, migration, counters))
-                    (figures(page, migration, counters))
+                    (bar(page, migration, (*item, counters)))
+                    (figures(page, (*item, counters)))
                 }
+                (pace(page, migration))
             }
         }
     }
 }
 
-fn bar(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
+fn bar(page: &Page<'_>, migration: &Migration, (item, counters): (Item, &Counters)) -> Markup {
     let words = page.words;
+    let label = fill(words.progress_label, &[("item", words.item(item))]);
     let known = counters.total > 0 && migration.phase != Some(Phase::Discover);
     if let Some(removal) = &migration.removal {
         // No part of a whole: what has arrived is being, or was, taken back.
@@ -152,12 +154,12 @@ fn bar(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
     html! {
         div.bar {
             @if all {
-                progress.good max="1" value="1" aria-label=(words.progress_label) {}
+                progress.good max="1" value="1" aria-label=(label) {}
             } @else if known || migration.status.is_final() {
                 progress.(status_class(migration.status)) max=(counters.total.max(1))
-                    value=(counters.done().min(counters.total)) aria-label=(words.progress_label) {}
+                    value=(counters.done().min(counters.total)) aria-label=(label) {}
             } @else {
-                progress aria-label=(words.progress_label) {}
+                progress aria-label=(label) {}
             }
             @if let (Some(part), true) = (part, known || all) {
                 span.percent { (fill(words.progress_percent, &[("n", &part.to_string())])) }
@@ -166,9 +168,8 @@ fn bar(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
     }
 }
 
-fn figures(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Markup {
+fn figures(page: &Page<'_>, (item, counters): (Item, &Counters)) -> Markup {
     let words = page.words;
-    let active = matches!(migration.status, Status::Running | Status::Waiting);
     let of = |done: String, total: String| {
         fill(words.progress_of, &[("done", &done), ("total", &total)])
     };
@@ -177,8 +178,10 @@ fn figures(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Marku
     let size = of(bytes(words, counters.bytes_migrated), bytes(words, counters.bytes_total));
     html! {
         dl.figures {
-            div { dt { (words.progress_messages) } dd { (moved) } }
-            div { dt { (words.progress_bytes) } dd { (size) } }
+            div { dt { (words.counted(item)) } dd { (moved) } }
+            @if counters.bytes_total > 0 || item == Item::Mail {
+                div { dt { (words.progress_bytes) } dd { (size) } }
+            }
             div { dt { (words.progress_skipped) } dd { (n(counters.skipped)) } }
             @if counters.left_out > 0 {
                 div { dt { (words.progress_left_out) } dd { (n(counters.left_out)) } }
@@ -186,16 +189,26 @@ fn figures(page: &Page<'_>, migration: &Migration, counters: &Counters) -> Marku
             div.(if counters.failed > 0 { "attention" } else { "calm" }) {
                 dt { (words.progress_failed) } dd { (n(counters.failed)) }
             }
-            @if active {
-                div { dt { (words.progress_rate) } dd {
-                    @if migration.bytes_per_second > 0 { (bytes(words, migration.bytes_per_second)) "/s" } @else { "–" }
-                } }
-                div { dt { (words.progress_left) } dd {
-                    @match migration.eta_seconds { Some(left) => (duration(left)), None => (words.progress_unknown) }
-                } }
-            }
         }
-        @if let (Some(folder), true) = (&migration.folder, active) {
+    }
+}
+
+/// How fast it is, whatever it moves.
+fn pace(page: &Page<'_>, migration: &Migration) -> Markup {
+    let words = page.words;
+    if !matches!(migration.status, Status::Running | Status::Waiting) {
+        return html! {};
+    }
+    html! {
+        dl.figures {
+            div { dt { (words.progress_rate) } dd {
+                @if migration.bytes_per_second > 0 { (bytes(words, migration.bytes_per_second)) "/s" } @else { "–" }
+            } }
+            div { dt { (words.progress_left) } dd {
+                @match migration.eta_seconds { Some(left) => (duration(left)), None => (words.progress_unknown) }
+            } }
+        }
+        @if let Some(folder) = &migration.folder {
             p.hint.folder { (fill(words.progress_folder, &[("folder", folder)])) }
         }
     }

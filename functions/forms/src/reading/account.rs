@@ -2,13 +2,13 @@
 
 use autodetect::Address;
 use dial::{Endpoint, Plaintext, Scheme};
+use model::offer;
 use model::{Account, ServerType};
 use serde_json::Value;
 use store::seal::{Credential, Credentials};
 
 use super::values::{LOGIN_MAX_BYTES, Password, Text, URL_MAX_BYTES, sentence};
 use super::{Errors, body, object};
-use crate::offer;
 use crate::refusals::{Code, Refusal};
 
 /// What is told where neither the server is named nor an address given.
@@ -60,12 +60,11 @@ pub fn read_account(value: Value, plaintext: Plaintext) -> Result<(Account, Cred
     let mut errors = Errors::default();
     let side = body::<AccountBody>(&mut errors, value);
     let side = side.and_then(|side| side.check(&mut errors, "", plaintext));
-    if let Some((account, _)) = &side {
-        let known = offer::SOURCES.contains(&account.server_type)
-            || offer::DESTINATIONS.contains(&account.server_type);
-        if !known {
-            unsupported_type(&mut errors, "/type", account.server_type);
-        }
+    if let Some((Account { server_type, .. }, _)) = &side
+        && let Some(detail) = offer::no_source(*server_type)
+        && offer::no_destination(*server_type).is_some()
+    {
+        errors.add("/type", Code::Unsupported, detail);
     }
     errors.finish(side)
 }
@@ -78,17 +77,6 @@ pub fn read_credentials(value: Value) -> Result<Credentials, Refusal> {
         let opened = |side: Option<Opened>| side?.password.map(|password| password.0);
         Some(Credentials { source: opened(read.source)?, destination: opened(read.destination)? })
     }))
-}
-
-/// Notes that a server of this type cannot be used there.
-pub fn unsupported_type(errors: &mut Errors, pointer: &str, server_type: ServerType) {
-    let detail = match server_type {
-        ServerType::Pop => {
-            "A POP server can only be a source: nothing can be put into it.".to_owned()
-        }
-        other => format!("This installation cannot use {} there.", other.name()),
-    };
-    errors.add(pointer, Code::Unsupported, detail);
 }
 
 /// What a bare host name means in an account of this type.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use dial::{Endpoint, Plaintext};
+use model::offer;
 use model::project::{CONCURRENCY_MAX, REQUESTS_PER_SERVER_MAX, WAVES_MAX};
 use model::{ProjectOptions, ServerDefault, ServerType, Timestamp};
 use project::guard::{PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARS};
@@ -18,7 +19,6 @@ use super::values::{
     Email, LOGIN_MAX_BYTES, Language, Password, Text, URL_MAX_BYTES, Whole, inline_schema, sentence,
 };
 use super::{Errors, FromJson, Object, body, escape, object, text, wrong_type};
-use crate::offer;
 use crate::refusals::{Code, Refusal};
 
 /// The most bytes of a project's name.
@@ -288,7 +288,7 @@ impl ProjectOptionsBody {
     ) -> ProjectOptions {
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         if let Some(items) = self.items {
-            options.items = items.of(errors, offer::ITEMS);
+            options.items = items.of_some_pair(errors);
         }
         if let Some(concurrency) = self.concurrency {
             options.concurrency = number(concurrency.0);

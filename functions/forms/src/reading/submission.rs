@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 
 use dial::Plaintext;
+use model::offer;
 use model::{Account, Item, Notify, Options, ServerType};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 use store::seal::Credentials;
 use wire::Secret;
 
-use super::account::{AccountBody, unsupported_type};
+use super::account::AccountBody;
 use super::options::OptionsBody;
-use super::values::{Email, Language, Text, URL_MAX_BYTES, inline_schema, sentence};
+use super::values::{Email, Language, Text, URL_MAX_BYTES, inline_schema};
 use super::{Errors, FromJson, body, object, wrong_type};
-use crate::offer;
 use crate::refusals::{Code, Refusal};
 
 /// The most bytes of a webhook's secret: 64 bytes in base64 behind `whsec_`.
@@ -98,7 +98,7 @@ impl Submission {
             None => Default::default(),
         };
         let ((source, from), (destination, to)) = (source?, destination?);
-        let all = || offer::carried(source.server_type, destination.server_type).to_vec();
+        let all = || offer::carried(source.server_type, destination.server_type);
         Some(Asked {
             items: items.unwrap_or_else(all),
             source,
@@ -112,11 +112,14 @@ impl Submission {
 }
 
 fn check_types(errors: &mut Errors, from: ServerType, to: ServerType) {
-    if !offer::SOURCES.contains(&from) {
-        unsupported_type(errors, "/source/type", from);
-    }
-    if !offer::DESTINATIONS.contains(&to) {
-        unsupported_type(errors, "/destination/type", to);
+    let sides = [
+        ("/source/type", offer::no_source(from)),
+        ("/destination/type", offer::no_destination(to)),
+    ];
+    for (pointer, lack) in sides {
+        if let Some(detail) = lack {
+            errors.add(pointer, Code::Unsupported, detail);
+        }
     }
 }
 
@@ -166,23 +169,32 @@ impl From<&[Item]> for Items {
 }
 
 impl Items {
-    /// The items, all of which the pair must carry where it is known.
+    /// The items, all of which the pair must carry where it is known; in the order of [`Item::ALL`].
     fn check(self, errors: &mut Errors, pair: Option<(ServerType, ServerType)>) -> Vec<Item> {
-        match pair {
-            Some((from, to)) => self.of(errors, offer::carried(from, to)),
-            None => self.of(errors, &Item::ALL),
-        }
+        let Some((from, to)) = pair else { return self.of(|_| None, errors) };
+        let offered = offer::offer(from, to);
+        let lack = |item: Item| {
+            let lack = offered.iter().find(|offered| offered.item == item)?.lack?;
+            Some(lack.sentence(item, from, to))
+        };
+        self.of(lack, errors)
     }
 
-    /// The items, all of which must be among those that are `carried`; in the order of [`Item::ALL`].
-    pub fn of(self, errors: &mut Errors, carried: &[Item]) -> Vec<Item> {
+    /// The items that some pair of servers carries; for which pair is not known yet.
+    pub fn of_some_pair(self, errors: &mut Errors) -> Vec<Item> {
+        let lack = |item: Item| {
+            let is_there = offer::ITEMS.contains(&item);
+            (!is_there).then(|| format!("This version does not move {}.", item.name()))
+        };
+        self.of(lack, errors)
+    }
+
+    fn of(self, lack: impl Fn(Item) -> Option<String>, errors: &mut Errors) -> Vec<Item> {
         let mut items = Vec::new();
         for (at, item) in self.0 {
-            if carried.contains(&item) {
-                items.push(item);
-            } else {
-                let detail = format!("{} cannot be moved between these two servers.", item.name());
-                errors.add(format!("/items/{at}"), Code::Unsupported, sentence(&detail));
+            match lack(item) {
+                Some(detail) => errors.add(format!("/items/{at}"), Code::Unsupported, detail),
+                None => items.push(item),
             }
         }
         items.sort();

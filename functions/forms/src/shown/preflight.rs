@@ -1,6 +1,7 @@
 //! What a migration would do, as programs are told.
 
 use migrate::preflight::{Forecast, Large, Obstacle, Party, Preflight, Row};
+use model::offer::Lack;
 use model::{Account, Item};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,8 +15,8 @@ pub struct Looked {
     pub destination: Account,
     /// What was seen.
     pub preflight: Preflight,
-    /// Items that the pair cannot carry.
-    pub not_carried: Vec<Item>,
+    /// Items that the pair cannot carry, and why.
+    pub not_carried: Vec<(Item, Lack)>,
 }
 
 /// What would happen, as programs are told.
@@ -74,9 +75,11 @@ pub struct Lacking {
 /// The object of an answer.
 pub fn object<'l>(looked: &'l Looked, items: &'l [Item]) -> Shown<'l> {
     let Looked { source, destination, preflight: seen, not_carried } = looked;
-    let (from, to) = (source.server_type.name(), destination.server_type.name());
-    let reason = format!("From {from} to {to}, only mail is moved.");
-    let lacking = |item: &Item| Lacking { item: *item, reason: reason.clone() };
+    let (from, to) = (source.server_type, destination.server_type);
+    let lacking = |(item, lack): &(Item, Lack)| {
+        let reason = lack.sentence(*item, from, to);
+        Lacking { item: *item, reason }
+    };
     Shown {
         source: ShownAccount { account: source, seen: &seen.source },
         destination: ShownAccount { account: destination, seen: &seen.destination },

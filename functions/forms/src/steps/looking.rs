@@ -1,19 +1,19 @@
 //! What would happen: the look at both accounts before a migration begins.
 
 use migrate::tries::{Ended, Try};
+use model::offer::{self, Lack};
 use model::{Account, Item};
 
 use crate::app::{App, Outside, refused};
-use crate::offer;
 use crate::reading::submission::Asked;
 use crate::reading::{Errors, options};
 use crate::refusals::Refusal;
 use crate::shown::preflight::Looked;
 use crate::steps::limiting;
 
-fn not_carried(source: &Account, destination: &Account) -> Vec<Item> {
-    let carried = offer::carried(source.server_type, destination.server_type);
-    Item::ALL.into_iter().filter(|item| !carried.contains(item)).collect()
+fn not_carried(source: &Account, destination: &Account) -> Vec<(Item, Lack)> {
+    let offered = offer::offer(source.server_type, destination.server_type);
+    offered.into_iter().filter_map(|it| Some((it.item, it.lack?))).collect()
 }
 
 impl<O: Outside> App<O> {

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use ::tables::Unreadable;
 use dial::Plaintext;
 use migrate::pairs;
+use model::offer;
 use model::{Account, Item, ProjectOptions, ServerDefault, ServerType};
 use store::seal::{Credential, Credentials};
 
 use super::columns::Column;
 use super::drafts::{CellError, Draft, ERRORS_MAX, Fault, Side, read_drafts};
 
-use crate::offer;
 use crate::reading::account::AccountBody;
 use crate::reading::project::GROUP_MAX_BYTES;
 use crate::reading::values::{Password, Text};
@@ -257,12 +257,11 @@ fn items(
 ) -> Option<Vec<Item>> {
     let (from, to) = (spoken(source.server_type), spoken(destination.server_type));
     let mut good = true;
-    for (one, offered, column) in [
-        (from, offer::SOURCES, Column::SourceType),
-        (to, offer::DESTINATIONS, Column::DestinationType),
+    for (lack, column) in [
+        (offer::no_source(from), Column::SourceType),
+        (offer::no_destination(to), Column::DestinationType),
     ] {
-        if !offered.contains(&one) {
-            let detail = format!("This installation cannot use {} there.", one.name());
+        if let Some(detail) = lack {
             faults.add(cell(line, column), Code::Unsupported, detail);
             good = false;
         }

@@ -1,10 +1,10 @@
 //! What all pages have: the language, the frame, forms that are read.
 
+use model::offer;
 use pages::form::Offer;
 use pages::{Language, Page};
 
 use crate::answer::Answer;
-use crate::offer;
 use crate::refusals::{Code, Refusal};
 use crate::request::{self, Request};
 

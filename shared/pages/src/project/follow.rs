@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use model::{Removal, Status};
+use model::{Item, Removal, Status};
 
 use super::{Project, Tab, frame, identifier};
 use crate::Page;
@@ -104,6 +104,8 @@ pub struct Follow<'a> {
     pub project: Project<'a>,
     /// What the queue does.
     pub state: State,
+    /// What its migrations move.
+    pub items: &'a [Item],
     /// Its sums.
     pub totals: Totals<'a>,
     /// Seconds until everything has ended, where they can be told.
@@ -216,7 +218,7 @@ fn progress(page: &Page<'_>, follow: &Follow<'_>) -> Markup {
                 }
                 dl.figures {
                     div { dt { (words.project.ended) } dd { (of(n(ended), n(members))) } }
-                    div { dt { (words.progress_messages) } dd { (of(n(totals.done), n(totals.total))) } }
+                    div { dt { (words.counted_together(follow.items)) } dd { (of(n(totals.done), n(totals.total))) } }
                     div { dt { (words.progress_bytes) } dd { (of(bytes(words, totals.bytes_migrated), bytes(words, totals.bytes_total))) } }
                     div.(if totals.failed > 0 { "attention" } else { "calm" }) {
                         dt { (words.progress_failed) } dd { (n(totals.failed)) }
@@ -352,7 +354,7 @@ fn row(page: &Page<'_>, row: &Row<'_>) -> Markup {
                 @if let Some(removal) = &row.removal {
                     span.hint { (words.taken_back(removal)) }
                 } @else if row.total > 0 {
-                    progress.(class) max=(row.total) value=(row.done.min(row.total)) aria-label=(words.progress_label) {}
+                    progress.(class) max=(row.total) value=(row.done.min(row.total)) aria-label=(words.progress_title) {}
                     span.hint { (fill(words.progress_of, &[("done", &number(words, row.done)), ("total", &number(words, row.total))])) }
                 }
             }

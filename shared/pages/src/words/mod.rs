@@ -8,6 +8,7 @@
 pub(crate) mod en;
 pub(crate) mod it;
 
+use model::offer::Lack;
 use model::{FailureCode, Item, Phase, Removal, ServerType, Status, Verdict};
 
 macro_rules! catalogue {
@@ -79,7 +80,7 @@ catalogue! {
     preflight_back preflight_sealed preflight_amount preflight_total
     preflight_total_messages preflight_quota preflight_time preflight_about
     preflight_measured preflight_assumed preflight_not_fit preflight_quota_short
-    preflight_append_limit preflight_max_item preflight_not_carried preflight_not_carried_why
+    preflight_append_limit preflight_max_item preflight_not_carried lack_source lack_destination
     preflight_folders preflight_folders_hint preflight_from preflight_to
     preflight_messages preflight_new preflight_more
     preflight_left_out preflight_largest preflight_some_sizes
@@ -93,7 +94,7 @@ catalogue! {
 
     // tracking
     migration_title migration_from migration_to migration_id migration_id_hint
-    progress_title progress_label progress_messages progress_bytes progress_rate progress_left
+    progress_title progress_label progress_items progress_events progress_messages progress_bytes progress_rate progress_left
     progress_skipped progress_left_out progress_failed progress_of progress_unknown progress_folder
     progress_percent
     waiting_until waiting_reason last_error_title
@@ -282,6 +283,35 @@ impl Words {
             Phase::Verify => self.phase_verify,
             Phase::Remove => self.phase_remove,
             Phase::Finished => self.phase_finished,
+        }
+    }
+
+    /// What is counted of an item: one of its kind.
+    pub fn counted(&self, item: Item) -> &'static str {
+        match item {
+            Item::Mail => self.progress_messages,
+            Item::Calendars => self.progress_events,
+            Item::Contacts
+            | Item::ContactGroups
+            | Item::Tasks
+            | Item::Rules
+            | Item::OutOfOffice => self.item(item),
+        }
+    }
+
+    /// The same of several items together.
+    pub fn counted_together(&self, items: &[Item]) -> &'static str {
+        match items {
+            [one] => self.counted(*one),
+            _ => self.progress_items,
+        }
+    }
+
+    /// Why an item is not moved.
+    pub fn lack(&self, lack: Lack) -> &'static str {
+        match lack {
+            Lack::Source => self.lack_source,
+            Lack::Destination => self.lack_destination,
         }
     }
 

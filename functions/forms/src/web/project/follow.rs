@@ -51,6 +51,7 @@ pub(super) async fn follow<O: Outside>(
     let follow = Follow {
         project: named(&overview.project),
         state: state(&overview),
+        items: &overview.project.options.items,
         totals: totals(&overview),
         eta_seconds: overview.eta_seconds,
         rows: &rows,
