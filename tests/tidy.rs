@@ -87,6 +87,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 /// takes its crate out of it.
 const CIRCLES: &[&str] = &[
     "shared/imap",
+    "shared/services",
     "shared/smtp",
     "shared/web",
     "shared/autodetect",

@@ -6,7 +6,7 @@ use crate::reading::{account, json_body, removal};
 use crate::refusals::Refusal;
 use crate::request::Request;
 use crate::routes::Route;
-use crate::shown::migration as shown;
+use crate::shown::{self, migration};
 use crate::steps::life;
 
 /// `POST …/retry`, `…/pause`, `…/resume`, `…/remove` of the API.
@@ -30,10 +30,10 @@ pub async fn call<O: Outside>(
             let value = json_body(request, body)?;
             let removal = removal::read_removal(value, migration.sync_point())?;
             if let Some(preview) = life::remove(app, &migration, removal).await? {
-                return Ok(Answer::json(200, &preview));
+                return Ok(Answer::json(200, &shown::removal::object(&preview)));
             }
         }
     }
     let migration = app.migration(id, login).await?;
-    Ok(Answer::json(202, &shown::object(&migration, app.retention_ms)))
+    Ok(Answer::json(202, &migration::object(&migration, app.retention_ms)))
 }

@@ -1,7 +1,6 @@
 //! Every operation of the API; [`crate::routes::ROUTES`] says at which address each is.
 
 use migrate::login::AccountReport;
-use migrate::removal::Preview;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::operation::{
@@ -19,6 +18,7 @@ use crate::shown::installation::{Health, Meaning};
 use crate::shown::migration::{Created, Shown as Migration};
 use crate::shown::preflight::Shown as Preflight;
 use crate::shown::project::{Joined, ProjectCreated, ProjectToken, Shown as Project};
+use crate::shown::removal::RemovalPreview;
 use crate::shown::report::{FAILURES_PER_ANSWER, Numbered, Report};
 use crate::shown::tables::{Added, Preview as ImportPreview, Retried};
 
@@ -181,7 +181,10 @@ pub const REMOVE: Operation = Operation {
     who: Who::Owner,
     takes: Takes::Object(schema::<RemovalBody>),
     gives: &[
-        object::<Preview>(200, "What would be taken back, where dry_run was asked for"),
+        object::<RemovalPreview<'static>>(
+            200,
+            "What would be taken back, where dry_run was asked for",
+        ),
         object::<Migration<'static>>(202, "How it stands now"),
     ],
     refuses: SYNCHRONISE.refuses,

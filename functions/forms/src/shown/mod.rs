@@ -8,5 +8,6 @@ pub mod installation;
 pub mod migration;
 pub mod preflight;
 pub mod project;
+pub mod removal;
 pub mod report;
 pub mod tables;

@@ -1,6 +1,5 @@
 //! How long a migration would take, and on what that rests.
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Where nothing was measured, a line of 16 Mbit/s is assumed.
@@ -9,7 +8,7 @@ const ASSUMED_BYTES_PER_S: u64 = 2_000_000;
 const ASSUMED_MESSAGES_PER_S: u64 = 250;
 
 /// How long it would take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Forecast {
     /// In seconds.
     pub seconds: u64,

@@ -7,7 +7,6 @@ use dial::Dialer;
 use futures::join;
 use mailbox::UidSet;
 use model::{Account, Options, Timestamp};
-use schemars::JsonSchema;
 use serde::Serialize;
 use services::mail::{Asked, Event, Fetch, Found, FoundFolder, MailService, Which};
 use store::seal::Credentials;
@@ -45,7 +44,7 @@ const TRIAL_MIN_BYTES: u64 = 64 << 10;
 /// Longest time for it.
 const TRIAL_S: u32 = 3;
 /// What would happen.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Preflight {
     /// Where from.
     pub source: Party,
@@ -72,8 +71,7 @@ pub struct Preflight {
 }
 
 /// One side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "PreflightAccount")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Party {
     /// The server's greeting.
     pub server: String,
@@ -90,8 +88,7 @@ pub struct Party {
 }
 
 /// A folder, and where it goes. Names have `/` between levels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "PreflightFolder")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// At the source.
     pub source: String,
@@ -110,8 +107,7 @@ pub struct Row {
 }
 
 /// A large message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "LargeMessage")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Large {
     /// Its folder at the source.
     pub folder: String,
@@ -124,8 +120,7 @@ pub struct Large {
 }
 
 /// Why something will not arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "ObstacleReason")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The destination has less room than the source has mail.
@@ -148,7 +143,7 @@ impl Reason {
 }
 
 /// What will not arrive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Obstacle {
     /// Why.
     pub reason: Reason,

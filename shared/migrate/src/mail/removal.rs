@@ -8,7 +8,6 @@ use ledger::folder::Folder;
 use ledger::{Cursor, table};
 use mailbox::{Flags, SystemFlag, UidSet, header};
 use model::MigrationId;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use services::mail::{Access, Asked, Event, Fetch, MailDestination, MailService, Which};
 use services::{Destination, Side, Trouble, trouble};
@@ -26,7 +25,7 @@ use crate::world::Host;
 pub const PREVIEW_MAX: u64 = 50_000;
 
 /// What stays, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kept {
     /// The destination's folder.
     pub folder: String,
@@ -37,8 +36,7 @@ pub struct Kept {
 }
 
 /// What a removal would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "RemovalPreview")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Preview {
     /// Messages that would be removed.
     pub messages: u64,
