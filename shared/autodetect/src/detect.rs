@@ -14,6 +14,7 @@ use crate::facts::Facts;
 use crate::names::Names;
 use crate::page::Page;
 use crate::plan::{self, Dav, Proposal};
+use crate::provider::Provider;
 use crate::{autoconfig, exchange, names, ovh, page, probe, providers};
 
 /// Longest time for a detection, in seconds.
@@ -83,7 +84,7 @@ pub async fn detect<H: Network + Http + Clock>(
     search.finish(in_time)
 }
 
-fn known(provider: &providers::Provider) -> Detection {
+fn known(provider: &Provider) -> Detection {
     let found_by = format!("provider: {}", provider.name);
     let mut found = Detection::default();
     for candidate in provider.candidates(BY_TABLE, &found_by) {

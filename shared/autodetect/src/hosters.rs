@@ -1,6 +1,6 @@
 //! Providers that keep the mail of other people's domains.
 
-use crate::providers::{Provider, UNKNOWN};
+use crate::provider::{Provider, UNKNOWN};
 
 /// The table.
 pub const TABLE: &[Provider] = &[

@@ -1,7 +1,7 @@
 //! Providers whose customers are all over the world.
 
 use crate::candidate::Hint;
-use crate::providers::{Login, Provider, UNKNOWN};
+use crate::provider::{Login, Provider, UNKNOWN};
 
 /// The table.
 pub const TABLE: &[Provider] = &[

@@ -4,7 +4,7 @@
 //! their answers mean, whether a server that was named is there and proves its name. Out of scope:
 //! passwords (none is ever sent, nor known here), storing what was found (`migrate`).
 //!
-//! Reading order: [`address`], [`candidate`] (what is found), [`providers`] with the table in
+//! Reading order: [`address`], [`candidate`] (what is found), [`provider`], [`providers`] with the table in
 //! [`large`], [`national`] and [`hosters`], [`facts`] (what DNS says), [`ovh`], [`autoconfig`] and [`exchange`]
 //! (what documents and refusals say), [`plan`] (from all that to candidates); then what reaches
 //! out: [`names`], [`page`], [`probe`], [`detect`].
@@ -32,6 +32,7 @@ pub mod ovh;
 mod page;
 pub mod plan;
 mod probe;
+pub mod provider;
 pub mod providers;
 
 pub use address::Address;

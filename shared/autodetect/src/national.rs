@@ -1,7 +1,7 @@
 //! Providers of mailboxes in one country, most of them telephone companies.
 
 use crate::candidate::Hint;
-use crate::providers::{Login, Provider, UNKNOWN};
+use crate::provider::{Login, Provider, UNKNOWN};
 
 /// The table.
 pub const TABLE: &[Provider] = &[

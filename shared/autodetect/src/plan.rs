@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::autoconfig::{Config, Server};
 use crate::candidate::{ADDRESS, Candidate, Hint, LOCAL_PART};
 use crate::facts::{Facts, Offer, Place};
-use crate::providers::Provider;
+use crate::provider::Provider;
 
 /// The owner of the domain says so, in its zone.
 const BY_SRV: f64 = 0.93;
