@@ -369,7 +369,7 @@ fn line(message: &Stored) -> String {
         Sha256::digest(&message.bytes).iter().take(8).map(|octet| format!("{octet:02x}")).collect();
     let mut flags = message.flags.clone();
     flags.sort();
-    let id = crate::fetch::header(&message.bytes, "message-id").unwrap_or_default();
+    let id = crate::header::header(&message.bytes, "message-id").unwrap_or_default();
     let (size, date) = (message.bytes.len(), &message.internal_date);
     format!("{id} {size} {hash} [{date}] ({})", flags.join(" "))
 }

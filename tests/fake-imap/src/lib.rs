@@ -24,6 +24,7 @@ mod faults;
 mod features;
 mod fetch;
 mod folders;
+mod header;
 mod list;
 mod login;
 mod names;

@@ -4,8 +4,8 @@ use wire::Stream;
 
 use crate::account::Stored;
 use crate::command::Arg;
-use crate::fetch::header;
 use crate::folders::has;
+use crate::header::header;
 use crate::session::{Expunges, Outcome, Session};
 use crate::sets;
 
