@@ -13,9 +13,13 @@ use crate::mail::{
 use crate::trouble::{Rejection, Trouble};
 
 /// A destination of mail that is logged in.
+#[allow(clippy::large_enum_variant, reason = "there is one in a slice")]
 pub enum Destination<S> {
     /// IMAP.
     Imap(Imap<S>),
+    /// A protocol for tests.
+    #[cfg(feature = "testing")]
+    Toy(crate::toy::Toy<S>),
 }
 
 impl<S: Stream> Destination<S> {
@@ -29,6 +33,8 @@ macro_rules! forward {
     ($own:expr, $it:ident => $call:expr) => {
         match $own {
             Destination::Imap($it) => $call,
+            #[cfg(feature = "testing")]
+            Destination::Toy($it) => $call,
         }
     };
 }

@@ -18,6 +18,8 @@ pub mod mail;
 pub mod objects;
 pub mod pop;
 pub mod source;
+#[cfg(feature = "testing")]
+pub mod toy;
 pub mod trouble;
 
 pub use destination::Destination;

@@ -153,6 +153,11 @@ pub async fn open_source<H: Host>(
     spool_max: u64,
 ) -> Result<Opened<Source<Line<H>>>, Trouble> {
     let endpoint = checked_endpoint(account.0, dialer.allow_plaintext)?;
+    #[cfg(feature = "testing")]
+    if account.0.login == "toy" {
+        let toy = crate::toy::Toy::new(dialer.open(&endpoint).await?.line);
+        return Ok(Opened { service: Source::Toy(toy), slow: false });
+    }
     if account.0.server_type == ServerType::Pop {
         let maildrop = pop::login::open(dialer, &endpoint, account.0, account.1).await?;
         return Ok(Opened { service: Source::Pop(maildrop.holding(spool_max)), slow: false });
@@ -169,6 +174,11 @@ pub async fn open_destination<H: Host>(
     account: (&Account, &Credential),
 ) -> Result<Opened<Destination<Line<H>>>, Trouble> {
     let endpoint = checked_endpoint(account.0, dialer.allow_plaintext)?;
+    #[cfg(feature = "testing")]
+    if account.0.login == "toy" {
+        let toy = crate::toy::Toy::new(dialer.open(&endpoint).await?.line);
+        return Ok(Opened { service: Destination::Toy(toy), slow: false });
+    }
     let imap::login::Opened { service, slow } =
         imap::login::open(host, dialer, &endpoint, account).await?;
     Ok(Opened { service: Destination::Imap(service), slow })

@@ -23,6 +23,9 @@ pub enum Source<S> {
     Imap(Imap<S>),
     /// POP3.
     Pop(Maildrop<S>),
+    /// A protocol for tests.
+    #[cfg(feature = "testing")]
+    Toy(crate::toy::Toy<S>),
 }
 
 impl<S: Stream> Source<S> {
@@ -37,6 +40,8 @@ macro_rules! forward {
         match $own {
             Source::Imap($it) => $call,
             Source::Pop($it) => $call,
+            #[cfg(feature = "testing")]
+            Source::Toy($it) => $call,
         }
     };
 }

@@ -20,6 +20,7 @@ use wire::{Bytes, Clock, Error, Http, Network, Random, Secret};
 use super::fake_pop::PopServer;
 use super::lines::{Cuttable, Speed, Timers};
 use super::power::{Failing, Power};
+use super::toy;
 use crate::World;
 use crate::advance::{Alone, Tick, tick};
 use crate::owner::lifecycle;
@@ -31,6 +32,8 @@ pub(super) struct Server {
     pub(super) faults: Faults,
     /// What is spoken instead of IMAP.
     pub(super) pop: Option<PopServer>,
+    /// The same, of the protocol that is for tests alone.
+    pub(super) toy: bool,
     /// How fast its lines are.
     pub(super) speed: Speed,
     features: Features,
@@ -39,7 +42,14 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(features: Features) -> Self {
         let mailboxes = Mailboxes::new(features.clone());
-        Server { mailboxes, faults: Faults::none(), pop: None, speed: Speed::default(), features }
+        Server {
+            mailboxes,
+            faults: Faults::none(),
+            pop: None,
+            toy: false,
+            speed: Speed::default(),
+            features,
+        }
     }
 
     /// A mailbox name with `/`, from the server's own.
@@ -82,10 +92,11 @@ impl Network for TestHost {
     type Stream = Cuttable;
     async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
         let (near, far) = pipe();
-        let Server { mailboxes, faults, pop, speed, .. } =
+        let Server { mailboxes, faults, pop, toy, speed, .. } =
             self.servers[usize::from(address.port() - 1) % 2].clone();
         match pop {
             Some(pop) => self.spawner.spawn_local(pop.serve(far)).unwrap(),
+            None if toy => self.spawner.spawn_local(toy::serve(far, mailboxes)).unwrap(),
             None => self.spawner.spawn_local(serve(far, mailboxes, faults)).unwrap(),
         }
         let (power, timers, speed) = (self.power.clone(), self.timers.clone(), speed.clone());
@@ -217,12 +228,13 @@ impl Bed {
             reads: Rc::default(),
         };
         bed.timers.now_ms.set(1_000_000);
-        let account = |port, over_pop| {
-            let server_type = if over_pop { ServerType::Pop } else { ServerType::Imap };
+        let account = |port, server: &Server| {
+            let server_type = if server.pop.is_some() { ServerType::Pop } else { ServerType::Imap };
             let url = format!("{}://127.0.0.1:{port}?tls=none", server_type.name());
-            Account { server_type, url, login: "user".into(), delegate: None }
+            let login = if server.toy { "toy" } else { "user" }.to_owned();
+            Account { server_type, url, login, delegate: None }
         };
-        let sides = (account(1, bed.source.pop.is_some()), account(2, false));
+        let sides = (account(1, &bed.source), account(2, &bed.destination));
         let now = Timestamp(bed.timers.now_ms.get());
         let migration =
             Migration::new(bed.id.clone(), now, sides, vec![Item::Mail], options, notify);

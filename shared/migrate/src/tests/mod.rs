@@ -29,4 +29,5 @@ mod retention;
 mod schedule;
 mod slow;
 mod synchronise;
+mod toy;
 mod whole;
