@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use dial::{Ciphers, Dialer, Networks, Trust};
-use fake_imap::{Faults, Features, Mailboxes, serve};
+use fake_imap::{Features, serve};
 use futures::executor::LocalPool;
 use futures::future::abortable;
 use futures::task::LocalSpawnExt;
@@ -17,52 +17,13 @@ use store::{Error as StoreError, Store};
 use wire::pipe::pipe;
 use wire::{Bytes, Clock, Error, Http, Network, Random, Secret};
 
-use super::fake_pop::PopServer;
-use super::lines::{Cuttable, Speed, Timers};
+use super::lines::{Cuttable, Timers};
 use super::power::{Failing, Power};
+pub(super) use super::server::Server;
 use super::toy;
 use crate::World;
 use crate::advance::{Alone, Tick, tick};
 use crate::owner::lifecycle;
-
-/// One side's server.
-#[derive(Clone)]
-pub(super) struct Server {
-    pub(super) mailboxes: Mailboxes,
-    pub(super) faults: Faults,
-    /// What is spoken instead of IMAP.
-    pub(super) pop: Option<PopServer>,
-    /// The same, of the protocol that is for tests alone.
-    pub(super) toy: bool,
-    /// How fast its lines are.
-    pub(super) speed: Speed,
-    features: Features,
-}
-
-impl Server {
-    pub(super) fn new(features: Features) -> Self {
-        let mailboxes = Mailboxes::new(features.clone());
-        Server {
-            mailboxes,
-            faults: Faults::none(),
-            pop: None,
-            toy: false,
-            speed: Speed::default(),
-            features,
-        }
-    }
-
-    /// A mailbox name with `/`, from the server's own.
-    pub(super) fn plain(&self, name: &str) -> String {
-        let bare = name.strip_prefix(&self.features.prefix).unwrap_or(name);
-        bare.replace(&self.features.delimiter, "/")
-    }
-
-    /// A mailbox name in the server's own terms, from one with `/`.
-    pub(super) fn name(&self, path: &str) -> String {
-        format!("{}{}", self.features.prefix, path.replace('/', &self.features.delimiter))
-    }
-}
 
 /// Everything outside the engine.
 pub(super) struct Bed {

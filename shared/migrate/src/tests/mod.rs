@@ -27,6 +27,7 @@ mod removals;
 mod requests;
 mod retention;
 mod schedule;
+mod server;
 mod slow;
 mod synchronise;
 mod toy;
