@@ -8,10 +8,10 @@ use crate::counted::Before;
 use crate::ended::{Advanced, tidy_up};
 use crate::endings::outcome;
 use crate::owner::holding::{self, HeldBy};
+use crate::pairs;
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
-use crate::{pairs, projects};
 
 /// Writes how the slice ended and says when the migration is due again.
 pub(crate) async fn conclude<H: Host, S: Store>(
@@ -60,7 +60,7 @@ pub(crate) async fn conclude<H: Host, S: Store>(
     } else if ended {
         run.store().delete(&keys::control(&id)).await?;
     }
-    projects::due(run.world.store, &run.migration, due_ms, now).await?;
+    crate::membership::due(run.world.store, &run.migration, due_ms, now).await?;
     run.lease.release(run.world.store).await?;
     let due_ms =
         crate::requests::asked_meanwhile(run.world.store, &run.migration, (due_ms, now)).await?;

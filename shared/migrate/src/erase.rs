@@ -18,7 +18,7 @@ use crate::ended::Advanced;
 use crate::mail::numbers::NAMES_PER_PAGE;
 use crate::owner::lifecycle::Outcome;
 use crate::world::{Host, World};
-use crate::{pairs, projects, servers};
+use crate::{pairs, servers};
 
 /// Keys erased in one call, or a page's more, which keeps a single write short.
 const DELETE_MANY_MAX: usize = if cfg!(test) { 3 } else { 500 };
@@ -73,7 +73,7 @@ pub(crate) async fn begin(
     boot: &str,
 ) -> Result<(), Error> {
     due::set_erasure(store, id, Some(now_ms)).await?;
-    projects::leave(store, id, Timestamp(now_ms)).await?;
+    crate::membership::leave(store, id, Timestamp(now_ms)).await?;
     let holder = match lease::seize(store, id, now_ms, boot).await? {
         Seized::Gone => return Ok(()),
         Seized::Idle => None,

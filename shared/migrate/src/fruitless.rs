@@ -13,7 +13,6 @@ use store::{Error, Store, due, keys, records};
 
 use crate::counted::Before;
 use crate::ended::{Advanced, tidy_up};
-use crate::projects;
 use crate::world::{Host, World};
 
 /// So many slices in a row may end without a result. A server that makes a slice end this way does
@@ -104,7 +103,7 @@ pub(crate) async fn give_up<H: Host, S: Store>(
         return Ok(Advanced::Busy);
     }
     tidy_up(store, &migration, now).await?;
-    projects::due(store, &migration, None, now).await?;
+    crate::membership::due(store, &migration, None, now).await?;
     held.release(store).await?;
     Ok(Advanced::Until(None))
 }

@@ -8,7 +8,7 @@
 //! does), `watch.rs` with `gauge.rs` and [`limits`] (what ends it from beside), `run.rs` (its state and its
 //! checkpoints) with `requests.rs` (what the owner asked for) and `trouble.rs` (why it goes no further); then
 //! `mail/` (the lane of mail), `owner/` (what pages and API call: [`lifecycle`], [`hook`], [`report`]) and `before/`
-//! ([`preflight`]). [`projects`] is how many migrations share one queue, `servers.rs` how they share servers,
+//! ([`preflight`]). [`projects`] with `membership.rs` is how many migrations share one queue, `servers.rs` how they share servers,
 //! [`pairs`] that of two migrations of the same accounts one is at work; [`finding`] looks servers up, [`tries`]
 //! counts log-ins, [`erase`] erases. Crate `ledger` is what all of it is written down in, crate `services` whom it
 //! asks.
@@ -36,6 +36,7 @@ mod gauge;
 pub mod laws;
 pub mod limits;
 mod mail;
+mod membership;
 mod owner;
 pub mod pairs;
 pub mod projects;

@@ -14,7 +14,7 @@ use crate::requests::Asked;
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::{Host, World};
-use crate::{erase, projects, servers, watch};
+use crate::{erase, servers, watch};
 
 /// Works on `id` until the slice's budget is spent, it ends, or it has to wait.
 pub(crate) async fn advance<H: Host, S: Store>(
@@ -88,7 +88,7 @@ async fn advance_held<H: Host, S: Store>(
             tidy_up(world.store, &migration, now).await?;
         }
         let migration = replan(world.store, &held, migration, later).await?;
-        projects::due(world.store, &migration, later, now).await?;
+        crate::membership::due(world.store, &migration, later, now).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(later));
     }
@@ -101,7 +101,7 @@ async fn advance_held<H: Host, S: Store>(
     let slow_before = before.slow;
     if let Err(again_ms) = servers::take(world, &migration, (fence, slow_before)).await? {
         // Nothing was begun, so nothing is written down of it.
-        projects::due(world.store, &migration, Some(again_ms), now).await?;
+        crate::membership::due(world.store, &migration, Some(again_ms), now).await?;
         held.release(world.store).await?;
         return Ok(Advanced::Until(Some(again_ms)));
     }
@@ -127,7 +127,7 @@ async fn repeated<H: Host, S: Store>(
         return Ok(Advanced::Busy);
     }
     tidy_up(world.store, &migration, now).await?;
-    projects::due(world.store, &migration, None, now).await?;
+    crate::membership::due(world.store, &migration, None, now).await?;
     held.release(world.store).await?;
     Ok(Advanced::Until(None))
 }

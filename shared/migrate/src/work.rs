@@ -13,7 +13,7 @@ use crate::mail::{
 use crate::run::Run;
 use crate::trouble::Halt;
 use crate::world::Host;
-use crate::{finding, pairs, projects};
+use crate::{finding, pairs};
 
 pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(), Halt> {
     if run.migration.status == Status::Paused {
@@ -24,7 +24,7 @@ pub(crate) async fn work<H: Host, S: Store>(run: &mut Run<'_, H, S>) -> Result<(
     begin(run);
     run.checkpoint().await?;
     if begins {
-        projects::show(run.store(), &run.migration).await?;
+        crate::membership::show(run.store(), &run.migration).await?;
     }
     if run.cursor.phase == Phase::Finished {
         return Ok(());

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![allow(async_fn_in_trait)] // single-threaded by design: no `Send` bound is wanted
 
+pub mod account;
 mod credentials;
 pub mod destination;
 pub mod imap;

@@ -15,7 +15,6 @@ use store::control::{self, Request};
 use store::{Error, Store, keys, lease, records};
 
 use crate::owner::idle::{Outcome, change_idle, interrupt, outcome_of};
-use crate::projects;
 use crate::requests::{Asked, request};
 use crate::stored::read;
 
@@ -81,7 +80,7 @@ async fn hold_idle(
     // Where the lease was taken, its taker sees what was asked for.
     if lease.write(store, vec![(key, record)]).await? {
         let due_ms = Some(now.0.saturating_add(PAUSED_MAX_MS));
-        projects::due(store, migration, due_ms, now).await?;
+        crate::membership::due(store, migration, due_ms, now).await?;
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use model::{Action, Migration, MigrationId, Status, Timestamp};
 use store::control::{self, Request};
 use store::{Error, Store, due, keys, lease, records};
 
+use crate::pairs;
 use crate::stored::read;
-use crate::{pairs, projects};
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(crate) async fn make_due(
     if !lease.write(store, pairs).await? {
         return Ok(false);
     }
-    projects::due(store, migration, Some(now.0), now).await?;
+    crate::membership::due(store, migration, Some(now.0), now).await?;
     Ok(true)
 }
 

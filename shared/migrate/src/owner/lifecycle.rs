@@ -17,8 +17,8 @@ use crate::owner::idle::{change_idle, interrupt, outcome_of};
 
 pub use crate::owner::holding::{pause, resume};
 pub use crate::owner::idle::Outcome;
+use crate::pairs;
 pub use crate::stored::read;
-use crate::{pairs, projects};
 use ledger::Cursor;
 
 /// How the owner of a new migration is reached.
@@ -119,7 +119,7 @@ pub async fn stop(
             outbox.announce(store, id, now.0).await?;
         }
         store.delete_many(&[keys::credentials(id), keys::control(id), keys::hold(id)]).await?;
-        projects::due(store, &migration, None, now).await?;
+        crate::membership::due(store, &migration, None, now).await?;
     }
     lease.release(store).await?;
     Ok(Outcome::Done)

@@ -15,7 +15,7 @@ use store::seal::{Credentials, Seal};
 use store::{Error, Store, due, keys, lease, records};
 use wire::Random;
 
-use super::place;
+use crate::membership::place;
 use crate::pairs;
 
 /// An addition that takes longer than this was broken off.

@@ -198,6 +198,6 @@ async fn set_paused(
     now: Timestamp,
     paused: bool,
 ) -> Result<(), Error> {
-    super::change_queue(store, id, now, |queue| queue.paused = paused).await?;
+    crate::membership::change_queue(store, id, now, |queue| queue.paused = paused).await?;
     record::change(store, id, now, |_| {}).await
 }

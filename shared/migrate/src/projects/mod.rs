@@ -1,7 +1,7 @@
 //! Projects at work: who of a project runs, and what its list says of each.
 //!
 //! A migration of a project is due only while the queue has it as active. What a slice, or its
-//! owner, makes of it goes through [`due`]; what follows from that is for [`dispatch`], which the
+//! owner, makes of it goes through `membership.rs`; what follows from that is for [`dispatch`], which the
 //! driver calls when the project itself is due. Adding is [`add`], erasing is [`erase`].
 
 pub mod add;
@@ -12,13 +12,11 @@ pub(crate) use dispatch::dispatch;
 #[cfg(test)]
 pub(crate) use dispatch::see_to;
 pub use dispatch::{pause, resume, wake};
-use model::{Account, Migration, MigrationId, Project, ProjectId, Status, Timestamp};
-use project::members::{self, Row};
-use project::queue::{Left, Place, Queue};
-use project::record;
-use store::{Error, Store, calendar, due};
+use model::{Project, Timestamp};
+use project::members::{self};
 
-use crate::servers;
+use project::record;
+use store::{Error, Store, calendar};
 
 /// Stores a new project, which is erased once nothing happened with it for `retention_ms`.
 pub async fn create(
@@ -31,101 +29,6 @@ pub async fn create(
     let entry = project.id.entry();
     calendar::add(store, entry, look_ms).await?;
     record::create(store, project, hash, calendar::entry(entry, look_ms)?).await
-}
-
-/// Where a migration belongs in the queue of its project.
-pub(crate) fn place(group: Option<&String>, source: &Account, destination: &Account) -> Place {
-    Place {
-        group: group.cloned().unwrap_or_default(),
-        source: servers::name(source),
-        destination: servers::name(destination),
-    }
-}
-
-/// Says when `migration` is due again, as it was just written; one of a project through its queue.
-pub(crate) async fn due(
-    store: &impl Store,
-    migration: &Migration,
-    due_ms: Option<u64>,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let id = &migration.id;
-    let Some(membership) = &migration.project else { return due::set(store, id, due_ms).await };
-    let (project, number) = (&membership.project, membership.number);
-    members::update(store, project, number, &Row::of(migration)).await?;
-    let left = match (migration.status, due_ms) {
-        (Status::Paused, _) if migration.held_by_project => Left::Held,
-        (Status::Paused, _) => Left::HeldByOwner,
-        (_, None) => Left::Ended,
-        (_, Some(at_ms)) if at_ms > now.0 => Left::Waiting(at_ms),
-        (_, Some(_)) => Left::Unfinished,
-    };
-    if left == Left::Unfinished {
-        let queue = record::queue(store, project).await?;
-        if queue.is_active(number) {
-            record::change_queue(store, project, |queue| queue.settle(number, left)).await?;
-            if queue.paused {
-                // It was let go alone, or has not seen that all are to hold.
-                due::project_by(store, project, now.0).await?;
-            }
-            return due::set(store, id, due_ms).await;
-        }
-    }
-    let place = place(membership.group.as_ref(), &migration.source, &migration.destination);
-    // From the change of the queue on another driver may begin it again: that is not undone.
-    let known_ms = due::known(store, id).await?;
-    change_queue(store, project, now, |queue| match left {
-        Left::Unfinished => queue.again(number, &place),
-        Left::Held => queue.hold(number, &place),
-        Left::Waiting(at_ms) => queue.wait(number, at_ms, &place),
-        left => queue.settle(number, left),
-    })
-    .await?;
-    // What is held for too long ends by itself.
-    let due_ms = due_ms.filter(|_| matches!(left, Left::Held | Left::HeldByOwner));
-    due::settle(store, id, known_ms, due_ms).await.map(|_| ())
-}
-
-/// Writes into the list of its project how a migration stands.
-pub(crate) async fn show(store: &impl Store, migration: &Migration) -> Result<(), Error> {
-    match &migration.project {
-        None => Ok(()),
-        Some(place) => {
-            members::update(store, &place.project, place.number, &Row::of(migration)).await
-        }
-    }
-}
-
-/// Takes a migration that is being erased out of its project.
-pub(crate) async fn leave(
-    store: &impl Store,
-    id: &MigrationId,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let key = store::keys::migration(id);
-    let migration: Option<Migration> = store::records::read(store, &key).await?;
-    let Some(membership) = migration.and_then(|migration| migration.project) else {
-        return Ok(());
-    };
-    let (project, number) = (&membership.project, membership.number);
-    members::erased(store, project, number).await?;
-    change_queue(store, project, now, |queue| queue.settle(number, Left::Ended)).await
-}
-
-/// Whoever dies while a queue is changed has it looked at after this long.
-const SAFETY_MS: u64 = 5_000;
-
-/// Changes a queue and has it looked at. It is put down for later before, in case that this is cut
-/// off, and for now afterwards: who looked in between may have found nothing to do.
-pub(crate) async fn change_queue(
-    store: &impl Store,
-    id: &ProjectId,
-    now: Timestamp,
-    with: impl Fn(&mut Queue),
-) -> Result<(), Error> {
-    due::project_by(store, id, now.0 + SAFETY_MS).await?;
-    record::change_queue(store, id, with).await?;
-    due::project_by(store, id, now.0).await
 }
 
 /// Erases a project with which nothing happened for `retention_ms`; otherwise when to look again (ms

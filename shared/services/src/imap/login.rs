@@ -10,8 +10,8 @@ use store::seal::Credential;
 use wire::{Host, Stream, within};
 
 use super::service::Imap;
+use crate::account::{AccountReport, Detail, FolderSummary, Inbox, Line, no_server, unproven};
 use crate::credentials::credentials;
-use crate::login::{AccountReport, Detail, FolderSummary, Inbox, Line, no_server, unproven};
 use crate::mail::{FOLDERS_MAX, MailService};
 use crate::trouble::{Side, Trouble};
 

@@ -9,8 +9,8 @@ use store::seal::Credential;
 use wire::{Host, within};
 
 use super::maildrop::Maildrop;
+use crate::account::{AccountReport, Detail, FolderSummary, Line, no_server, unproven};
 use crate::credentials::credentials;
-use crate::login::{AccountReport, Detail, FolderSummary, Line, no_server, unproven};
 
 /// Opens a line, says hello, logs in.
 pub async fn open<H: Host>(
