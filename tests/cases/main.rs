@@ -30,6 +30,7 @@ mod refusals;
 mod secrets;
 mod servers;
 mod spin;
+mod stored;
 mod strangers;
 mod terminal;
 mod truth;

@@ -47,23 +47,17 @@ pub struct Setup {
     pub files: Option<u32>,
     /// How many KiB the disk of its state has; as many as that of the tests without.
     pub disk_kib: Option<u32>,
-    /// Whether its wall clock is one that the test can set.
-    pub clock: bool,
+    /// Where its wall clock is one that the test can set: how far it is off at the start.
+    pub clock: Option<String>,
 }
 
 impl Default for Setup {
     /// Loopback allowed, the tests' authority trusted.
     fn default() -> Self {
-        Setup {
-            variables: Vec::new(),
-            flags: Vec::new(),
-            files: None,
-            disk_kib: None,
-            clock: false,
-        }
-        .variable("allowed_networks", "127.0.0.0/8,::1/128")
-        .variable("extra_ca", &authority().pem)
-        .variable("advance_token", ADVANCE_TOKEN)
+        Setup { variables: Vec::new(), flags: Vec::new(), files: None, disk_kib: None, clock: None }
+            .variable("allowed_networks", "127.0.0.0/8,::1/128")
+            .variable("extra_ca", &authority().pem)
+            .variable("advance_token", ADVANCE_TOKEN)
     }
 }
 
@@ -105,7 +99,13 @@ impl Setup {
     /// Gives it a wall clock of its own: [`App::set_clock`].
     #[must_use]
     pub fn with_a_clock(self) -> Self {
-        Setup { clock: true, ..self }
+        self.with_clock("+0s")
+    }
+
+    /// The same where it is off from the start, such as `-3600s`.
+    #[must_use]
+    pub fn with_clock(self, step: &str) -> Self {
+        Setup { clock: Some(step.to_owned()), ..self }
     }
 
     /// Adds the variables to a command; long ones by way of files in `folder`.
@@ -136,7 +136,15 @@ pub struct App {
 impl App {
     /// Starts it and waits until it accepts requests.
     pub fn start(setup: Setup) -> App {
+        App::start_on(setup, |_| {})
+    }
+
+    /// The same with a state folder in which `fill` has put something before.
+    pub fn start_on(setup: Setup, fill: impl FnOnce(&Path)) -> App {
         let folder = tempfile::Builder::new().prefix("app").tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        std::fs::create_dir_all(&state).expect("a folder");
+        fill(&state);
         let (running, url) = launch(&setup, folder.path());
         App { setup, folder, running, url }
     }
@@ -168,6 +176,11 @@ impl App {
     pub fn cut_power(&mut self) {
         self.running.kill_9();
         (self.running, self.url) = launch(&self.setup, self.folder.path());
+    }
+
+    /// Ends it as a power cut does, and leaves its state.
+    pub fn kill_9(&mut self) {
+        self.running.kill_9();
     }
 
     /// Asks it to end and tells how long that took and how it ended.
@@ -339,9 +352,9 @@ fn launch(setup: &Setup, folder: &Path) -> (Running, String) {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         setup.apply(command, folder);
-        if setup.clock {
+        if let Some(step) = &setup.clock {
             let clock = folder.join(CLOCK);
-            std::fs::write(&clock, "+0s").expect("a file");
+            std::fs::write(&clock, step).expect("a file");
             command.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", &clock);
             // The file is read at each look at the clock; what measures durations is not shown it.
             command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");

@@ -5,7 +5,7 @@
 //! which share no code with the application. Out of scope: the tests (`cases/`).
 //!
 //! Reading order: [`process`], [`tls`], [`servers`], [`mailbox`], [`content`], [`http`], [`app`],
-//! [`doh`], [`dns`], [`site`], [`browser`].
+//! [`stored`], [`doh`], [`dns`], [`site`], [`browser`].
 //!
 //! Invariants: whatever is started ends with the value that stands for it, and with the test
 //! process at the latest; what cannot be started is a failure that says what to install, never
@@ -28,4 +28,5 @@ pub mod mailbox;
 pub mod process;
 pub mod servers;
 pub mod site;
+pub mod stored;
 pub mod tls;

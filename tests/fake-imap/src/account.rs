@@ -27,8 +27,11 @@ impl Message {
             "From: a@example.org\r\nTo: b@example.org\r\nSubject: sample {message_id}\r\n\
              Date: Wed, 1 Jan 2020 10:00:00 +0100\r\nMessage-ID: <{message_id}>\r\n\r\n"
         );
-        let lines = "0123456789 sample text of a message.\r\n".bytes().cycle();
-        let bytes: Vec<u8> = head.bytes().chain(lines.take(body_bytes)).collect();
+        let line = "0123456789 sample text of a message.\r\n";
+        let mut bytes = head.into_bytes();
+        let size = bytes.len() + body_bytes;
+        bytes.extend_from_slice(line.repeat(body_bytes.div_ceil(line.len())).as_bytes());
+        bytes.truncate(size);
         let internal_date = " 1-Jan-2020 10:00:00 +0100".into();
         Message { bytes: bytes.into(), flags: Vec::new(), internal_date }
     }
@@ -120,7 +123,7 @@ pub(crate) struct Account {
     pub(crate) subscribed: BTreeSet<String>,
     pub(crate) complaints: Vec<String>,
     pub(crate) commands: Vec<String>,
-    next_validity: u32,
+    pub(crate) next_validity: u32,
 }
 
 impl Account {

@@ -32,6 +32,7 @@ mod odd;
 mod search;
 mod session;
 mod sets;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;

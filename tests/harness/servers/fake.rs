@@ -2,7 +2,7 @@
 //! that speaks something else.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,15 +16,19 @@ use crate::tls::TlsFront;
 
 /// Accepts connections until dropped, each in a thread of its own.
 struct Listener {
-    port: u16,
+    address: SocketAddr,
     ended: Arc<AtomicBool>,
     accepted: Arc<AtomicU32>,
 }
 
 impl Listener {
     fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Listener {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("a bound socket").port();
+        Listener::at((Ipv4Addr::LOCALHOST, 0).into(), serve)
+    }
+
+    fn at(address: SocketAddr, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Listener {
+        let listener = TcpListener::bind(address).expect("the address is free");
+        let address = listener.local_addr().expect("a bound socket");
         let (ended, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (stop, count, serve) = (ended.clone(), accepted.clone(), Arc::new(serve));
         std::thread::spawn(move || {
@@ -37,14 +41,14 @@ impl Listener {
                 std::thread::spawn(move || serve(stream));
             }
         });
-        Listener { port, ended, accepted }
+        Listener { address, ended, accepted }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let _ = TcpStream::connect(self.address);
     }
 }
 
@@ -73,22 +77,14 @@ impl Fake {
 
     /// Starts one on this line.
     pub fn on(account: Mailboxes, faults: Faults, line: Line) -> Fake {
-        let served = account.clone();
-        let listener = Listener::start(move |stream| {
-            let _ = stream.set_nodelay(true);
-            if line.reset {
-                let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-            }
-            let stream = Blocking { stream, delay: line.delay };
-            block_on(serve(stream, served.clone(), faults.clone()));
-        });
-        let front = TlsFront::before(listener.port);
+        let listener = Listener::start(speak(account.clone(), faults, line));
+        let front = TlsFront::before(listener.address.port());
         Fake { account, listener, front }
     }
 
     /// Port of plain IMAP.
     pub fn port(&self) -> u16 {
-        self.listener.port
+        self.listener.address.port()
     }
 
     /// Port of IMAP over TLS.
@@ -99,6 +95,27 @@ impl Fake {
     /// Connections so far.
     pub fn connections(&self) -> u32 {
         self.listener.accepted.load(Ordering::Relaxed)
+    }
+}
+
+/// The IMAP server in memory at an address that is known beforehand, without TLS.
+pub struct Plain(#[expect(dead_code, reason = "ends with this value")] Listener);
+
+impl Plain {
+    /// Starts one; ended, another may take its address.
+    pub fn start(address: SocketAddr, account: Mailboxes, faults: Faults, line: Line) -> Plain {
+        Plain(Listener::at(address, speak(account, faults, line)))
+    }
+}
+
+fn speak(account: Mailboxes, faults: Faults, line: Line) -> impl Fn(TcpStream) + Send + Sync {
+    move |stream| {
+        let _ = stream.set_nodelay(true);
+        if line.reset {
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+        let stream = Blocking { stream, delay: line.delay };
+        block_on(serve(stream, account.clone(), faults.clone()));
     }
 }
 
@@ -138,7 +155,7 @@ impl Silent {
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.0.port
+        self.0.address.port()
     }
 }
 
@@ -158,6 +175,6 @@ impl Talker {
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.0.port
+        self.0.address.port()
     }
 }

@@ -12,7 +12,7 @@ mod relay;
 pub use courier::Courier;
 pub use cyrus::{ACCOUNTS, Cyrus};
 pub use dovecot::{Dovecot, Layout, MASTER_PASSWORD, MASTER_USER, access_token};
-pub use fake::{Fake, Line, Silent, Talker};
+pub use fake::{Fake, Line, Plain, Silent, Talker};
 pub use gate::Gate;
 pub(crate) use packages::installed;
 pub use recipient::Recipient;

@@ -1,6 +1,7 @@
 //! Two IMAP servers, a store and a clock in one thread, and a switch that cuts the power.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -30,6 +31,8 @@ pub(super) struct Bed {
     pool: RefCell<LocalPool>,
     pub(super) source: Server,
     pub(super) destination: Server,
+    /// Servers that are neither, by their ports.
+    pub(super) others: Rc<RefCell<BTreeMap<u16, Server>>>,
     pub(super) memory: Memory,
     power: Power,
     pub(super) timers: Timers,
@@ -45,6 +48,7 @@ pub(super) struct Bed {
 struct TestHost {
     spawner: futures::executor::LocalSpawner,
     servers: [Server; 2],
+    others: Rc<RefCell<BTreeMap<u16, Server>>>,
     power: Power,
     timers: Timers,
 }
@@ -53,8 +57,9 @@ impl Network for TestHost {
     type Stream = Cuttable;
     async fn connect(&self, address: SocketAddr, idle_s: u32) -> Result<Cuttable, Error> {
         let (near, far) = pipe();
+        let other = self.others.borrow().get(&address.port()).cloned();
         let Server { mailboxes, faults, pop, toy, speed, .. } =
-            self.servers[usize::from(address.port() - 1) % 2].clone();
+            other.unwrap_or_else(|| self.servers[usize::from(address.port() - 1) % 2].clone());
         match pop {
             Some(pop) => self.spawner.spawn_local(pop.serve(far)).unwrap(),
             None if toy => self.spawner.spawn_local(toy::serve(far, mailboxes)).unwrap(),
@@ -179,6 +184,7 @@ impl Bed {
             pool: RefCell::new(LocalPool::new()),
             source,
             destination,
+            others: Rc::default(),
             memory: Memory::default(),
             power: Power::default(),
             timers: Timers::default(),
@@ -216,6 +222,7 @@ impl Bed {
         TestHost {
             spawner: self.pool.borrow().spawner(),
             servers: [self.source.clone(), self.destination.clone()],
+            others: self.others.clone(),
             power: self.power.clone(),
             timers: self.timers.clone(),
         }
@@ -407,27 +414,6 @@ impl Bed {
             }
         }
         panic!("does not end");
-    }
-
-    pub(super) fn stop(&self) {
-        let now = Timestamp(self.timers.now_ms.get());
-        let boot = self.boot.get().to_string();
-        let work = lifecycle::stop(&self.memory, &self.id, now, &boot);
-        futures::executor::block_on(work).unwrap();
-    }
-
-    pub(super) fn pause(&self) {
-        let now = Timestamp(self.timers.now_ms.get());
-        let boot = self.boot.get().to_string();
-        let work = lifecycle::pause(&self.memory, &self.id, now, &boot);
-        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
-    }
-
-    pub(super) fn resume(&self) {
-        let now = Timestamp(self.timers.now_ms.get());
-        let boot = self.boot.get().to_string();
-        let work = lifecycle::resume(&self.memory, &self.id, now, &boot);
-        assert_eq!(futures::executor::block_on(work), Ok(lifecycle::Outcome::Done));
     }
 
     pub(super) fn synchronise(&self) {

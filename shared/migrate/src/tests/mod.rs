@@ -29,6 +29,7 @@ mod retention;
 mod schedule;
 mod server;
 mod slow;
+mod stored;
 mod synchronise;
 mod toy;
 mod whole;
