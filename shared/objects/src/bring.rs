@@ -14,7 +14,7 @@ use crate::known::{Known, Slot, entries, key};
 use crate::lane::{About, Done, Lane};
 use crate::list;
 use crate::outcome::{self, Sent};
-use crate::record::{Entry, Intended, Intention, Print, Stage, Work};
+use crate::record::{Entry, Intended, Intention, Print, Stage, State, Work};
 use crate::settle::Answer;
 use crate::sides::Sides;
 use crate::standing::{self, Stock};
@@ -44,7 +44,7 @@ pub(crate) async fn bring<C: Context, S: Objects>(
         let row = lane.row(at)?;
         let known = Known::read(ctx.store(), ctx.id(), at, row.segments).await?;
         let stock = Stock::read(ctx.store(), ctx.id(), at, row.standing_pages).await?;
-        let mut sides = Sides { source, destination, known, stock };
+        let mut sides = Sides { source, destination, known, stock, settled: Vec::new() };
         if row.looked_in != ctx.sync_point() {
             look(ctx, lane, at, &mut sides).await?;
         }
@@ -78,7 +78,7 @@ async fn batch<C: Context, S: Objects>(
 ) -> Done<C, bool> {
     let row = lane.row(at)?;
     let most = if row.tries >= ALONE_AFTER { 1 } else { AT_ONCE };
-    let works = list::next(ctx, row, at, most).await?;
+    let (works, rest_of_page) = list::next(ctx, row, at, most).await?;
     if works.is_empty() {
         return Ok(false);
     }
@@ -118,7 +118,7 @@ async fn batch<C: Context, S: Objects>(
     decide_all(ctx, lane, at, sides, candidates, &mut decided).await?;
     let again = carry_out(ctx, lane, at, sides, decided).await?;
     if !again {
-        list::advance(ctx, lane, at, count).await?;
+        list::advance(lane.row_mut(at)?, count, rest_of_page);
     }
     ctx.progressed();
     lane.checkpoint(ctx).await?;
@@ -178,7 +178,9 @@ async fn candidate<C: Context, S>(
         entries(ctx.store(), ctx.id(), at, slot.as_slice()).await.map(|mut found| found.pop())
     };
     let (own, other) = (fetch(own).await?, fetch(other).await?);
-    let same = |entry: &&Entry| entry.identity == identity && entry.has_place();
+    // What has vanished is brought again where the owner asks for it.
+    let vanished = |entry: &Entry| entry.state == State::Left && entry.failed && ctx.is_retry();
+    let same = |entry: &&Entry| entry.identity == identity && entry.has_place() && !vanished(entry);
     let mut base = own.as_ref().filter(same).cloned();
     let mut twin = None;
     if let (None, Some(other)) = (&base, other) {
@@ -186,8 +188,11 @@ async fn candidate<C: Context, S>(
     }
     let mut there = base.as_ref().and_then(|entry| entry.destination.clone());
     if base.is_none() && twin.is_none() {
-        let found = sides.stock.with_identity(ctx.store(), ctx.id(), at, identity).await?;
-        there = found.map(|standing| standing.name);
+        let which = (identity, &sides.known);
+        let found = sides.stock.with_identity(ctx.store(), ctx.id(), at, which).await?;
+        let content = Print::from(object.digest);
+        let equal = found.iter().find(|it| it.content == content).or(found.first());
+        there = equal.map(|standing| standing.name.clone());
     }
     Ok(Candidate { work, object, own, base, twin, there })
 }
@@ -211,6 +216,7 @@ async fn carry_out<C: Context, S: Objects>(
             let sentence = format!("It was sent {tries} times, and nothing became of it.");
             outcome::lose(ctx, lane, (at, sides), (&put, sentence))?;
         }
+        outcome::flush(ctx, lane, (at, sides))?;
         return Ok(false);
     }
     lane.row_mut(at)?.tries += 1;

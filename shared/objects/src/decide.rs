@@ -14,6 +14,10 @@ use crate::record::{Entry, Intended, Print, State, Work};
 use crate::settle::known_as;
 use crate::sides::Sides;
 
+/// What is said of an object that a verification did not find any more.
+pub(crate) const VANISHED: &str = "It was put at the destination, and does not stand there any more: it was \
+    deleted there, or the destination has lost it. Only a further try of what failed brings it again.";
+
 /// An object of the source and what is known of it.
 pub(crate) struct Candidate {
     pub(crate) work: Work,
@@ -103,6 +107,22 @@ async fn decide<C: Context, S: Objects>(
     {
         ctx.counters(kind).left_out += 1;
         decided.entries.push(Entry { state: State::LeftOut, ..now });
+        return Ok(());
+    }
+    // What an earlier verification did not find, or could not see and which is not there.
+    let vanished = |base: &Entry| match (base.state, &seen) {
+        (State::Left, _) => base.failed,
+        (State::Placed, Seen::Absent | Seen::Refused(_)) => {
+            base.failed && base.content == now.content
+        }
+        _ => false,
+    };
+    if candidate.base.as_ref().is_some_and(vanished) {
+        lane.tell(ctx, at, &about, (FailureCode::Differs, VANISHED.to_owned()))?;
+        let state = if matches!(seen, Seen::Refused(_)) { now.state } else { State::Left };
+        decided.entries.push(Entry { state, failed: true, ..now });
+        let was = candidate.base.filter(|it| it.source != candidate.work.source);
+        decided.entries.extend(was.map(Entry::forgotten));
         return Ok(());
     }
     let unseen = matches!(seen, Seen::Refused(_));

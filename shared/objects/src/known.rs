@@ -18,12 +18,12 @@ const SEGMENTS_AT_ONCE: usize = 8;
 pub(crate) struct Slot {
     /// Of its name at the source.
     pub(crate) source: u64,
-    /// Of its tag there; `None` where there is none.
-    pub(crate) source_tag: Option<u64>,
+    /// Of its tag there; 0 where there is none.
+    pub(crate) source_tag: u64,
     /// Of its name at the destination; 0 where there is none.
     pub(crate) destination: u64,
-    /// Of its tag there, as we left it.
-    pub(crate) tag: Option<u64>,
+    /// Of its tag there, as we left it; 0 where there is none.
+    pub(crate) tag: u64,
     /// Of what identifies it.
     pub(crate) identity: u64,
     /// Where its entry is.
@@ -41,9 +41,9 @@ impl Slot {
     fn of(entry: &Entry, segment: u32, place: u32) -> Slot {
         Slot {
             source: key(&entry.source),
-            source_tag: entry.source_tag.as_deref().map(key),
+            source_tag: tag_key(entry.source_tag.as_deref()),
             destination: entry.destination.as_deref().map_or(0, key),
-            tag: entry.tag.as_deref().map(key),
+            tag: tag_key(entry.tag.as_deref()),
             identity: entry.identity.short(),
             segment,
             place,
@@ -64,6 +64,11 @@ impl Slot {
 /// The key of a name or a tag in tables.
 pub(crate) fn key(text: &str) -> u64 {
     Print::of(&[text]).short()
+}
+
+/// The key of a tag; 0 where there is none.
+pub(crate) fn tag_key(tag: Option<&str>) -> u64 {
+    tag.map_or(0, key)
 }
 
 /// The index.
@@ -126,10 +131,10 @@ impl Known {
         self.by_identity.get(&identity.short()).and_then(|source| self.by_source.get(source))
     }
 
-    /// The one of ours that stands at the destination with this identity.
-    pub(crate) fn placed(&self, identity: u64) -> Option<&Slot> {
+    /// The one with this identity that we put at the destination, whatever became of it there.
+    pub(crate) fn put_with(&self, identity: u64) -> Option<&Slot> {
         let slot = self.by_identity.get(&identity).and_then(|source| self.by_source.get(source));
-        slot.filter(|slot| slot.state == State::Placed)
+        slot.filter(|slot| slot.put_in > 0)
     }
 
     /// The one that has this name at the destination.

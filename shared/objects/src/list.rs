@@ -1,6 +1,6 @@
 //! What has to be looked at in a collection: what the source lists, compared with what is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{FailureCode, Item};
 use services::Side;
@@ -8,9 +8,9 @@ use services::objects::{Listed, Objects};
 use store::keys;
 use store::records;
 
-use crate::asking::{Next, Reader};
+use crate::asking::{Next, Reader, Seen, see};
 use crate::context::{At, Context};
-use crate::known::{Known, Slot, entries, key};
+use crate::known::{Known, Slot, entries, key, tag_key};
 use crate::lane::{About, Done, Lane};
 use crate::plan::{AtDestination, AtSource, Step, plan};
 use crate::record::{Entry, Row, Stage, State, Work};
@@ -110,28 +110,36 @@ pub(crate) async fn list<C: Context, S: Objects>(
         }
         gone.extend(away.iter().map(|name| key(name)).filter(|name| !seen.contains(name)));
     };
-    let slots: Vec<Slot> = known.all().filter(|slot| !slot.gone).copied().collect();
-    let is_gone = |slot: &Slot| match reader.whole {
+    let is_gone = |slot: &&Slot| match reader.whole {
+        _ if slot.gone => false,
         true => !seen.contains(&slot.source),
         false => gone.contains(&slot.source),
     };
-    let (away, here): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(is_gone);
+    let away: Vec<Slot> = known.all().filter(is_gone).copied().collect();
+    let still = write_gone(ctx, lane, (at, &mut known), (source, &away)).await?;
     // What was refused is tried again, also where nothing changed.
-    let again: Vec<Slot> =
-        here.iter().filter(|it| it.failed && !seen.contains(&it.source)).copied().collect();
+    let failed = |slot: &&Slot| !slot.gone && slot.failed && !seen.contains(&slot.source);
+    let mut again: BTreeMap<u64, Slot> =
+        known.all().filter(failed).map(|slot| (slot.source, *slot)).collect();
+    again.extend(still.iter().map(|slot| (slot.source, *slot)));
+    worked.extend(again.keys());
+    let again: Vec<Slot> = again.into_values().collect();
     work_again(ctx, lane, at, (&again, &mut pages)).await?;
-    write_gone(ctx, lane, (at, &mut known), &away).await?;
-    let out = |it: &&Slot| it.state == State::LeftOut && !it.failed && !worked.contains(&it.source);
-    let left_out = here.iter().filter(out).count() as u64;
-    count(ctx, lane.row(at)?.kind, (here.len() as u64 + fresh, left_out), pages.objects);
+    let out = |it: &&Slot| {
+        it.state == State::LeftOut && !it.gone && !it.failed && !worked.contains(&it.source)
+    };
+    let left_out = known.all().filter(out).count() as u64;
+    let here = known.all().filter(|slot| !slot.gone).count() as u64;
+    count(ctx, lane.row(at)?.kind, (here + fresh, left_out), pages.objects);
+    lane.row_mut(at)?.listed_whole = reader.whole;
     finish(ctx, lane, at, (pages, state)).await
 }
 
 /// Whether an object has to be read.
 fn is_to_be_looked_at(slot: Option<&Slot>, listed: &Listed) -> bool {
     let Some(slot) = slot else { return true };
-    let tag = listed.tag.as_deref().map(key);
-    slot.gone || slot.failed || tag.is_none() || tag != slot.source_tag
+    let tag = tag_key(listed.tag.as_deref());
+    slot.gone || slot.failed || tag == 0 || tag != slot.source_tag
 }
 
 async fn work_again<C: Context>(
@@ -158,26 +166,37 @@ async fn list_failed<C: Context>(ctx: &mut C, lane: &mut Lane, at: u32, known: &
     finish(ctx, lane, at, (pages, state)).await
 }
 
-/// Writes down which objects are gone at the source. What we brought of them stays ours.
-async fn write_gone<C: Context>(
+/// Writes down which of these objects, which were not listed, are gone at the source, and gives those that are
+/// not: each is asked for by its name, since a listing may leave something out. What we brought stays ours.
+pub(crate) async fn write_gone<C: Context, S: Objects>(
     ctx: &mut C,
     lane: &mut Lane,
     (at, known): (u32, &mut Known),
-    away: &[Slot],
-) -> Done<C> {
+    (source, away): (&mut S, &[Slot]),
+) -> Done<C, Vec<Slot>> {
+    let place = lane.source(at)?;
+    let mut still = Vec::new();
     for some in away.chunks(ENTRIES_AT_ONCE) {
-        let mut gone = entries(ctx.store(), ctx.id(), at, some).await?;
-        for entry in &mut gone {
-            let step = plan(AtSource::Gone, known_as(Some(entry)), AtDestination::Absent, false);
+        let missing = entries(ctx.store(), ctx.id(), at, some).await?;
+        let names: Vec<String> = missing.iter().map(|entry| entry.source.clone()).collect();
+        let seen = see(source, &place, &names).await.at(Side::Source)?;
+        let mut gone = Vec::new();
+        for ((slot, mut entry), seen) in some.iter().zip(missing).zip(seen) {
+            if seen != Seen::Absent {
+                still.push(*slot);
+                continue;
+            }
+            let step = plan(AtSource::Gone, known_as(Some(&entry)), AtDestination::Absent, false);
             if step == Step::Forget {
                 entry.state = State::Forgotten;
             }
             (entry.gone, entry.failed) = (true, false);
+            gone.push(entry);
         }
         lane.journal(ctx, (at, known), &gone)?;
         lane.checkpoint(ctx).await?;
     }
-    Ok(())
+    Ok(still)
 }
 
 /// Counts what is there: so many objects, of which `left_out` are left out as before, and `work` looked at.
@@ -203,39 +222,35 @@ async fn finish<C: Context>(
     lane.checkpoint(ctx).await
 }
 
-/// The next objects that are to be looked at, at most `most`; none after the last.
+/// The next objects that are to be looked at, at most `most`, and how many the page has from there on; none
+/// after the last.
 pub(crate) async fn next<C: Context>(
     ctx: &C,
     row: &Row,
     at: u32,
     most: usize,
-) -> Done<C, Vec<Work>> {
+) -> Done<C, (Vec<Work>, usize)> {
     if row.work_page >= row.work_pages.unwrap_or(0) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     let key = keys::objects_work(ctx.id(), at, row.work_page);
     let page: Option<Vec<Work>> = records::read(ctx.store(), &key).await?;
     let gone = || store::Error::Unreadable { key, reason: "it is gone".into() };
-    let page = page.ok_or_else(gone)?;
-    Ok(page.into_iter().skip(row.work_place as usize).take(most).collect())
+    let mut page = page.ok_or_else(gone)?;
+    let mut rest = page.split_off((row.work_place as usize).min(page.len()));
+    let count = rest.len();
+    rest.truncate(most);
+    Ok((rest, count))
 }
 
-/// `count` more objects are dealt with.
-pub(crate) async fn advance<C: Context>(
-    ctx: &C,
-    lane: &mut Lane,
-    at: u32,
-    count: usize,
-) -> Done<C> {
-    let rest = next(ctx, lane.row(at)?, at, usize::MAX).await?.len();
-    let row = lane.row_mut(at)?;
+/// `count` more objects are dealt with, of so many that the page still has.
+pub(crate) fn advance(row: &mut Row, count: usize, rest: usize) {
     row.tries = 0;
     if count >= rest {
         (row.work_page, row.work_place) = (row.work_page + 1, 0);
     } else {
         row.work_place += u32::try_from(count).unwrap_or(0);
     }
-    Ok(())
 }
 
 /// All objects of a collection for which the destination has no place count as lost, with one line.

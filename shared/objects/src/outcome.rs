@@ -67,6 +67,7 @@ pub(crate) async fn settle<C: Context, S: Objects>(
             fate => again |= write(ctx, lane, (at, sides), (&sent, fate))?,
         }
     }
+    flush(ctx, lane, (at, sides))?;
     if !missing.is_empty() {
         again |= look_through(ctx, lane, (at, sides), missing).await?;
     }
@@ -93,12 +94,15 @@ async fn look_through<C: Context, S: Objects>(
     }
     let (mut again, mut found_any) = (false, false);
     for sent in missing {
-        let identity = sent.intended.entry.identity;
-        let found = match looks {
-            true => sides.stock.with_identity(ctx.store(), ctx.id(), at, identity).await?,
-            false => None,
+        // What was counted is staged before anything is waited for.
+        flush(ctx, lane, (at, sides))?;
+        let which = (sent.intended.entry.identity, &sides.known);
+        let mut found = match looks {
+            true => sides.stock.with_identity(ctx.store(), ctx.id(), at, which).await?,
+            false => Vec::new(),
         };
-        let Some(found) = found else {
+        let only = found.len() == 1;
+        let Some(found) = found.pop() else {
             let fate = nowhere(&sent.answer);
             again |= write(ctx, lane, (at, sides), (&sent, fate))?;
             continue;
@@ -106,21 +110,22 @@ async fn look_through<C: Context, S: Objects>(
         found_any = true;
         let (name, tag, left) = (Some(found.name), found.tag, found.content);
         let entry = Entry { destination: name, tag, left, ..sent.intended.entry.clone() };
-        let same = left == entry.content;
-        if sent.answer == Answer::Stored {
+        if sent.answer == Answer::Stored && only {
             lane.row_mut(at)?.renames = true;
             placed(ctx, lane, (at, sides), (&sent.intended, entry))?;
-        } else if same && lane.row(at)?.renames {
-            placed(ctx, lane, (at, sides), (&sent.intended, entry))?;
-        } else if same {
+        } else if left == entry.content {
             // Nobody can tell whether the service gave it this name, or the user made it meanwhile.
             ctx.counters(lane.row(at)?.kind).skipped += 1;
             let entry = Entry { state: State::Adopted, sync_point: 0, ..entry };
-            record(ctx, lane, (at, sides), (&sent.intended, entry))?;
+            record(sides, &sent.intended, entry);
         } else {
-            write(ctx, lane, (at, sides), (&sent, Fate::Unsure))?;
+            // Whether the service has changed it, or it is another one, nobody can tell either.
+            let sentence =
+                "The destination has this object with another content, under a name of its own.";
+            lose(ctx, lane, (at, sides), (&sent.intended, sentence.to_owned()))?;
         }
     }
+    flush(ctx, lane, (at, sides))?;
     if looks && !found_any {
         lane.row_mut(at)?.in_vain += 1;
     }
@@ -161,7 +166,7 @@ fn write<C: Context, S>(
     };
     ctx.counters(kind).skipped += 1;
     let entry = Entry { state: State::Left, tag: None, ..entry };
-    record(ctx, lane, (at, sides), (&sent.intended, entry))?;
+    record(sides, &sent.intended, entry);
     Ok(false)
 }
 
@@ -185,19 +190,24 @@ fn placed<C: Context, S>(
     if intended.replaces.is_none() || new {
         lane.row_mut(at)?.migrated += 1;
     }
-    record(ctx, lane, (at, sides), (intended, entry))
+    record(sides, intended, entry);
+    Ok(())
 }
 
-/// Writes an entry, and that the object is known by no older name any more.
-fn record<C: Context, S>(
+/// Notes an entry, and that the object is known by no older name any more.
+fn record<S>(sides: &mut Sides<'_, S>, intended: &Intended, entry: Entry) {
+    sides.settled.extend(intended.was.clone().map(Entry::forgotten));
+    sides.settled.push(entry);
+}
+
+/// Stages what became of objects as one segment of the journal.
+pub(crate) fn flush<C: Context, S>(
     ctx: &mut C,
     lane: &mut Lane,
     (at, sides): (u32, &mut Sides<'_, S>),
-    (intended, entry): (&Intended, Entry),
 ) -> Done<C> {
-    let was = intended.was.clone().map(Entry::forgotten);
-    let entries: Vec<Entry> = was.into_iter().chain([entry]).collect();
-    lane.journal(ctx, (at, &mut sides.known), &entries)?;
+    let settled = std::mem::take(&mut sides.settled);
+    lane.journal(ctx, (at, &mut sides.known), &settled)?;
     Ok(())
 }
 
@@ -215,7 +225,8 @@ pub(crate) fn lose<C: Context, S>(
         (Some((old, tag)), true) => Entry { left: *old, tag: Some(tag.clone()), ..entry },
         _ => Entry { state: State::Nothing, destination: None, sync_point: 0, ..entry },
     };
-    record(ctx, lane, (at, sides), (intended, entry))
+    record(sides, intended, entry);
+    Ok(())
 }
 
 /// Finds out what became of what was being done when the last slice ended; a removal sees to its own.
@@ -233,7 +244,7 @@ pub(crate) async fn reconcile<C: Context, S: Objects>(
     }
     let known = Known::read(ctx.store(), ctx.id(), at, row.segments).await?;
     let stock = Stock::read(ctx.store(), ctx.id(), at, row.standing_pages).await?;
-    let mut sides = Sides { source, destination, known, stock };
+    let mut sides = Sides { source, destination, known, stock, settled: Vec::new() };
     // A part may have been written down while the rest was looked for.
     let run = ctx.sync_point();
     let open = |put: &Intended| {

@@ -260,6 +260,8 @@ pub struct Row {
     pub settled: Option<String>,
     /// As found by this run.
     pub found: Option<String>,
+    /// Whether this run listed the source's collection as a whole, so that it is verified as a whole.
+    pub listed_whole: bool,
     /// How far this run is.
     pub stage: Stage,
     /// Segments in its journal.
@@ -296,6 +298,8 @@ pub struct Row {
     pub wrong: u64,
     /// Objects that stand there twice.
     pub doubled: u64,
+    /// Objects that stand there and cannot be read.
+    pub unreadable: u64,
     /// What the verification says.
     pub verdict: Option<Verdict>,
     /// For people.
@@ -320,6 +324,7 @@ impl Default for Row {
             refused: None,
             settled: None,
             found: None,
+            listed_whole: false,
             stage: Stage::List,
             segments: 0,
             work_pages: None,
@@ -338,6 +343,7 @@ impl Default for Row {
             found_there: 0,
             wrong: 0,
             doubled: 0,
+            unreadable: 0,
             verdict: None,
             remarks: Vec::new(),
         }

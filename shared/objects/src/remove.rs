@@ -208,7 +208,12 @@ async fn one<C: Context, S: Objects>(
             None => destination.remove(&place, &name, &tag).await,
         };
         match end.at(Side::Destination)? {
-            Removed::Gone => return Ok(End::Removed),
+            Removed::Gone => {
+                if before.is_some() {
+                    ctx.stage(keys::objects_before(ctx.id(), at), Vec::new());
+                }
+                return Ok(End::Removed);
+            }
             // It was there a moment ago: the answer to a removal of ours may have been lost.
             Removed::Absent => return Ok(End::Removed),
             Removed::Refused(why) => {

@@ -52,7 +52,13 @@ pub(crate) fn created(intended: &Entry, answer: &Answer, seen: &Seen) -> Fate {
         }
         (Answer::NotMet | Answer::Refused(_) | Answer::Lost, Seen::There(_)) => Fate::Unsure,
         (_, Seen::Absent) => Fate::Missing,
-        (_, Seen::Refused(_)) => Fate::Unsure,
+        // Whether it is there at all is not known either.
+        (Answer::Stored | Answer::NotMet, Seen::Refused(why)) => Fate::Failed(format!(
+            "The destination said that it has it, and does not give it: {}.",
+            why.words.trim_end_matches('.')
+        )),
+        (Answer::Refused(why), Seen::Refused(_)) => Fate::Failed(refusal(why)),
+        (Answer::Lost, Seen::Refused(_)) => Fate::Again,
     }
 }
 
@@ -176,7 +182,7 @@ mod tests {
             (there("id", "else"), ["placed", "unsure", "unsure", "unsure"]),
             (there("other", "new"), ["failed", "failed", "failed", "failed"]),
             (Seen::Absent, ["missing", "missing", "missing", "missing"]),
-            (Seen::Refused(no()), ["unsure", "unsure", "unsure", "unsure"]),
+            (Seen::Refused(no()), ["failed", "failed", "failed", "again"]),
         ] {
             let found = answers.each_ref().map(|answer| word(&created(&entry(), answer, &seen)));
             assert_eq!(found, fates, "created, {seen:?}");

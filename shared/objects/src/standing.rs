@@ -1,7 +1,7 @@
 //! What stands in a collection of the destination that we did not bring: each object is read once, and again
 //! when its tag is another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::MigrationId;
 use services::Side;
@@ -10,7 +10,7 @@ use store::{Error, Store, keys, records};
 
 use crate::asking::{Next, Reader, Seen, see};
 use crate::context::{At, Context};
-use crate::known::{Known, key};
+use crate::known::{Known, key, tag_key};
 use crate::lane::{Done, Lane};
 use crate::record::{Print, Standing};
 
@@ -22,7 +22,8 @@ const PAGES_AT_ONCE: usize = 8;
 /// Where the record of an object is, and what tells whether it has changed.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    tag: Option<u64>,
+    /// 0 where there is none.
+    tag: u64,
     /// 0 where it cannot be read.
     identity: u64,
     page: u32,
@@ -33,11 +34,12 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
     by_name: BTreeMap<u64, Slot>,
-    by_identity: BTreeMap<u64, u64>,
+    /// Identity and name.
+    by_identity: BTreeSet<(u64, u64)>,
 }
 
-/// The names that the destination listed, and their tags.
-pub(crate) type Present = BTreeMap<u64, Option<u64>>;
+/// The names that the destination listed, and their tags; 0 where there is none.
+pub(crate) type Present = BTreeMap<u64, u64>;
 
 impl Stock {
     /// Reads the list of collection `row`.
@@ -65,43 +67,45 @@ impl Stock {
 
     fn put(&mut self, standing: &Standing, (page, place): (u32, u32)) {
         let name = key(&standing.name);
-        if let Some(old) = self.by_name.remove(&name)
-            && self.by_identity.get(&old.identity) == Some(&name)
-        {
-            self.by_identity.remove(&old.identity);
+        if let Some(old) = self.by_name.remove(&name) {
+            self.by_identity.remove(&(old.identity, name));
         }
         if standing.gone {
             return;
         }
         let identity = standing.identity.map_or(0, Print::short);
-        let tag = standing.tag.as_deref().map(key);
+        let tag = tag_key(standing.tag.as_deref());
         self.by_name.insert(name, Slot { tag, identity, page, place });
         if identity != 0 {
-            self.by_identity.insert(identity, name);
+            self.by_identity.insert((identity, name));
         }
     }
 
-    /// The object with this identity.
+    /// The objects with this identity that do not have the name of one of ours.
     pub(crate) async fn with_identity(
         &self,
         store: &impl Store,
         id: &MigrationId,
         row: u32,
-        identity: Print,
-    ) -> Result<Option<Standing>, Error> {
-        let Some(slot) =
-            self.by_identity.get(&identity.short()).and_then(|name| self.by_name.get(name))
-        else {
-            return Ok(None);
-        };
-        let page = page_of(store, id, row, slot.page).await?;
-        Ok(page.into_iter().nth(slot.place as usize))
+        (identity, known): (Print, &Known),
+    ) -> Result<Vec<Standing>, Error> {
+        let identity = identity.short();
+        let mut found = Vec::new();
+        for (_, name) in self.by_identity.range((identity, 0)..=(identity, u64::MAX)) {
+            let Some(slot) = self.by_name.get(name) else { continue };
+            if known.at_destination(*name).is_some() {
+                continue;
+            }
+            let page = page_of(store, id, row, slot.page).await?;
+            found.extend(page.into_iter().nth(slot.place as usize));
+        }
+        Ok(found)
     }
 
-    /// Objects that stand beside one of ours with the same identity.
+    /// Objects that stand beside one that we put, with the same identity.
     pub(crate) fn doubled(&self, known: &Known) -> u64 {
         let beside = |(name, slot): &(&u64, &Slot)| {
-            let ours = known.placed(slot.identity);
+            let ours = known.put_with(slot.identity);
             ours.is_some_and(|ours| ours.destination != **name)
         };
         self.by_name.iter().filter(beside).count() as u64
@@ -139,11 +143,11 @@ pub(crate) async fn look<C: Context, S: Objects>(
     while let Next::Some(there, _) = reader.next(destination).await.at(Side::Destination)? {
         for listed in there {
             let name = key(&listed.name);
-            let tag = listed.tag.as_deref().map(key);
+            let tag = tag_key(listed.tag.as_deref());
             if present.insert(name, tag).is_some() || known.at_destination(name).is_some() {
                 continue;
             }
-            let as_it_was = |slot: &Slot| slot.tag == tag && tag.is_some() && slot.identity != 0;
+            let as_it_was = |slot: &Slot| slot.tag == tag && tag != 0 && slot.identity != 0;
             if !stock.by_name.get(&name).is_some_and(as_it_was) {
                 new.push(listed.name);
             }
@@ -203,7 +207,7 @@ async fn confirm<C: Context, S: Objects>(
         let standing: Vec<Standing> =
             names.iter().zip(seen).map(|(name, seen)| standing(name, seen)).collect();
         for it in standing.iter().filter(|it| !it.gone) {
-            present.insert(key(&it.name), it.tag.as_deref().map(key));
+            present.insert(key(&it.name), tag_key(it.tag.as_deref()));
         }
         write(ctx, lane, at, (stock, standing)).await?;
     }

@@ -9,9 +9,10 @@ use services::objects::Objects;
 
 use crate::asking::{Next, Reader, Seen, see};
 use crate::context::{At, Context};
+use crate::decide::VANISHED;
 use crate::known::{Known, Slot, entries, key};
 use crate::lane::{About, Done, Lane};
-use crate::list::Pages;
+use crate::list::{self, Pages};
 use crate::record::{Entry, Stage, State, Work};
 use crate::standing::{self, Present, Stock};
 
@@ -38,7 +39,7 @@ pub(crate) async fn verify<C: Context, S: Objects>(
         let both = (&mut known, &mut stock);
         compare(ctx, lane, at, destination, both).await?;
     }
-    let Some(sums) = ask(ctx, lane, at, source, &known).await? else { return Ok(()) };
+    let Some(sums) = ask(ctx, lane, at, source, &mut known).await? else { return Ok(()) };
     let unreadable = stock.unreadable();
     if unreadable > 0 {
         lane.row_mut(at)?.remark(&format!(
@@ -46,6 +47,7 @@ pub(crate) async fn verify<C: Context, S: Objects>(
              whether they are the same as objects that were brought."
         ));
     }
+    lane.row_mut(at)?.unreadable = unreadable;
     double(ctx, lane, at, stock.doubled(&known))?;
     conclude(ctx, lane, at, sums).await
 }
@@ -56,10 +58,10 @@ async fn ask<C: Context, S: Objects>(
     lane: &mut Lane,
     at: u32,
     source: &mut S,
-    known: &Known,
+    known: &mut Known,
 ) -> Done<C, Option<Sums>> {
     let (place, row) = (lane.source(at)?, lane.row(at)?);
-    let again = row.sums.is_some_and(|sums| sums.meet()) && row.settled.is_some();
+    let again = row.sums.is_some_and(|sums| sums.meet()) && !row.listed_whole;
     let since = row.found.clone().filter(|_| again && !ctx.is_retry());
     let mut reader = Reader::start(source, &place, since.as_deref()).await.at(Side::Source)?;
     let mut pages = Pages::behind(row.work_pages.unwrap_or(0));
@@ -83,7 +85,12 @@ async fn ask<C: Context, S: Objects>(
             }
         }
     }
-    if !reader.whole {
+    if reader.whole {
+        let unlisted = |slot: &&Slot| !slot.gone && !seen.contains(&slot.source);
+        let away: Vec<Slot> = known.all().filter(unlisted).copied().collect();
+        let still = list::write_gone(ctx, lane, (at, known), (source, &away)).await?;
+        still.iter().for_each(|slot| add(&mut sums, slot));
+    } else {
         known.all().filter(|slot| !slot.gone).for_each(|slot| add(&mut sums, slot));
     }
     let missed = pages.objects;
@@ -157,7 +164,7 @@ async fn compare<C: Context, S: Objects>(
 fn stands(present: &Present, slot: &Slot) -> bool {
     match present.get(&slot.destination) {
         None => false,
-        Some(tag) => *tag == slot.tag || tag.is_none() || slot.tag.is_none(),
+        Some(tag) => *tag == slot.tag || *tag == 0 || slot.tag == 0,
     }
 }
 
@@ -183,16 +190,27 @@ async fn compare_some<C: Context, S: Objects>(
             }
             // The user was quicker.
             Seen::There(_) => changed.push(Entry { state: State::Left, ..entry }),
-            Seen::Absent | Seen::Refused(_) => {
-                let identity = entry.identity;
-                let moved = stock.with_identity(ctx.store(), ctx.id(), at, identity).await?;
-                if let Some(it) = moved.filter(|it| it.content == entry.left) {
+            Seen::Refused(why) => {
+                let sentence = format!(
+                    "It was put at the destination, which does not give it: {}.",
+                    why.words.trim_end_matches('.')
+                );
+                lost(ctx, lane, at, (&entry, sentence))?;
+                changed.push(Entry { failed: true, ..entry });
+            }
+            Seen::Absent => {
+                let which = (entry.identity, &*known);
+                let mut moved = stock.with_identity(ctx.store(), ctx.id(), at, which).await?;
+                // Of several nobody can tell which is ours.
+                if let (1, Some(it)) =
+                    (moved.len(), moved.pop().filter(|it| it.content == entry.left))
+                {
                     found += 1;
                     lane.row_mut(at)?.renames = true;
                     changed.push(Entry { destination: Some(it.name), tag: it.tag, ..entry });
                     continue;
                 }
-                lost(ctx, lane, at, &entry)?;
+                lost(ctx, lane, at, (&entry, VANISHED.to_owned()))?;
                 changed.push(Entry { state: State::Left, failed: true, ..entry });
             }
         }
@@ -203,12 +221,16 @@ async fn compare_some<C: Context, S: Objects>(
 }
 
 /// What was put and does not stand there is not migrated.
-fn lost<C: Context>(ctx: &mut C, lane: &mut Lane, at: u32, entry: &Entry) -> Done<C> {
+fn lost<C: Context>(
+    ctx: &mut C,
+    lane: &mut Lane,
+    at: u32,
+    (entry, sentence): (&Entry, String),
+) -> Done<C> {
     let counters = ctx.counters(lane.row(at)?.kind);
     counters.migrated = counters.migrated.saturating_sub(1);
-    let sentence = "It was put at the destination, and does not stand there any more.";
     let about = About { size: entry.size, ..About::name(&entry.source) };
-    lane.tell(ctx, at, &about, (FailureCode::Differs, sentence.to_owned()))?;
+    lane.tell(ctx, at, &about, (FailureCode::Differs, sentence))?;
     lane.row_mut(at)?.wrong += 1;
     Ok(())
 }
@@ -236,7 +258,7 @@ fn double<C: Context>(ctx: &mut C, lane: &mut Lane, at: u32, doubled: u64) -> Do
 async fn conclude<C: Context>(ctx: &mut C, lane: &mut Lane, at: u32, sums: Sums) -> Done<C> {
     let row = lane.row_mut(at)?;
     let differs = row.wrong > 0 || row.doubled > 0 || !sums.meet();
-    let failed = sums.failed > 0 || row.refused.is_some();
+    let failed = sums.failed > 0 || row.refused.is_some() || row.unreadable > 0;
     row.verdict = Some(match (differs, failed) {
         (true, _) => Verdict::Differs,
         (false, true) => Verdict::CompleteButFailures,

@@ -270,6 +270,13 @@ impl Bed {
 
     /// A slice, as a driver begins it: whoever had the lease has it no more.
     pub(super) fn slice(&self, ask: Ask) -> Slice {
+        let step = self.power.as_step();
+        let source = Service::Fake(self.source.session(step.clone()));
+        self.slice_between(ask, (source, Service::Fake(self.destination.session(step))))
+    }
+
+    /// The same between other services.
+    pub(super) fn slice_between(&self, ask: Ask, services: (Service, Service)) -> Slice {
         self.shared.fence.set(self.shared.fence.get() + 1);
         let mut frame = Frame {
             store: CutStore(self.memory.clone(), self.power.clone()),
@@ -282,9 +289,7 @@ impl Bed {
             fence: self.shared.fence.get(),
             shared: self.shared.clone(),
         };
-        let step = self.power.as_step();
-        let mut source = Service::Fake(self.source.session(step.clone()));
-        let mut destination = Service::Fake(self.destination.session(step));
+        let (mut source, mut destination) = services;
         Box::pin(async move {
             let done = match ask {
                 Ask::Run | Ask::Retry => {
@@ -301,6 +306,11 @@ impl Bed {
                 Err(Halt::Store(error)) => panic!("the store: {error}"),
             }
         })
+    }
+
+    /// Lets no more than so many operations happen.
+    pub(super) fn allow(&self, operations: Option<u32>) {
+        self.power.left.set(operations);
     }
 
     /// One slice; cut off after so many operations.

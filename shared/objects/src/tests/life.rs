@@ -12,7 +12,7 @@ use super::bed::{Ask, Bed, Dice, Ended, Texts, text, texts};
 use super::whole::KINDS;
 
 /// Seeds of an ordinary run of the tests.
-const SEEDS: std::ops::Range<u64> = 0..300;
+const SEEDS: std::ops::Range<u64> = 0..120;
 
 type Key = (String, String);
 

@@ -3,4 +3,7 @@
 mod bed;
 mod cuts;
 mod life;
+mod memory;
+mod odd;
+mod single;
 mod whole;

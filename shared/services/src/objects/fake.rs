@@ -6,7 +6,7 @@
 mod session;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -112,6 +112,8 @@ struct Inner {
     tag: u64,
     operations: u32,
     late: Vec<Late>,
+    /// What was left out of a listing.
+    omitted: BTreeSet<String>,
 }
 
 /// The value of a line of a text.
@@ -269,7 +271,11 @@ impl Inner {
         }
         if !names.is_empty() && since.is_none() && self.odd(|odd| odd.omit) {
             let at = self.below(names.len());
-            names.remove(at);
+            // Each once: of what no listing has, nobody can know.
+            let name = names.remove(at);
+            if !self.omitted.insert(name.clone()) {
+                names.insert(at, name);
+            }
         }
         if !names.is_empty() && self.odd(|odd| odd.repeat) {
             let at = self.below(names.len());
