@@ -1,15 +1,15 @@
 //! One pass over what is due: claim the record, try each notice, write down what became of it.
 
-use dial::Dialer;
 use model::{Migration, MigrationId, Timestamp};
 use store::metrics::{NOTICES_GIVEN_UP, NOTICES_SENT, count};
-use store::seal::Seal;
 use store::{Error, Store, due, keys, records};
-use wire::{Clock, Http, Network, Secret};
+use wire::{Clock, Http, Network};
 
 use crate::delivery::{BUSY_MS, Delivery, Ended, Settled};
 use crate::mail::{self, Posted};
-use crate::outbox::{Channel, Notice, Outbox};
+use crate::notice::{Channel, Notice};
+use crate::office::{Claim, Office};
+use crate::outbox::Outbox;
 use crate::webhook;
 
 /// How long one call begins new tries; one that has begun is ended.
@@ -18,32 +18,6 @@ const PASS_MS: u64 = 10_000;
 const DAMAGED_LOOK_MS: u64 = 3_600_000;
 /// A driver looks again after this long at the earliest: somebody else may be at what is due.
 const LOOK_AGAIN_MS: u64 = 250;
-
-/// What the operator has set.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// The submission server, with login and password; empty: no mail is sent.
-    pub smtp_url: Secret,
-    /// Sender of mails.
-    pub mail_from: String,
-    /// Where users reach the application, without a slash at the end. Without it no mail is sent:
-    /// what a request says of it may be anybody's address.
-    pub public_url: String,
-}
-
-/// What delivering works with.
-pub struct Office<'a, H, S> {
-    /// Network, HTTP and clock.
-    pub host: &'a H,
-    /// What outlives a call.
-    pub store: &'a S,
-    /// Says what may be reached; opens lines.
-    pub dialer: &'a Dialer<'a, H>,
-    /// Opens sealed secrets.
-    pub seal: &'a Seal,
-    /// What the operator has set.
-    pub settings: Settings,
-}
 
 /// What one call did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,30 +60,6 @@ pub async fn next_due_ms<H: Clock, S: Store>(
     let first = due::all_notices(office.store).await?.into_iter().next();
     let earliest_ms = office.host.now_ms() + LOOK_AGAIN_MS;
     Ok(first.map(|(due_ms, _)| due_ms.max(earliest_ms)))
-}
-
-/// The delivery record, as long as nobody else writes it.
-pub(crate) struct Claim<'a, S> {
-    store: &'a S,
-    key: String,
-    stored: Vec<u8>,
-    delivery: Delivery,
-}
-
-impl<S: Store> Claim<'_, S> {
-    /// Writes the record; `false` where somebody else did.
-    async fn write(&mut self) -> Result<bool, Error> {
-        let bytes = records::encode(&self.key, &self.delivery)?;
-        let won = self.store.swap(&self.key, &self.stored, bytes.clone()).await?;
-        self.stored = bytes;
-        Ok(won)
-    }
-
-    /// Notes that the line that ends a mail goes out; `false` where that is not ours to do.
-    pub(crate) async fn mark(&mut self, number: u32) -> Result<bool, Error> {
-        self.delivery.sending(number);
-        self.write().await
-    }
 }
 
 /// One migration, unless somebody else is at it.

@@ -6,7 +6,7 @@ use model::{MigrationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Error, keys, records};
 
-use crate::outbox::Notice;
+use crate::notice::Notice;
 
 /// After this time a notice is old news: nobody tries any longer.
 pub const GIVE_UP_MS: u64 = 24 * 60 * 60 * 1000;
@@ -179,7 +179,7 @@ fn back_off_ms(count: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::Channel;
+    use crate::notice::Channel;
     use model::Event;
 
     fn notice(number: u32) -> Notice {

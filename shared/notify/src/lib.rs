@@ -20,6 +20,8 @@ pub mod deliver;
 pub mod delivery;
 mod mail;
 pub mod mime;
+pub mod notice;
+pub mod office;
 pub mod outbox;
 mod post;
 pub mod signature;
@@ -27,6 +29,7 @@ pub mod signature;
 mod tests;
 mod webhook;
 
-pub use deliver::{Office, Settings, Told, tick};
+pub use deliver::{Told, tick};
 pub use mail::NO_PUBLIC_URL;
+pub use office::{Office, Settings};
 pub use outbox::Outbox;

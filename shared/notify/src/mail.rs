@@ -8,10 +8,10 @@ use store::Store;
 use store::limits::{self, Rule, Wait};
 use wire::{Clock, Http, Network, Secret, within};
 
-use crate::deliver::{Claim, Office};
 use crate::delivery::Ended;
 use crate::mime::{self, Header, Sender};
-use crate::outbox::Notice;
+use crate::notice::Notice;
+use crate::office::{Claim, Office};
 
 /// Longest time from the connection to the server's readiness for the message.
 const OFFER_TIMEOUT_S: u32 = 30;

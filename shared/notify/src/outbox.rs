@@ -8,33 +8,11 @@ use serde::{Deserialize, Serialize};
 use store::{Error, Store, due, keys, records};
 
 use crate::delivery::Delivery;
+use crate::notice::{Channel, Notice};
 
 /// The most notices that wait; a migration that repeats every hour makes 48 a day and channel,
 /// and what is older than a day is given up.
 const NOTICES_MAX: usize = 200;
-
-/// A way to an owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// To `notify.email`.
-    Mail,
-    /// To `notify.webhook`.
-    Webhook,
-}
-
-/// An event on its way to an owner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    /// From 1, without gaps.
-    pub number: u32,
-    /// How it goes.
-    pub channel: Channel,
-    /// When it happened.
-    pub at: Timestamp,
-    /// What happened.
-    pub event: Event,
-}
 
 /// Everything that is to be told of one migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use store::{Store, keys};
 use web::{Body, Request, Scheme, Url};
 use wire::{Bytes, Clock, Error, Http, Network, within};
 
-use crate::deliver::Office;
 use crate::delivery::Ended;
-use crate::outbox::Notice;
+use crate::notice::Notice;
+use crate::office::Office;
 use crate::post;
 
 /// Longest time for the whole exchange; Standard Webhooks recommends 15 to 30 s.
