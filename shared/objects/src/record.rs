@@ -424,3 +424,36 @@ pub struct Removing {
     /// Objects that stay and have none.
     pub untold: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use store::records;
+
+    use super::*;
+
+    /// What version 1 wrote must stay readable.
+    #[test]
+    fn reads_version_1() -> Result<(), store::Error> {
+        let print = "000102030405060708090a0b0c0d0e0f";
+        let stored = format!(
+            "\x01[{{\"s\":\"e1.ics\",\"t\":\"\\\"1\\\"\",\"i\":\"{print}\",\"c\":\"{print}\",\"d\":\"x.ics\",\
+             \"g\":\"\\\"2\\\"\",\"l\":\"{print}\",\"p\":1,\"q\":2,\"r\":3,\"x\":\"placed\",\"o\":40}}]"
+        );
+        let entries: Vec<Entry> = records::decode("k", stored.as_bytes())?;
+        let entry = &entries[0];
+        assert_eq!((entry.source.as_str(), entry.state), ("e1.ics", State::Placed));
+        assert_eq!((entry.sync_point, entry.put_in, entry.settled_in), (1, 2, 3));
+        assert_eq!((entry.identity.hex().as_str(), entry.size, entry.gone), (print, 40, false));
+        assert_eq!(records::encode("k", &entries)?, stored.as_bytes());
+        let row: Row = records::decode(
+            "k",
+            b"\x01{\"kind\":\"tasks\",\"source\":\"a\",\"source_path\":\"A\",\"destination\":\"b\",\
+            \"stage\":\"bring\",\"segments\":4,\"listed\":true,\"settled\":\"s\"}",
+        )?;
+        assert_eq!((row.kind, row.stage, row.segments), (Item::Tasks, Stage::Bring, 4));
+        assert!(row.is_moved());
+        let position: Position = records::decode("k", b"\x01{\"rows\":2,\"run\":3}")?;
+        assert_eq!((position.rows, position.run, position.finished), (2, 3, false));
+        Ok(())
+    }
+}
