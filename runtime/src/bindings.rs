@@ -7,7 +7,7 @@ pub(crate) mod spin {
         path: "wit",
         world: "trasloco:runtime/spin",
         imports: { default: async | store | trappable },
-        with: { "spin:key-value/key-value.store": crate::spin_key_value::OpenStore },
+        with: { "spin:key-value/key-value.store": crate::opened::OpenStore },
     });
     pub(crate) use spin::{key_value::key_value, variables::variables};
 }
@@ -20,8 +20,8 @@ pub(crate) mod wasi {
         world: "trasloco:runtime/keyvalue",
         imports: { default: trappable },
         with: {
-            "wasi:keyvalue/store.bucket": crate::wasi_key_value::OpenBucket,
-            "wasi:keyvalue/atomics.cas": crate::wasi_key_value::Swap,
+            "wasi:keyvalue/store.bucket": crate::opened::OpenBucket,
+            "wasi:keyvalue/atomics.cas": crate::opened::Swap,
         },
     });
     pub(crate) use wasi::keyvalue::{atomics, batch, store};

@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Savepoint, TransactionBehavior, params};
 
-use crate::key_value::{Error, SELECT};
+use crate::store_error::Error;
+
+/// Reads a value.
+pub(crate) const SELECT: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
 const UPSERT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
     ON CONFLICT(store, key) DO UPDATE SET value = excluded.value";

@@ -11,18 +11,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::group_commit::{What, Write, Writer, lock};
+use crate::group_commit::{SELECT, What, Write, Writer, lock};
+pub use crate::store_error::Error;
+use crate::store_error::MAX_RESULT_BYTES;
 
 /// Name of the database in the state folder.
 pub const FILE_NAME: &str = "sqlite_key_value.db";
 
 /// How long a write waits for another process that has the database open.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The most bytes one answer may hold, as in Spin: beyond this a component would trap.
-const MAX_RESULT_BYTES: usize = 128 << 20;
-
-pub(crate) const SELECT: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
 /// How SQLite makes a transaction safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,34 +28,6 @@ pub enum Journal {
     Wal,
     /// Rollback journal, what Spin has on a file of its own.
     Delete,
-}
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// SQLite's own words.
-    #[error("key-value store: {0}")]
-    Database(#[from] rusqlite::Error),
-    /// `increment` on something that is no counter.
-    #[error("the value of {key:?} has {length_bytes} bytes; a counter has 8")]
-    NoCounter {
-        /// The key.
-        key: String,
-        /// What is there instead.
-        length_bytes: usize,
-    },
-    /// The counter would overflow.
-    #[error("the counter {key:?} is at its end")]
-    Overflow {
-        /// The key.
-        key: String,
-    },
-    /// The transaction could not be ended; in SQLite's own words.
-    #[error("key-value store: {0}")]
-    Commit(String),
-    /// The answer does not fit.
-    #[error("query result exceeds limit of {MAX_RESULT_BYTES} bytes")]
-    TooLarge,
 }
 
 /// A key and its value, if it has one.

@@ -40,6 +40,7 @@ pub mod logging;
 pub mod manifest;
 pub mod metrics;
 pub mod migrate;
+pub mod opened;
 pub mod outbound;
 pub mod own_addresses;
 pub mod patience;
@@ -50,6 +51,7 @@ pub mod routes;
 pub mod server;
 pub mod spin_key_value;
 pub mod state;
+mod store_error;
 pub mod variables;
 pub mod wasi_key_value;
 

@@ -8,17 +8,13 @@ use wasmtime::component::{Accessor, FutureReader, HasData, Resource, StreamReade
 use crate::bindings::spin::{key_value, variables};
 use crate::instance::State;
 use crate::key_value::{Database, Error};
+use crate::opened::OpenStore;
 
 /// Marks [`State`] as what these interfaces work on.
 pub(crate) struct Spin;
 
 impl HasData for Spin {
     type Data<'a> = &'a mut State;
-}
-
-/// A store that a component opened.
-pub struct OpenStore {
-    label: String,
 }
 
 impl From<Error> for key_value::Error {

@@ -6,19 +6,7 @@ use wasmtime::component::Resource;
 use crate::bindings::wasi::{atomics, batch, store};
 use crate::instance::State;
 use crate::key_value::Error;
-
-/// A bucket that a component opened.
-pub struct OpenBucket {
-    label: String,
-}
-
-/// A compare-and-swap that a component began.
-pub struct Swap {
-    label: String,
-    key: String,
-    /// What the swap replaces; `None`: absent.
-    expected: Option<Vec<u8>>,
-}
+use crate::opened::{OpenBucket, Swap};
 
 /// The last key of a batch that is written only where the value beside it stands at the key behind
 /// this. `wasi:keyvalue` has no such write, and without one a component that is held up between a
