@@ -2,12 +2,13 @@
 //!
 //! In scope: what has to be installed, and the order of commands. Out of scope: whatever cargo
 //! can do alone. Reading order: [`shell`], [`packages`], [`wasm_target`], [`build`], [`test`],
-//! [`fuzz`], [`schemathesis`], [`demo`].
+//! [`quick`], [`fuzz`], [`schemathesis`], [`demo`].
 
 mod build;
 mod demo;
 mod fuzz;
 mod packages;
+mod quick;
 mod schemathesis;
 mod shell;
 mod test;
@@ -25,6 +26,8 @@ cargo xtask <command>
   demo            two real mail servers with sample messages, and the application beside them
   test            format, lints, unit tests, then the tests with real servers and a browser
   ci              the same as test
+  quick           what takes a minute: format, lints of what changed, unit tests of what changed and
+                  of what depends on it
   fuzz [TARGET [SECONDS]]
                   the fuzz targets (or `all`), each for ten minutes or as long as said
   soak [SECONDS]  for a night: odd servers with many seeds, a million messages, every fuzz target
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.skip_while(|argument| argument == "--").collect();
     let done = match command.as_str() {
         "build" => build::build().map(drop),
+        "quick" => quick::quick(),
         "serve" => serve(&rest),
         "demo" => demo::demo(),
         "test" | "ci" => test::test(),
