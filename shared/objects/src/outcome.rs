@@ -108,9 +108,14 @@ async fn look_through<C: Context, S: Objects>(
             continue;
         };
         found_any = true;
+        // Nobody else gives it our name: it came between the two looks, from a service that was late or another
+        // driver.
+        let is_ours = found.name == name_of(&sent) && found.content == sent.intended.entry.content;
         let (name, tag, left) = (Some(found.name), found.tag, found.content);
         let entry = Entry { destination: name, tag, left, ..sent.intended.entry.clone() };
-        if sent.answer == Answer::Stored && only {
+        if is_ours {
+            placed(ctx, lane, (at, sides), (&sent.intended, entry))?;
+        } else if sent.answer == Answer::Stored && only {
             lane.row_mut(at)?.renames = true;
             placed(ctx, lane, (at, sides), (&sent.intended, entry))?;
         } else if left == entry.content {

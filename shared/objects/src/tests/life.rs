@@ -359,3 +359,12 @@ pub(super) fn all(play: impl Fn(u64) -> Vec<String> + std::panic::RefUnwindSafe)
 fn chaos_of_life_on_both_sides() {
     all(play);
 }
+
+/// What is stored between the look at its name and the look through the collection has our name all the same,
+/// and is ours: a removal takes it back.
+#[test]
+fn what_came_late_under_our_name_is_ours() {
+    for seed in [366, 811, 1091] {
+        assert_eq!(play(seed), Vec::<String>::new(), "seed {seed}");
+    }
+}
